@@ -1,0 +1,2 @@
+//! shunt-directory
+fn main() {}

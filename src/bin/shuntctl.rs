@@ -1,0 +1,2 @@
+//! shuntctl
+fn main() {}

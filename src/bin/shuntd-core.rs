@@ -1,0 +1,2 @@
+//! shuntd-core
+fn main() {}

@@ -1,0 +1,2 @@
+//! shuntd-uplink
+fn main() {}

@@ -1,0 +1,15 @@
+//! Shunt: an ordinary text goes as an end-to-end encrypted instant message when its recipient
+//! uses the service and is online right now, and as the SMS it would have been otherwise.
+//!
+//! The modules are layers: each may use those above it in this list, never those below.
+//! `tests/layers.rs` checks it.
+
+pub mod bus;
+pub mod model;
+pub mod modem;
+pub mod router;
+pub mod seal;
+pub mod store;
+pub mod sys;
+pub mod uplink;
+pub mod wall;
