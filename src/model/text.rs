@@ -346,6 +346,8 @@ pub struct Text {
     pub token: Option<Box<str>>,
     /// A caller's wish for a delivery report.
     pub report: bool,
+    /// The user took it back: it must not start on another bearer.
+    pub cancelled: bool,
 }
 
 /// An incoming text's record.
