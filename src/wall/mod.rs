@@ -1,8 +1,14 @@
 //! The wall between core and uplink: one socketpair, bounded and typed frames, a permit table.
 
+mod channel;
+mod frame;
 mod message;
+mod permit;
 
+pub use channel::{Channel, Receiver, STUCK_AFTER, Sender};
+pub use frame::{Decoder, HEADER, MAX_BODY, WallError, encode};
 pub use message::{
     Bundle, Connect, Counters, DirectoryError, FetchError, FromUplink, LinkState, Offline, Opaque, Point, RequestId,
     Secret, ToUplink,
 };
+pub use permit::{MAX_OUTSTANDING, Permit, UplinkPermit, Violation};
