@@ -3,6 +3,8 @@
 //! Nothing but `std`, so that no word here can be serialised by accident: a number or a text that
 //! is to leave the process must be spelled out by hand, in `seal` or in `store`. `Debug` redacts.
 
+#[doc(hidden)]
+pub mod fuzz;
 mod line;
 mod number;
 mod segments;
@@ -10,7 +12,7 @@ mod text;
 mod time;
 
 pub use line::{Line, LineId, SimState};
-pub use number::{Address, BadNumber, Destination, Home, PhoneNumber};
+pub use number::{Address, BadNumber, Destination, Home, PhoneNumber, emergency};
 pub use segments::{Encoding, Segments};
 pub use text::{
     Arrived, Bearer, Body, Cause, ImAttempt, LeaseId, PeerPolicy, Question, Reason, Shown, SmsAttempt, State, Text,
