@@ -147,10 +147,6 @@ tokens! {
         KeyChanged = 15 "key-changed",
         /// Nothing is known yet; a probe would tell.
         Unknown = 16 "unknown",
-        /// This phone holds no account.
-        NoAccount = 17 "no-account",
-        /// The IM's outcome stayed unknown; the SMS carries the twin mark, or the peer said not shown.
-        Fallback = 18 "fallback",
     }
 }
 

@@ -1,0 +1,372 @@
+//! The uplink's life: it exists only while the switch is on and there is an account, is started
+//! again with back-off when it dies, and told to retry with back-off when the link is lost.
+
+use super::backoff::Backoff;
+use super::input::Link;
+use crate::model::Instant;
+use std::time::Duration;
+
+/// `State` on D-Bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The switch is off and no uplink process exists.
+    Off,
+    /// The uplink starts or connects for the first time.
+    Starting,
+    /// Connected.
+    Online,
+    /// On, but something is missing; the reason says what.
+    Waiting,
+    /// The switch is off, the uplink is not dead yet.
+    Stopping,
+}
+
+/// `StateReason` on D-Bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// All is well.
+    None,
+    /// No account is imported.
+    NoAccount,
+    /// The uplink could not be started, or died.
+    UplinkDied,
+    /// No server address answers.
+    Unreachable,
+    /// TLS failed.
+    Tls,
+    /// The server refuses the account.
+    Auth,
+    /// Another session of the account took over.
+    Conflict,
+    /// The server broke the stream.
+    Broken,
+    /// Nothing came back in time.
+    Timeout,
+    /// The store cannot be used.
+    Store,
+}
+
+/// What happened to switch, account, uplink or link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwitchInput {
+    /// The switch was set, and that is persisted.
+    Set(bool),
+    /// Whether there is an account.
+    Account(bool),
+    /// The warden started the uplink.
+    Started,
+    /// It could not.
+    StartFailed,
+    /// The uplink is dead: stopped as asked, or by itself.
+    Died,
+    /// Bound to the server.
+    Online,
+    /// No connection; the uplink waits for a retry.
+    Offline(Why),
+    /// A deadline passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Have the warden start an uplink, then send it `Connect`.
+    Start,
+    /// Have the warden end it.
+    Stop,
+    /// Send it `Retry`.
+    Retry,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Process {
+    None,
+    Starting,
+    Runs,
+    Stopping,
+}
+
+/// The switch and what hangs on it.
+#[derive(Debug)]
+pub struct Switch {
+    on: bool,
+    account: bool,
+    process: Process,
+    online: bool,
+    why: Why,
+    deaths: Backoff,
+    losses: Backoff,
+    retry_at: Option<Instant>,
+}
+
+impl Default for Switch {
+    fn default() -> Self {
+        Self {
+            on: false,
+            account: false,
+            process: Process::None,
+            online: false,
+            why: Why::NoAccount,
+            deaths: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
+            losses: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
+            retry_at: None,
+        }
+    }
+}
+
+/// Failures that time alone does not mend are tried again this much later.
+const SLOW: u32 = 10;
+
+impl Switch {
+    /// Takes one input. `random` jitters a pause.
+    #[must_use]
+    pub fn handle(&mut self, now: Instant, random: u32, input: SwitchInput) -> Option<Step> {
+        match input {
+            SwitchInput::Set(on) => {
+                self.on = on;
+                self.fresh();
+            }
+            SwitchInput::Account(account) => {
+                self.account = account;
+                self.fresh();
+            }
+            SwitchInput::Started => self.process = Process::Runs,
+            SwitchInput::StartFailed | SwitchInput::Died => {
+                let asked_for = self.process == Process::Stopping;
+                self.process = Process::None;
+                self.online = false;
+                if !asked_for && self.wanted() {
+                    self.why = Why::UplinkDied;
+                    self.retry_at = Some(now.plus(self.deaths.next(random)));
+                }
+            }
+            SwitchInput::Online => {
+                self.online = true;
+                self.why = Why::None;
+                self.retry_at = None;
+                self.deaths.reset();
+                self.losses.reset();
+            }
+            SwitchInput::Offline(why) => {
+                self.online = false;
+                self.why = why;
+                let slow = matches!(why, Why::Auth | Why::Tls | Why::Conflict);
+                let pause = self.losses.next(random).saturating_mul(if slow { SLOW } else { 1 });
+                self.retry_at = Some(now.plus(pause));
+            }
+            SwitchInput::Tick if self.retry_at.is_some_and(|at| at <= now) => {
+                self.retry_at = None;
+                if self.process == Process::Runs {
+                    return Some(Step::Retry);
+                }
+            }
+            SwitchInput::Tick => return None,
+        }
+        self.next_step()
+    }
+
+    /// When [`SwitchInput::Tick`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// For `State`.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.process {
+            Process::None if !self.on => Phase::Off,
+            _ if !self.on => Phase::Stopping,
+            _ if !self.account => Phase::Waiting,
+            _ if self.online => Phase::Online,
+            _ if self.why == Why::None => Phase::Starting,
+            _ => Phase::Waiting,
+        }
+    }
+
+    /// For `StateReason`.
+    #[must_use]
+    pub fn why(&self) -> Why {
+        match self.phase() {
+            Phase::Off | Phase::Stopping => Why::None,
+            _ if !self.account => Why::NoAccount,
+            _ => self.why,
+        }
+    }
+
+    /// For routing.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        match self.phase() {
+            Phase::Online => Link::Up,
+            Phase::Starting => Link::Connecting,
+            Phase::Off | Phase::Waiting | Phase::Stopping => Link::Down,
+        }
+    }
+
+    fn wanted(&self) -> bool {
+        self.on && self.account
+    }
+
+    /// The user did something: no pause from earlier failures applies.
+    fn fresh(&mut self) {
+        self.retry_at = None;
+        self.deaths.reset();
+        self.losses.reset();
+        if !self.online {
+            self.why = Why::None;
+        }
+    }
+
+    fn next_step(&mut self) -> Option<Step> {
+        match (self.wanted(), self.process) {
+            (true, Process::None) if self.retry_at.is_none() => {
+                self.process = Process::Starting;
+                Some(Step::Start)
+            }
+            (false, Process::Runs) => {
+                self.process = Process::Stopping;
+                self.online = false;
+                Some(Step::Stop)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Phase {
+    /// The D-Bus token.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Starting => "starting",
+            Self::Online => "online",
+            Self::Waiting => "waiting",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+impl Why {
+    /// The D-Bus token; empty if there is nothing to say.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::NoAccount => "no-account",
+            Self::UplinkDied => "uplink-died",
+            Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::Conflict => "conflict",
+            Self::Broken => "broken",
+            Self::Timeout => "timeout",
+            Self::Store => "store",
+        }
+    }
+
+    /// What to do about it, in English; clients translate by the token.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::NoAccount => "import an account file: shuntctl import FILE",
+            Self::UplinkDied => "the uplink ended unexpectedly; it is started again, see the journal",
+            Self::Unreachable => "no server address answers; check the network and [cloud] servers",
+            Self::Tls => "the server's certificate does not match the pinned CA; check [cloud] ca and the clock",
+            Self::Auth => "the server refuses the account; provision it again and import the new file",
+            Self::Conflict => "another session of this account took over; is the account in use on another phone?",
+            Self::Broken => "the server closed the stream; it is tried again",
+            Self::Timeout => "the server does not answer; it is tried again",
+            Self::Store => "the store cannot be used; see shuntctl status and the journal",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(switch: &mut Switch, input: SwitchInput) -> Option<Step> {
+        switch.handle(Instant(0), 0, input)
+    }
+
+    fn running() -> Switch {
+        let mut switch = Switch::default();
+        assert_eq!(step(&mut switch, SwitchInput::Account(true)), None);
+        assert_eq!(step(&mut switch, SwitchInput::Set(true)), Some(Step::Start));
+        assert_eq!(step(&mut switch, SwitchInput::Started), None);
+        switch
+    }
+
+    #[test]
+    fn new_is_off() {
+        let switch = Switch::default();
+        assert_eq!((switch.phase(), switch.link()), (Phase::Off, Link::Down));
+    }
+
+    #[test]
+    fn on_without_an_account_waits_and_says_why() {
+        let mut switch = Switch::default();
+        assert_eq!(step(&mut switch, SwitchInput::Set(true)), None);
+        assert_eq!((switch.phase(), switch.why()), (Phase::Waiting, Why::NoAccount));
+        assert_eq!(step(&mut switch, SwitchInput::Account(true)), Some(Step::Start));
+    }
+
+    #[test]
+    fn off_is_reported_only_when_the_uplink_is_dead() {
+        let mut switch = running();
+        let _ = step(&mut switch, SwitchInput::Online);
+        assert_eq!(step(&mut switch, SwitchInput::Set(false)), Some(Step::Stop));
+        assert_eq!(switch.phase(), Phase::Stopping);
+        assert_eq!(step(&mut switch, SwitchInput::Died), None);
+        assert_eq!(switch.phase(), Phase::Off);
+    }
+
+    #[test]
+    fn off_while_starting_stops_it_as_soon_as_it_runs() {
+        let mut switch = Switch::default();
+        let _ = step(&mut switch, SwitchInput::Account(true));
+        let _ = step(&mut switch, SwitchInput::Set(true));
+        assert_eq!(step(&mut switch, SwitchInput::Set(false)), None);
+        assert_eq!(switch.phase(), Phase::Stopping);
+        assert_eq!(step(&mut switch, SwitchInput::Started), Some(Step::Stop));
+    }
+
+    #[test]
+    fn on_again_while_stopping_starts_anew_after_the_death() {
+        let mut switch = running();
+        let _ = step(&mut switch, SwitchInput::Set(false));
+        assert_eq!(step(&mut switch, SwitchInput::Set(true)), None);
+        assert_eq!(step(&mut switch, SwitchInput::Died), Some(Step::Start));
+    }
+
+    #[test]
+    fn a_dying_uplink_is_started_again_with_growing_pauses() {
+        let mut switch = running();
+        let mut now = Instant(0);
+        let mut pauses = Vec::new();
+        for _ in 0..4 {
+            assert_eq!(switch.handle(now, u32::MAX, SwitchInput::Died), None);
+            let due = switch.deadline().unwrap();
+            pauses.push(due.since(now).as_secs());
+            now = due;
+            assert_eq!(switch.handle(now, 0, SwitchInput::Tick), Some(Step::Start));
+            let _ = switch.handle(now, 0, SwitchInput::Started);
+        }
+        assert_eq!(pauses, [1, 2, 4, 8]);
+    }
+
+    #[test]
+    fn a_lost_link_is_retried_and_a_refused_account_much_later() {
+        let mut switch = running();
+        assert_eq!(step(&mut switch, SwitchInput::Offline(Why::Broken)), None);
+        assert_eq!(switch.phase(), Phase::Waiting);
+        let due = switch.deadline().unwrap();
+        assert_eq!(switch.handle(due, 0, SwitchInput::Tick), Some(Step::Retry));
+        let mut switch = running();
+        let _ = switch.handle(Instant(0), u32::MAX, SwitchInput::Offline(Why::Auth));
+        assert_eq!(switch.deadline(), Some(Instant(10_000)));
+    }
+}
