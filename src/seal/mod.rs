@@ -1,7 +1,42 @@
 //! What makes things unreadable: sessions, letters, certificates, pseudonyms, columns at rest.
 //!
 //! Only this module makes [`Sealed`] and [`Pseudonym`], the two things that may go out.
+//! Everything that a stranger can send is decoded strictly: one version byte, bounded, canonical,
+//! nothing left over (protocol.md §5).
 
+mod account;
+mod bundle;
+mod certificate;
+mod codec;
+mod column;
+mod envelope;
+mod evaluator;
+mod identity;
+mod jid;
+mod keys;
+mod letter;
 mod outbound;
+mod proof;
+mod pseudonym;
+mod session;
+mod wording;
 
+#[cfg(test)]
+mod testing;
+
+pub use account::{AccountError, AccountFile, bearer_token};
+pub use bundle::{Bundle, BundleError, NODE, VerifiedBundle};
+pub use certificate::{Certificate, CertificateError, DirectorySigner};
+pub use codec::CodecError;
+pub use column::{ColumnCipher, ColumnError};
+pub use envelope::{BUCKETS, Envelope, EnvelopeError, OlmKind, SUITE_OLM_V1};
+pub use evaluator::{Evaluator, EvaluatorError};
+pub use identity::{Identity, IdentityError, IdentityKey};
+pub use jid::{BadJid, Jid};
+pub use keys::{DirectoryKeys, EpochKey};
+pub use letter::{BODY_MAX, LEASE_MAX_MS, Letter, LetterError, Party, Payload};
 pub use outbound::{Pseudonym, Sealed};
+pub use proof::{CallerProof, ProofError};
+pub use pseudonym::{Blinding, PseudonymError, Transcript};
+pub use session::{Expected, OpenError, Opened, SESSIONS_MAX, SealError, Session, SessionError, open, seal};
+pub use wording::skeleton;

@@ -1,0 +1,190 @@
+//! This phone's long-lived keys, and how a phone's public half is written.
+
+use super::bundle::{self, BundleError};
+use super::{Certificate, OpenError};
+use crate::model::Timestamp;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use vodozemac::olm::{Account, AccountPickle, PreKeyMessage, SessionConfig};
+use vodozemac::{Curve25519PublicKey, Ed25519PublicKey};
+use zeroize::Zeroizing;
+
+/// The public half of a phone's identity: Ed25519 key, then Curve25519 key, as Olm has them.
+/// `Debug` shows neither.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdentityKey {
+    ed25519: [u8; 32],
+    curve25519: [u8; 32],
+}
+
+/// Why an identity could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// Not the text of an identity key.
+    #[error("not an identity key: 86 characters of base64url are expected, as `shuntctl identity` prints them")]
+    Text,
+    /// Not a point of the curve.
+    #[error("not an identity key: its Ed25519 half is no valid key")]
+    Point,
+    /// A stored identity that cannot be read.
+    #[error("the stored identity cannot be read: the store is damaged or from a newer version")]
+    Pickle,
+}
+
+impl IdentityKey {
+    /// Ed25519 key ‖ Curve25519 key. Refuses what is no Ed25519 point.
+    pub fn from_bytes(ed25519: [u8; 32], curve25519: [u8; 32]) -> Result<Self, IdentityError> {
+        Ed25519PublicKey::from_slice(&ed25519).map_err(|_| IdentityError::Point)?;
+        Ok(Self { ed25519, curve25519 })
+    }
+
+    /// For signatures.
+    #[must_use]
+    pub fn ed25519(&self) -> &[u8; 32] {
+        &self.ed25519
+    }
+
+    /// For sessions.
+    #[must_use]
+    pub fn curve25519(&self) -> &[u8; 32] {
+        &self.curve25519
+    }
+
+    /// Base64url without padding, 86 characters: what `shuntctl identity` prints.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode([self.ed25519, self.curve25519].concat())
+    }
+
+    /// The inverse of [`Self::to_text`], nothing else.
+    pub fn from_text(text: &str) -> Result<Self, IdentityError> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| IdentityError::Text)?;
+        let (ed25519, curve25519) = bytes.split_first_chunk().ok_or(IdentityError::Text)?;
+        Self::from_bytes(*ed25519, curve25519.try_into().map_err(|_| IdentityError::Text)?)
+    }
+}
+
+impl fmt::Debug for IdentityKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdentityKey(..)")
+    }
+}
+
+/// This phone's identity keys and fallback keys.
+pub struct Identity {
+    account: Account,
+    /// When the current fallback key was made.
+    rotated: Timestamp,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(..)")
+    }
+}
+
+/// JSON, so that a newer Olm library still reads an older one's pickle.
+#[derive(Serialize, Deserialize)]
+struct Pickle {
+    version: u8,
+    rotated: i64,
+    account: AccountPickle,
+}
+
+const VERSION: u8 = 1;
+
+impl Identity {
+    /// New random keys, with a first fallback key.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        let mut account = Account::new();
+        account.generate_fallback_key();
+        Self { account, rotated: now }
+    }
+
+    /// All secrets in clear: the store seals them (about 1 KB).
+    pub fn to_pickle(&self) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+        let pickle = Pickle { version: VERSION, rotated: self.rotated.0, account: self.account.pickle() };
+        to_json(&pickle).ok_or(IdentityError::Pickle)
+    }
+
+    /// The inverse of [`Self::to_pickle`].
+    pub fn from_pickle(bytes: &[u8]) -> Result<Self, IdentityError> {
+        let pickle: Pickle = serde_json::from_slice(bytes).map_err(|_| IdentityError::Pickle)?;
+        if pickle.version != VERSION {
+            return Err(IdentityError::Pickle);
+        }
+        Ok(Self { account: Account::from_pickle(pickle.account), rotated: Timestamp(pickle.rotated) })
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn key(&self) -> IdentityKey {
+        let keys = self.account.identity_keys();
+        IdentityKey { ed25519: *keys.ed25519.as_bytes(), curve25519: keys.curve25519.to_bytes() }
+    }
+
+    /// Replaces the fallback key. The one before stays usable until the next call, so call it only
+    /// when the new bundle is about to be published, about weekly by [`Self::rotated`]
+    /// (protocol.md §4); persist before publishing.
+    pub fn rotate_fallback(&mut self, now: Timestamp) {
+        self.account.generate_fallback_key();
+        self.rotated = now;
+    }
+
+    /// When the current fallback key was made.
+    #[must_use]
+    pub fn rotated(&self) -> Timestamp {
+        self.rotated
+    }
+
+    /// The signed, dated bundle to publish under [`super::NODE`]. `certificate` must be this
+    /// identity's own; publish anew well before 15 days have passed.
+    pub fn bundle(&self, certificate: &Certificate, now: Timestamp) -> Result<Vec<u8>, BundleError> {
+        // Never marked as published, so the library keeps handing it out.
+        let fallback = self.account.fallback_key().into_values().next().ok_or(BundleError::NoFallback)?;
+        bundle::make(&self.key(), certificate, fallback.to_bytes(), now, |bytes| self.account.sign(bytes).to_bytes())
+    }
+
+    pub(in crate::seal) fn outbound(
+        &self,
+        identity: &IdentityKey,
+        fallback: [u8; 32],
+    ) -> Option<vodozemac::olm::Session> {
+        let identity = Curve25519PublicKey::from_bytes(identity.curve25519);
+        let fallback = Curve25519PublicKey::from_bytes(fallback);
+        self.account.create_outbound_session(SessionConfig::version_1(), identity, fallback).ok()
+    }
+
+    pub(in crate::seal) fn inbound(
+        &mut self,
+        first: &PreKeyMessage,
+    ) -> Result<(vodozemac::olm::Session, Zeroizing<Vec<u8>>), OpenError> {
+        let made = self
+            .account
+            .create_inbound_session(SessionConfig::version_1(), first.identity_key(), first)
+            .map_err(|_| OpenError::Undecryptable)?;
+        Ok((made.session, Zeroizing::new(made.plaintext)))
+    }
+}
+
+/// Serialises without leaving copies of the secrets behind in grown buffers.
+pub(in crate::seal) fn to_json<T: Serialize>(value: &T) -> Option<Zeroizing<Vec<u8>>> {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).ok()?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(count.0));
+    serde_json::to_writer(&mut *bytes, value).ok()?;
+    Some(bytes)
+}
