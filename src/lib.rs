@@ -13,3 +13,4 @@ pub mod store;
 pub mod sys;
 pub mod uplink;
 pub mod wall;
+pub mod warden;

@@ -1,1 +1,18 @@
-//! The sys layer.
+//! What needs the kernel: processes and their confinement, the channel to the warden, clocks,
+//! random bytes, wake locks. The only place with `unsafe`.
+
+mod clock;
+pub mod confine;
+pub mod control;
+mod inherit;
+mod random;
+pub mod signals;
+pub mod spawn;
+pub mod users;
+mod wakelock;
+pub mod warden;
+
+pub use clock::now;
+pub use inherit::{inherited_control, inherited_wall};
+pub use random::{fill, random};
+pub use wakelock::{WakeLock, WakeLocks};

@@ -129,10 +129,10 @@ impl<Rx: DeserializeOwned> Receiver<Rx> {
     /// future loses nothing. A peer that floods waits in its own `write`: one frame is held here.
     ///
     /// # Errors
-    /// `Truncated` when the peer went away inside a frame; the others as [`Decoder::next`].
+    /// `Truncated` when the peer went away inside a frame; the others as [`Decoder::take`].
     pub async fn recv(&mut self) -> Result<Option<Rx>, WallError> {
         loop {
-            if let Some(message) = self.decoder.next()? {
+            if let Some(message) = self.decoder.take()? {
                 return Ok(Some(message));
             }
             let room = self.decoder.room()?;

@@ -68,7 +68,7 @@ impl Decoder {
     }
 
     /// Adds bytes from the other side. The caller bounds them: take all messages by
-    /// [`next`](Self::next) before feeding more.
+    /// [`take`](Self::take) before feeding more.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.unread.extend_from_slice(bytes);
     }
@@ -77,7 +77,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The frame is too long, malformed or has bytes left over. The decoder is of no use afterwards.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WallError> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WallError> {
         let Some(body) = self.body_length()? else { return Ok(None) };
         let end = HEADER.saturating_add(body);
         let Some(bytes) = self.unread.get_mut(HEADER..end) else { return Ok(None) };
@@ -134,11 +134,11 @@ mod tests {
         let (last, head) = frame.split_last().unwrap();
         for byte in head {
             decoder.feed(&[*byte]);
-            assert!(decoder.next::<FromUplink>().unwrap().is_none());
+            assert!(decoder.take::<FromUplink>().unwrap().is_none());
         }
         assert!(!decoder.at_boundary());
         decoder.feed(&[*last]);
-        assert_eq!(decoder.next::<FromUplink>().unwrap(), Some(sent));
+        assert_eq!(decoder.take::<FromUplink>().unwrap(), Some(sent));
         assert!(decoder.at_boundary());
     }
 
@@ -150,9 +150,9 @@ mod tests {
             decoder.feed(&encode(message).unwrap());
         }
         for message in messages {
-            assert_eq!(decoder.next::<FromUplink>().unwrap(), Some(message));
+            assert_eq!(decoder.take::<FromUplink>().unwrap(), Some(message));
         }
-        assert!(decoder.next::<FromUplink>().unwrap().is_none());
+        assert!(decoder.take::<FromUplink>().unwrap().is_none());
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         let mut decoder = Decoder::new();
         decoder.feed(&u32::MAX.to_be_bytes());
         let before = decoder.unread.capacity();
-        assert!(matches!(decoder.next::<FromUplink>(), Err(WallError::TooLong(_))));
+        assert!(matches!(decoder.take::<FromUplink>(), Err(WallError::TooLong(_))));
         assert!(matches!(decoder.room(), Err(WallError::TooLong(_))));
         assert_eq!(decoder.unread.capacity(), before);
     }
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(frame.len(), HEADER + MAX_BODY);
         let mut decoder = Decoder::new();
         decoder.feed(&frame);
-        assert_eq!(decoder.next::<FromUplink>().unwrap(), Some(longest));
+        assert_eq!(decoder.take::<FromUplink>().unwrap(), Some(longest));
         assert!(matches!(encode(&received(MAX_BODY - overhead + 1)), Err(WallError::TooLong(_))));
     }
 
@@ -184,7 +184,7 @@ mod tests {
         frame[3] += 1;
         let mut decoder = Decoder::new();
         decoder.feed(&frame);
-        assert!(matches!(decoder.next::<FromUplink>(), Err(WallError::Trailing(1))));
+        assert!(matches!(decoder.take::<FromUplink>(), Err(WallError::Trailing(1))));
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
             let mut decoder = Decoder::new();
             decoder.feed(&u32::try_from(body.len()).unwrap().to_be_bytes());
             decoder.feed(body);
-            assert!(matches!(decoder.next::<FromUplink>(), Err(WallError::Malformed)), "{body:?}");
+            assert!(matches!(decoder.take::<FromUplink>(), Err(WallError::Malformed)), "{body:?}");
         }
     }
 
@@ -204,7 +204,7 @@ mod tests {
             'stream: for chunk in chunks {
                 decoder.feed(&chunk);
                 loop {
-                    match decoder.next::<FromUplink>() {
+                    match decoder.take::<FromUplink>() {
                         Ok(Some(_)) => {}
                         Ok(None) => break,
                         Err(_) => break 'stream,
@@ -219,7 +219,7 @@ mod tests {
             let mut decoder = Decoder::new();
             decoder.feed(&u32::try_from(body.len()).unwrap().to_be_bytes());
             decoder.feed(&body);
-            match decoder.next::<crate::wall::ToUplink>() {
+            match decoder.take::<crate::wall::ToUplink>() {
                 Ok(Some(_)) => prop_assert!(decoder.at_boundary()),
                 Ok(None) => prop_assert!(false, "a whole frame was there"),
                 Err(e) => prop_assert!(matches!(e, WallError::Malformed | WallError::Trailing(_))),

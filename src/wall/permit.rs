@@ -127,7 +127,7 @@ impl Permit {
                 self.after_connect()
             }
             FromUplink::Counters(_) => self.after_connect(),
-            FromUplink::Received { from, .. } | FromUplink::Presence { from, .. } => self.from_network(from),
+            FromUplink::Received { from, .. } | FromUplink::Presence { from, .. } => self.network(from),
             FromUplink::Accepted { request } => self.accept(*request),
             FromUplink::Bounced { request } => self.bounce(*request),
             FromUplink::Published { request, .. } => self.answer(*request, Asked::Publish),
@@ -162,7 +162,7 @@ impl Permit {
         if self.towards.connected { Ok(()) } else { Err(Violation::TooEarly) }
     }
 
-    fn from_network(&self, from: &str) -> Result<(), Violation> {
+    fn network(&self, from: &str) -> Result<(), Violation> {
         if !self.was_online {
             Err(Violation::TooEarly)
         } else if from.is_empty() || from.len() > MAX_LOCALPART {
