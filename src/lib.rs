@@ -5,6 +5,7 @@
 //! `tests/layers.rs` checks it.
 
 pub mod bus;
+pub mod config;
 pub mod model;
 pub mod modem;
 pub mod router;

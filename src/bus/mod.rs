@@ -1,1 +1,17 @@
-//! The bus layer.
+//! Our D-Bus objects and who may call them. Each method authorises its caller and sends one
+//! [`Request`] to the core's loop; properties are read from the [`Published`] snapshot.
+//!
+//! The contract is `config/org.shunt.Shunt1.xml`; `tests/bus_contract.rs` holds it against us.
+
+pub mod access;
+mod error;
+mod published;
+mod request;
+
+pub use access::Caller;
+pub use error::Error;
+pub use published::{LineEntry, Published, ServiceState, Switched};
+pub use request::{
+    Consent, Direction, Filter, IMPORT_MAX, LEDGER_PAGE, LIST_MAX, LedgerRow, PeerEntry, Record, Reply, Request,
+    RouteAnswer, RouteOptions, SendOptions, Setting, Standing,
+};

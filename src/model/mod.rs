@@ -8,12 +8,14 @@ pub mod fuzz;
 mod line;
 mod number;
 mod segments;
+mod settings;
 mod text;
 mod time;
 
 pub use line::{Line, LineId, SimState};
 pub use number::{Address, BadNumber, Destination, Home, PhoneNumber, emergency};
 pub use segments::{Encoding, Segments};
+pub use settings::{FallbackPolicy, PresencePolicy, Settings};
 pub use text::{
     Arrived, Bearer, Body, Cause, ImAttempt, LeaseId, PeerPolicy, Question, Reason, Shown, SmsAttempt, State, Text,
     TextId, WordingKey,

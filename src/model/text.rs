@@ -112,6 +112,8 @@ macro_rules! tokens {
     };
 }
 
+pub(in crate::model) use tokens;
+
 tokens! {
     /// Why a text takes its bearer (design.md, D-Bus, `Route`).
     Reason {

@@ -1,0 +1,85 @@
+//! The errors that a caller of our D-Bus API can meet: `org.shunt.Error.*`.
+
+use zbus::message::{Header, Message};
+use zbus::names::ErrorName;
+
+/// Why a call was refused or failed. Each message says what to do; none carries a number or a text,
+/// as error messages end up in logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No cloud in the config and no account that brings one.
+    #[error("no cloud is configured: set [cloud] in /etc/shunt/shunt.toml.d, or import an account file")]
+    NotConfigured,
+    /// This phone holds no account.
+    #[error("this phone has no account: take one with `shuntctl import FILE`")]
+    NotEnrolled,
+    /// The caller may not do this.
+    #[error("not allowed: {0}")]
+    Denied(&'static str),
+    /// Not a number that could be sent to.
+    #[error("not a phone number: write + and the country code, such as +49, or the number as dialled at home")]
+    BadNumber,
+    /// Longer than a multipart SMS can be.
+    #[error("the text is longer than 255 SMS segments: send it in parts")]
+    TooLong,
+    /// No modem or no SIM to send by.
+    #[error("no usable modem or SIM: check `shuntctl status`, insert or unlock the SIM")]
+    NoModem,
+    /// No such text, line or peer.
+    #[error("not found: {0}")]
+    NotFound(&'static str),
+    /// An argument or option is unknown or out of range.
+    #[error("bad argument: {0}")]
+    BadArgument(&'static str),
+    /// The text's state does not allow it any more (or yet).
+    #[error("too late: {0}")]
+    TooLate(&'static str),
+    /// The account file is not one, or does not fit.
+    #[error("the account file cannot be used: {0}")]
+    BadAccount(&'static str),
+    /// The store is unusable; texts go by SMS as if Shunt were not there.
+    #[error("the store cannot be used, texts go by SMS: {0}")]
+    Store(&'static str),
+    /// The caller holds as much as one caller may.
+    #[error("too many at once: {0}")]
+    TooMany(&'static str),
+    /// The daemon is ending.
+    #[error("shuntd is stopping: call again when org.shunt.Shunt1 is back on the bus")]
+    Stopping,
+}
+
+impl Error {
+    /// The D-Bus error name; part of the contract (`config/org.shunt.Shunt1.xml`).
+    #[must_use]
+    pub const fn dbus_name(self) -> &'static str {
+        match self {
+            Self::NotConfigured => "org.shunt.Error.NotConfigured",
+            Self::NotEnrolled => "org.shunt.Error.NotEnrolled",
+            Self::Denied(_) => "org.shunt.Error.Denied",
+            Self::BadNumber => "org.shunt.Error.BadNumber",
+            Self::TooLong => "org.shunt.Error.TooLong",
+            Self::NoModem => "org.shunt.Error.NoModem",
+            Self::NotFound(_) => "org.shunt.Error.NotFound",
+            Self::BadArgument(_) => "org.shunt.Error.BadArgument",
+            Self::TooLate(_) => "org.shunt.Error.TooLate",
+            Self::BadAccount(_) => "org.shunt.Error.BadAccount",
+            Self::Store(_) => "org.shunt.Error.Store",
+            Self::TooMany(_) => "org.shunt.Error.TooMany",
+            Self::Stopping => "org.shunt.Error.Stopping",
+        }
+    }
+}
+
+impl zbus::DBusError for Error {
+    fn create_reply(&self, call: &Header<'_>) -> zbus::Result<Message> {
+        Message::error(call, self.dbus_name()).build(&(self.to_string(),))
+    }
+
+    fn name(&self) -> ErrorName<'_> {
+        ErrorName::from_static_str_unchecked(self.dbus_name())
+    }
+
+    fn description(&self) -> Option<&str> {
+        None
+    }
+}
