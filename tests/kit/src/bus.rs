@@ -1,0 +1,108 @@
+//! A private dbus-daemon as a phone's system bus.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::StreamExt;
+use zbus::fdo::DBusProxy;
+use zbus::names::BusName;
+use zbus::{Connection, connection};
+
+use crate::netns::Netns;
+use crate::process::Process;
+
+/// A running bus.
+pub struct Bus {
+    process: Process,
+    address: String,
+}
+
+impl Bus {
+    /// Starts a bus whose socket and config lie in `dir`.
+    pub fn start(dir: &Path, netns: Option<&Netns>) -> Result<Self> {
+        let socket = dir.join("bus");
+        let config = dir.join("bus.conf");
+        fs::write(&config, config_for(&socket))?;
+        let log = dir.join("bus.log");
+        let mut command = Command::new("dbus-daemon");
+        command
+            .arg(format!("--config-file={}", config.display()))
+            .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address=1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(&log)?);
+        if let Some(netns) = netns {
+            netns.confine(&mut command);
+        }
+        let mut process = Process::start_as_is("dbus-daemon", command, Some(log))?;
+        let stdout = process.child().stdout.take().context("dbus-daemon's output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        ensure!(line.starts_with("unix:"), "dbus-daemon did not start; {}", process.log_tail());
+        Ok(Self { process, address: format!("unix:path={}", socket.display()) })
+    }
+
+    /// What `DBUS_SYSTEM_BUS_ADDRESS` is to be.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The daemon's process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// A new connection of the test's own, on the caller's runtime.
+    pub async fn connect(&self) -> Result<Connection> {
+        Ok(connection::Builder::address(self.address.as_str()).build().await?)
+    }
+
+    /// Ends the bus, as a system does that goes down.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+}
+
+/// Waits until somebody owns a name.
+pub async fn name_owned(connection: &Connection, name: &str) -> Result<()> {
+    let bus = DBusProxy::new(connection).await?;
+    let mut changes = bus.receive_name_owner_changed_with_args(&[(0, name)]).await?;
+    if bus.name_has_owner(BusName::try_from(name)?).await? {
+        return Ok(());
+    }
+    while let Some(change) = changes.next().await {
+        if change.args()?.new_owner.is_some() {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the bus went away before {name} came")
+}
+
+fn config_for(socket: &Path) -> String {
+    format!(
+        r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:path={}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="signal"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+  </policy>
+</busconfig>
+"#,
+        socket.display()
+    )
+}

@@ -1,0 +1,194 @@
+//! A simulated modem with its SIM: an AT command set (3GPP TS 27.005, 27.007) on an abstract
+//! socket, as ModemManager opens it, or on a TCP port, as oFono's phonesim driver does.
+
+mod answers;
+mod identity;
+mod port;
+mod state;
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener as StdListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+use tokio::task::JoinHandle;
+
+pub use identity::Identity;
+pub use state::Registration;
+
+use crate::background::{self, Changes};
+use crate::netns::Netns;
+use crate::pdu::Pdu;
+use crate::smsc::Smsc;
+use state::{Outgoing, State};
+
+/// A modem; dropping it unplugs it.
+pub struct Modem {
+    shared: Arc<Shared>,
+    port: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the port, the SMSC and the test have in common.
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    pub(crate) smsc: Smsc,
+    state: Mutex<State>,
+    changes: Changes,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A part or status report from the network. False when the phone cannot take it now.
+    pub(crate) fn receive(&self, pdu: Pdu, is_report: bool) -> bool {
+        let mut state = self.state();
+        let taken = state.attached() && if is_report { state.take_report(pdu) } else { state.take_text(pdu) };
+        drop(state);
+        if taken {
+            self.changes.tell();
+        }
+        taken
+    }
+
+    /// Changes the state, wakes the port, and lets the SMSC look again.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let out = change(&mut self.state());
+        self.changes.tell();
+        self.smsc.forward();
+        out
+    }
+}
+
+impl Modem {
+    /// A modem with a SIM, not yet plugged in.
+    pub fn new(smsc: &Smsc, identity: Identity) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::default()),
+            changes: Changes::new(),
+            smsc: smsc.clone(),
+            identity,
+        });
+        smsc.register(&shared.identity.number, &shared);
+        Self { shared, port: Mutex::new(None) }
+    }
+
+    /// What the modem and its SIM say of themselves.
+    pub fn identity(&self) -> &Identity {
+        &self.shared.identity
+    }
+
+    /// Listens on the abstract socket `abstract:NAME` (that prefix is part of its name), inside a
+    /// network namespace where one is given: abstract sockets belong to one.
+    pub fn plug_abstract(&self, name: &str, netns: Option<&Netns>) -> Result<()> {
+        let name = format!("abstract:{name}");
+        let bind = move || -> Result<StdListener> {
+            let address = SocketAddr::from_abstract_name(name.as_bytes())?;
+            StdListener::bind_addr(&address).with_context(|| format!("listening on {name}"))
+        };
+        let listener = match netns {
+            Some(netns) => netns.run(bind)??,
+            None => bind()?,
+        };
+        listener.set_nonblocking(true)?;
+        let _context = background::enter();
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        let shared = self.shared.clone();
+        self.keep(background::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                port::serve(&shared, stream).await;
+            }
+        }));
+        Ok(())
+    }
+
+    /// Listens on a loopback TCP port and returns it.
+    pub fn plug_tcp(&self, netns: Option<&Netns>) -> Result<u16> {
+        let bind = || std::net::TcpListener::bind("127.0.0.1:0").context("a port for the modem");
+        let listener = match netns {
+            Some(netns) => netns.run(bind)??,
+            None => bind()?,
+        };
+        listener.set_nonblocking(true)?;
+        let number = listener.local_addr()?.port();
+        let _context = background::enter();
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let shared = self.shared.clone();
+        self.keep(background::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                port::serve(&shared, stream).await;
+            }
+        }));
+        Ok(number)
+    }
+
+    fn keep(&self, task: JoinHandle<()>) {
+        let old = self.port.lock().unwrap_or_else(PoisonError::into_inner).replace(task);
+        if let Some(old) = old {
+            old.abort();
+        }
+    }
+
+    /// Loses the port, as when a USB modem is pulled: connection cut, socket gone.
+    pub async fn unplug(&self) {
+        let task = self.port.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            task.abort();
+            let _cancelled = task.await;
+        }
+    }
+
+    /// Changes the registration and says so to whom asked for it (`+CREG` and its kin).
+    pub fn set_registration(&self, registration: Registration) {
+        self.shared.change(|s| s.register(registration));
+    }
+
+    /// Takes the SIM out or puts it in. ModemManager notices at the next plugging in.
+    pub fn set_sim_present(&self, present: bool) {
+        self.shared.change(|s| s.sim_absent = !present);
+    }
+
+    /// Puts a part into the storage without announcing it, as left by an earlier owner.
+    pub fn store_silently(&self, pdu: Pdu) {
+        self.shared.change(|s| s.keep(pdu));
+    }
+
+    /// How many parts lie in the storage.
+    pub fn stored(&self) -> usize {
+        self.shared.state().storage.len()
+    }
+
+    /// Every command line that came, in order.
+    pub fn commands(&self) -> Vec<String> {
+        self.shared.state().commands.clone()
+    }
+
+    /// Whether the network reaches this phone and somebody listens at its port.
+    pub fn attached(&self) -> bool {
+        self.shared.state().attached()
+    }
+
+    /// Waits until the phone is attached.
+    pub async fn wait_attached(&self) -> Result<()> {
+        self.wait_for("the phone to attach", Self::attached).await
+    }
+
+    /// Waits until the storage is empty: everything was read and deleted.
+    pub async fn wait_emptied(&self) -> Result<()> {
+        self.wait_for("the modem's storage to be emptied", |m| m.stored() == 0).await
+    }
+
+    /// Waits until the modem is as told; `what` is said when it never is.
+    pub async fn wait_for(&self, what: &str, mut told: impl FnMut(&Self) -> bool) -> Result<()> {
+        self.shared.changes.until(what, || told(self).then_some(())).await
+    }
+}
+
+impl Drop for Modem {
+    fn drop(&mut self) {
+        if let Some(task) = self.port.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! A phone: a simulated modem, a system bus, polkitd, the real ModemManager, and Shunt's daemons.
+
+mod builder;
+mod modem_manager;
+pub mod sms;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+use zbus::Connection;
+
+pub use builder::PhoneBuilder;
+pub use modem_manager::ModemManager;
+pub use sms::Sms;
+
+use crate::bus::Bus;
+use crate::modem::Modem;
+use crate::netns::Netns;
+use crate::polkit::Polkit;
+use crate::smsc::Smsc;
+
+/// A running phone. Dropping it ends all its programs and removes its files.
+pub struct Phone {
+    // In the order in which they end.
+    modem_manager: Option<ModemManager>,
+    polkit: Option<Polkit>,
+    connection: Connection,
+    bus: Bus,
+    modem: Modem,
+    netns: Option<Netns>,
+    dir: TempDir,
+}
+
+impl Phone {
+    /// A phone with a number on an SMSC; start it with [`PhoneBuilder::start`].
+    pub fn builder(smsc: &Smsc, number: &str) -> PhoneBuilder {
+        PhoneBuilder::new(smsc, number)
+    }
+
+    /// Its number.
+    pub fn number(&self) -> &str {
+        &self.modem.identity().number
+    }
+
+    /// Its simulated modem.
+    pub fn modem(&self) -> &Modem {
+        &self.modem
+    }
+
+    /// A connection to its bus, as root.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Its bus.
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Its bus, to end it.
+    pub fn bus_mut(&mut self) -> &mut Bus {
+        &mut self.bus
+    }
+
+    /// Its ModemManager, where it was started with one.
+    pub fn modem_manager(&self) -> Option<&ModemManager> {
+        self.modem_manager.as_ref()
+    }
+
+    /// SMS by ModemManager's own API, by the modem that is there now. Panics without ModemManager.
+    pub fn sms(&self) -> Sms {
+        self.try_sms().expect("a phone with ModemManager and a registered modem")
+    }
+
+    fn try_sms(&self) -> Result<Sms> {
+        let modem = self.modem_manager.as_ref().and_then(ModemManager::modem).context("no modem")?;
+        Ok(Sms::new(self.connection.clone(), modem.clone()))
+    }
+
+    /// Where its files and logs lie.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its network namespace, where it has one of its own.
+    pub fn netns(&self) -> Option<&Netns> {
+        self.netns.as_ref()
+    }
+
+    /// A command that sees the phone's bus as the system bus, inside its network namespace.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", self.bus.address());
+        if let Some(netns) = &self.netns {
+            netns.confine(&mut command);
+        }
+        command
+    }
+
+    /// Adds a polkit rule as an administrator would.
+    pub fn add_polkit_rule(&self, name: &str, javascript: &str) -> Result<()> {
+        self.polkit.as_ref().map_or(Ok(()), |p| p.add_rule(name, javascript))
+    }
+
+    /// Pulls the modem's port. ModemManager goes on listing the modem, and its sends fail.
+    pub async fn lose_port(&self) {
+        self.modem.unplug().await;
+    }
+
+    /// Plugs the modem in again, under a new name as a USB modem comes back, and waits until
+    /// ModemManager made it a new object and registered it.
+    pub async fn reattach(&mut self) -> Result<()> {
+        let name = builder::socket_name();
+        self.modem.plug_abstract(&name, self.netns.as_ref())?;
+        match &mut self.modem_manager {
+            Some(manager) => manager.bring_up(&self.connection, &name).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends ModemManager (with SIGKILL) and starts it again.
+    pub async fn restart_modem_manager(&mut self) -> Result<()> {
+        self.modem_manager = None;
+        self.modem.unplug().await;
+        self.modem_manager =
+            Some(ModemManager::start(self.dir.path(), &self.bus, &self.connection, self.netns.as_ref()).await?);
+        self.reattach().await
+    }
+
+    /// Ends ModemManager, and leaves it so.
+    pub async fn stop_modem_manager(&mut self) {
+        self.modem_manager = None;
+        self.modem.unplug().await;
+    }
+
+    /// Process ids of the bus, polkitd and ModemManager.
+    pub fn system_pids(&self) -> Vec<u32> {
+        let mut pids = vec![self.bus.pid()];
+        pids.extend(self.polkit.as_ref().map(|p| p.process.pid()));
+        pids.extend(self.modem_manager.as_ref().map(ModemManager::pid));
+        pids
+    }
+
+    /// A path in the phone's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
