@@ -1,8 +1,8 @@
 //! Leases granted to others (protocol.md §3): who is told that this phone is online right now, and
 //! what that obliges us to.
 
-use super::input::{PeerFacts, PresencePolicy};
-use crate::model::{Instant, LeaseId, Now, PhoneNumber, Timestamp};
+use super::input::PeerFacts;
+use crate::model::{Instant, LeaseId, Now, PhoneNumber, PresencePolicy, Timestamp};
 use std::collections::HashMap;
 use std::time::Duration;
 

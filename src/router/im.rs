@@ -1,9 +1,9 @@
 //! A text's way by IM: sealed, answered, or unknown and revoked (protocol.md §1).
 
-use super::input::{Action, Conditions, FallbackPolicy, Link};
+use super::input::{Action, Conditions, Link};
 use super::outgoing::{conversation, twin_possible};
 use super::{REVOKE_BUDGET, Router, Timer};
-use crate::model::{Bearer, Cause, ImAttempt, LeaseId, Now, Question, Reason, State, TextId};
+use crate::model::{Bearer, Cause, FallbackPolicy, ImAttempt, LeaseId, Now, Question, Reason, State, TextId};
 
 impl Router {
     pub(super) fn start_im(&mut self, now: Now, id: TextId, lease: LeaseId, out: &mut Vec<Action>) {

@@ -1,6 +1,8 @@
 //! What goes into the router and what comes out.
 
-use crate::model::{Bearer, Cause, LeaseId, PeerPolicy, PhoneNumber, Question, SmsAttempt, Text, TextId};
+use crate::model::{
+    Bearer, Cause, FallbackPolicy, LeaseId, PeerPolicy, PhoneNumber, Question, SmsAttempt, Text, TextId,
+};
 use std::time::Duration;
 
 /// What kind of address a text goes to; the core finds it by the line's country, the emergency
@@ -27,32 +29,6 @@ pub enum Link {
     Connecting,
     /// Up.
     Up,
-}
-
-/// When an unanswered IM may go by SMS (`Settings.FallbackPolicy`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FallbackPolicy {
-    /// Always.
-    #[default]
-    Always,
-    /// Not while roaming: then ask.
-    NotRoaming,
-    /// Ask each time.
-    Ask,
-    /// Never: the text ends `uncertain`.
-    Never,
-}
-
-/// Who is granted a lease (`Settings.PresencePolicy`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PresencePolicy {
-    /// Anyone who proves a number and is not blocked.
-    #[default]
-    Anyone,
-    /// Only numbers that I wrote to, or that the contacts app handed over.
-    Mutual,
-    /// Nobody.
-    Nobody,
 }
 
 /// The state of the world that routing depends on; the core sends the whole at each change.

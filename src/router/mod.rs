@@ -38,7 +38,7 @@ mod timers;
 pub use backoff::Backoff;
 pub use granting::{Granting, Obligation, Probed};
 pub use incoming::{ImFacts, ImVerdict, SMS_SEEN_FOR, SmsFacts, SmsVerdict, judge_im, judge_sms, twin_remembered};
-pub use input::{Action, Class, Conditions, FallbackPolicy, Input, Link, PeerFacts, PresencePolicy, SmsOutcome};
+pub use input::{Action, Class, Conditions, Input, Link, PeerFacts, SmsOutcome};
 pub use mark::{MAX_ORDINAL, marked, split_mark, wire_body};
 pub use outgoing::{Late, Refused, refine};
 pub use policy::{Explained, Facts, RULES, Rule, Verdict};

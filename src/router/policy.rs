@@ -170,7 +170,7 @@ mod tests {
         allow_roaming: false,
         allow_metered: true,
         fallback_after: std::time::Duration::from_secs(10),
-        fallback: crate::router::FallbackPolicy::Always,
+        fallback: crate::model::FallbackPolicy::Always,
     };
 
     fn facts(conditions: &Conditions) -> Facts<'_> {

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Bearer, Body, Cause, Encoding, LeaseId, LineId, PeerPolicy, Question, Reason, SmsAttempt, State, Timestamp,
-    WordingKey,
+    Bearer, Body, Cause, Encoding, FallbackPolicy, LeaseId, LineId, PeerPolicy, Question, Reason, SmsAttempt, State,
+    Timestamp, WordingKey,
 };
 use std::time::Duration;
 
