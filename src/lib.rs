@@ -6,6 +6,8 @@
 
 pub mod bus;
 pub mod config;
+#[cfg(feature = "directory")]
+pub mod directory;
 pub mod model;
 pub mod modem;
 pub mod router;

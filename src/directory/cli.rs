@@ -1,0 +1,192 @@
+//! The command line.
+
+use super::accounts::{Accounts, AccountsError};
+use super::config::{Config, ConfigError};
+use super::ejabberd::{Ejabberd, EjabberdError};
+use super::evaluate::Directory;
+use super::files::NewFile;
+use super::keys::{self, Epochs, KeyError};
+use super::listen::{self, ServeError};
+use super::number;
+use super::provision::{ProvisionError, provision};
+use super::service::{Service, now};
+use crate::seal::{BadJid, IdentityError, IdentityKey, Jid};
+use clap::{Parser, Subcommand};
+use log::LevelFilter;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use zeroize::Zeroizing;
+
+/// The directory of a Shunt cloud: evaluates blinded numbers for enrolled phones, and enrols them.
+#[derive(Debug, Parser)]
+#[command(name = "shunt-directory", version)]
+struct Cli {
+    /// What is told on stderr: off, error, warn, info, debug. Never a number, a token or a point.
+    #[arg(long, global = true, default_value = "info", value_parser = level)]
+    log: LevelFilter,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make an epoch's secret keys, as files that nobody else may read; never overwrites.
+    Keygen {
+        /// Where to put them.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The epoch's name: one lower-case letter.
+        #[arg(long)]
+        epoch: char,
+    },
+    /// Serve phones until SIGTERM; SIGHUP reads the TLS certificate again.
+    Serve {
+        /// The configuration; config/directory.toml explains it.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Enrol a number by hand: make its account and write its account file.
+    Provision {
+        /// The number with + and country code; `-` reads it from standard input.
+        number: String,
+        /// The phone's identity key, as `shuntctl identity` prints it.
+        #[arg(long, allow_hyphen_values = true)]
+        identity: String,
+        /// The configuration.
+        #[arg(long)]
+        config: PathBuf,
+        /// The account file to write; it must not exist. Without it: standard output.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// End an account, here and at the XMPP server.
+    Withdraw {
+        /// The account.
+        jid: String,
+        /// The configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Print how many accounts there are.
+    Accounts {
+        /// The configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+/// Why a command failed: each says what to do.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    #[error(transparent)]
+    Ejabberd(#[from] EjabberdError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Number(#[from] number::NumberError),
+    #[error("--identity: {0}")]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Jid(#[from] BadJid),
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    #[error("{path}: can't be made: {source}")]
+    Out { path: PathBuf, source: io::Error },
+    #[error("there is no such account")]
+    NoAccount,
+    #[error("the account is of another domain than {0}")]
+    OtherDomain(String),
+    #[error("can't listen on {0}: {1}")]
+    Listen(std::net::SocketAddr, io::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+fn level(text: &str) -> Result<LevelFilter, &'static str> {
+    text.parse().map_err(|_| "one of off, error, warn, info, debug")
+}
+
+/// Runs one command line. Exit code 0: done; 1: failed, and stderr says why; 2: not understood.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    super::logger::start(cli.log);
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            let _ = writeln!(io::stderr(), "shunt-directory: {failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failed> {
+    match command {
+        Command::Keygen { dir, epoch } => Ok(say(&keys::keygen(&dir, epoch)?)?),
+        Command::Serve { config } => serve(&Config::load(&config)?),
+        Command::Provision { number, identity, config, out } => enrol(&number, &identity, &config, out.as_deref()),
+        Command::Withdraw { jid, config } => withdraw(&jid, &Config::load(&config)?),
+        Command::Accounts { config } => {
+            Ok(say(&format!("{}\n", Accounts::open(&Config::load(&config)?.database)?.count()?))?)
+        }
+    }
+}
+
+fn serve(config: &Config) -> Result<(), Failed> {
+    let directory = Directory { accounts: Accounts::open(&config.database)?, epochs: Epochs::load(&config.epochs)? };
+    let router = Service::new(directory, Duration::from_secs(config.limits.read_timeout)).router();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let listener = TcpListener::bind(config.listen).await.map_err(|why| Failed::Listen(config.listen, why))?;
+        Ok(listen::serve(listener, &config.tls, router, config.limits).await?)
+    })
+}
+
+fn enrol(number: &str, identity: &str, config: &Path, out: Option<&Path>) -> Result<(), Failed> {
+    let identity = IdentityKey::from_text(identity.trim())?;
+    let number = match number {
+        "-" => number::parse(&Zeroizing::new(io::read_to_string(io::stdin())?))?,
+        number => number::parse(number)?,
+    };
+    let config = Config::load(config)?;
+    let refused = |path: &Path| {
+        let path = path.into();
+        move |source| Failed::Out { path, source }
+    };
+    // Made first: a place that can't be written to must not cost the old phone its account.
+    let file = out.map(|path| NewFile::create(path).map_err(refused(path))).transpose()?;
+    let account = current_thread()?.block_on(provision(&config, &number, &identity, now()))?;
+    match (file, out) {
+        (Some(file), Some(path)) => file.finish(account.as_bytes()).map_err(refused(path)),
+        _ => Ok(say(&account)?),
+    }
+}
+
+fn withdraw(jid: &str, config: &Config) -> Result<(), Failed> {
+    let jid = Jid::parse(jid)?;
+    if jid.domain() != config.domain {
+        return Err(Failed::OtherDomain(config.domain.clone()));
+    }
+    let accounts = Accounts::open(&config.database)?;
+    let ejabberd = Ejabberd::new(&config.ejabberd.api)?;
+    current_thread()?.block_on(ejabberd.unregister(jid.pseudonym().as_str(), &config.domain))?;
+    if accounts.remove(jid.pseudonym().as_str())? { Ok(()) } else { Err(Failed::NoAccount) }
+}
+
+fn current_thread() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn say(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}

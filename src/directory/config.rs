@@ -1,0 +1,229 @@
+//! The directory's configuration: one TOML file, read once.
+
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The whole file; `config/directory.toml` explains each line.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where HTTPS is served.
+    pub listen: SocketAddr,
+    /// The database file.
+    pub database: PathBuf,
+    /// The XMPP domain of all accounts; part of each pseudonym's salt.
+    pub domain: String,
+    /// The server's certificate.
+    pub tls: Tls,
+    /// The XMPP server's API.
+    pub ejabberd: Ejabberd,
+    /// The epoch new accounts get; one of `epochs`.
+    pub current_epoch: char,
+    /// Every epoch that is still answered.
+    #[serde(rename = "epoch")]
+    pub epochs: Vec<Epoch>,
+    /// What account files tell phones.
+    pub phones: Phones,
+    /// Bounds on what strangers may use up.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// PEM files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The chain, the server's certificate first.
+    pub certificate: PathBuf,
+    /// Its key; readable by its owner alone.
+    pub key: PathBuf,
+}
+
+/// ejabberd's HTTP API (`mod_http_api`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ejabberd {
+    /// `http://host:port/path` without a slash at the end; loopback.
+    pub api: String,
+}
+
+/// One epoch's secrets, as `keygen` makes them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    /// A lower-case letter: the first character of its pseudonyms.
+    pub name: char,
+    /// File with the VOPRF seed.
+    pub voprf: PathBuf,
+    /// File with the Ed25519 seed.
+    pub ed25519: PathBuf,
+}
+
+/// What account files tell phones.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phones {
+    /// `host:port` of the XMPP servers, tried in this order.
+    pub servers: Vec<String>,
+    /// `https://host:port` of this directory.
+    pub directory: String,
+    /// PEM file of the CA that phones pin for both.
+    pub ca: PathBuf,
+}
+
+/// Bounds on what strangers may use up. The times are seconds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one IPv4 address or one IPv6 /64; behind a proxy as many as above.
+    pub connections_per_address: usize,
+    /// For a TLS handshake, for a request's head (also the wait for the next one), and for its body.
+    pub read_timeout: u64,
+    /// A connection's whole life.
+    pub connection_life: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 1024, connections_per_address: 32, read_timeout: 10, connection_life: 300 }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not readable.
+    #[error("{path}: can't be read: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, or not these keys.
+    #[error("{path}: {source}")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A value that can't be.
+    #[error("{key} is wrong: {hint}")]
+    Value {
+        /// Its key.
+        key: &'static str,
+        /// What it must be.
+        hint: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads and checks the file. Relative paths in it count from its directory.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
+        config.check()?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        for file in config.paths() {
+            *file = base.join(&*file);
+        }
+        Ok(config)
+    }
+
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.database, &mut self.tls.certificate, &mut self.tls.key, &mut self.phones.ca]
+            .into_iter()
+            .chain(self.epochs.iter_mut().flat_map(|epoch| [&mut epoch.voprf, &mut epoch.ed25519]))
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let rules = [
+            (!self.domain.is_empty() && self.domain.len() <= 255, "domain", "the XMPP domain, such as im.example.org"),
+            (self.ejabberd.api.starts_with("http://"), "ejabberd.api", "http://127.0.0.1:PORT/api"),
+            (!self.epochs.is_empty(), "epoch", "write at least one [[epoch]]; `shunt-directory keygen` prints it"),
+            (self.epochs.iter().all(|epoch| is_epoch(epoch.name)), "epoch.name", "one lower-case letter"),
+            (self.distinct_epochs(), "epoch.name", "each epoch stands there once"),
+            (
+                self.epochs.iter().any(|epoch| epoch.name == self.current_epoch),
+                "current_epoch",
+                "the name of one of the epochs",
+            ),
+            (!self.phones.servers.is_empty(), "phones.servers", "at least one host:port"),
+            (self.phones.directory.starts_with("https://"), "phones.directory", "https://host:port"),
+            (self.limits.connections > 0, "limits.connections", "at least 1"),
+            (self.limits.connections_per_address > 0, "limits.connections_per_address", "at least 1"),
+            (self.limits.read_timeout > 0, "limits.read_timeout", "at least 1 second"),
+            (self.limits.connection_life > 0, "limits.connection_life", "at least 1 second"),
+        ];
+        match rules.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, key, hint)) => Err(ConfigError::Value { key, hint }),
+            None => Ok(()),
+        }
+    }
+
+    fn distinct_epochs(&self) -> bool {
+        let mut names: Vec<_> = self.epochs.iter().map(|epoch| epoch.name).collect();
+        names.sort_unstable();
+        names.windows(2).all(|pair| pair.first() != pair.last())
+    }
+}
+
+/// Whether an epoch may have this name: it begins a JID.
+pub(super) fn is_epoch(name: char) -> bool {
+    name.is_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../config/directory.toml");
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("directory.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn the_documented_example_is_a_valid_configuration_with_the_default_limits() {
+        let config = load(EXAMPLE).unwrap();
+        assert_eq!(config.current_epoch, 'a');
+        assert_eq!(format!("{:?}", config.limits), format!("{:?}", Limits::default()));
+    }
+
+    #[test]
+    fn relative_paths_count_from_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("directory.toml");
+        std::fs::write(&path, EXAMPLE.replace("/var/lib/shunt-directory/directory.db", "directory.db")).unwrap();
+        assert_eq!(Config::load(&path).unwrap().database, dir.path().join("directory.db"));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named() {
+        let error = load(&EXAMPLE.replace("\ndomain", "\ndomian")).unwrap_err().to_string();
+        assert!(error.contains("domian"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_named() {
+        for (from, to, key) in [
+            ("current_epoch = \"a\"", "current_epoch = \"b\"", "current_epoch"),
+            ("name = \"a\"", "name = \"A\"", "epoch.name"),
+            ("http://127.0.0.1:5281/api", "https://elsewhere/api", "ejabberd.api"),
+            ("https://im.example.org:8443", "http://im.example.org:8443", "phones.directory"),
+            ("connections = 1024", "connections = 0", "limits.connections"),
+        ] {
+            assert!(EXAMPLE.contains(from), "{from}");
+            let error = load(&EXAMPLE.replace(from, to)).unwrap_err().to_string();
+            assert!(error.starts_with(key), "{error}");
+        }
+    }
+}

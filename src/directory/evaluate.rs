@@ -1,0 +1,70 @@
+//! One evaluation from token to proofs: the blocking part of a request.
+
+use super::accounts::{Accounts, AccountsError, TokenHash};
+use super::api::{Evaluation, Refusal};
+use super::keys::Epochs;
+
+/// All that requests share.
+pub(super) struct Directory {
+    pub accounts: Accounts,
+    pub epochs: Epochs,
+}
+
+impl Directory {
+    /// Evaluates all points, or none. They are charged when all of them are points, and before
+    /// any is evaluated; who is charged and then cut off has spent them.
+    pub(super) fn evaluate(
+        &self,
+        token: &TokenHash,
+        epoch: char,
+        points: &[[u8; 32]],
+        now: i64,
+    ) -> Result<Vec<Evaluation>, Refusal> {
+        let account = self.accounts.find(token).map_err(unavailable)?.ok_or(Refusal::UnknownToken)?;
+        let evaluator = &self.epochs.secrets(epoch).ok_or(Refusal::UnknownEpoch)?.evaluator;
+        if !points.iter().all(is_element) {
+            return Err(Refusal::BadPoint);
+        }
+        let charged = self.accounts.charge(account, points.len(), now).map_err(unavailable)?;
+        charged.ok_or(Refusal::UnknownToken)?.map_err(|overdrawn| Refusal::Budget(overdrawn.wait))?;
+        points
+            .iter()
+            .map(|point| {
+                let (evaluated, proof) = evaluator.evaluate(*point).map_err(|_| Refusal::BadPoint)?;
+                Ok(Evaluation::new(&evaluated, &proof))
+            })
+            .collect()
+    }
+}
+
+/// Canonically encoded and not the identity (RFC 9497 §4.1, `DeserializeElement`).
+fn is_element(point: &[u8; 32]) -> bool {
+    use curve25519_dalek::{ristretto::CompressedRistretto, traits::IsIdentity};
+    CompressedRistretto(*point).decompress().is_some_and(|element| !element.is_identity())
+}
+
+fn unavailable(error: AccountsError) -> Refusal {
+    log::error!("{error}");
+    Refusal::Unavailable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_canonical_elements_other_than_the_identity_are_points() {
+        let base = curve25519_dalek::constants::RISTRETTO_BASEPOINT_COMPRESSED.to_bytes();
+        assert!(is_element(&base));
+        assert!(!is_element(&[0; 32]));
+        assert!(!is_element(&[0xff; 32]));
+        let mut negative = base;
+        negative[0] ^= 1;
+        assert!(!is_element(&negative));
+        // The field's prime plus two: an encoding of 2 that is not the smallest (RFC 9496, A.2).
+        let mut large = [0xff; 32];
+        large[0] = 0xef;
+        large[31] = 0x7f;
+        assert!(!is_element(&large));
+    }
+}

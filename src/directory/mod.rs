@@ -1,0 +1,26 @@
+//! The cloud's directory: evaluates blinded numbers for enrolled devices under a budget, and enrols.
+//!
+//! It learns no number from a look-up (the points are blinded) and keeps none from an enrolment: per
+//! account its database has a pseudonym, a token's hash, a budget, dates and a certificate.
+//! Built with the feature `directory` alone; no device carries it.
+
+mod accounts;
+mod api;
+mod budget;
+mod cli;
+mod config;
+mod ejabberd;
+mod evaluate;
+mod files;
+mod keys;
+mod listen;
+mod logger;
+mod number;
+mod provision;
+mod seats;
+mod service;
+
+pub use accounts::{Account, Accounts, AccountsError, TokenHash};
+pub use budget::{Bucket, CAPACITY, REFILL};
+pub use cli::main;
+pub use config::{Config, ConfigError};

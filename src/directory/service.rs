@@ -1,0 +1,140 @@
+//! The HTTP service: routes, and what a request must pass before it costs anything.
+
+use super::api::{EvaluateResponse, MOST_BODY, Refusal, json, parse};
+use super::evaluate::Directory;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, Response, StatusCode, header};
+use axum::routing::{get, post};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// How long a request waits for a core before it is told to come again.
+const QUEUE: Duration = Duration::from_secs(10);
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(super) struct Service {
+    directory: Arc<Directory>,
+    /// One evaluation at a time on each core: more would only make all of them slower.
+    cores: Arc<Semaphore>,
+    body_timeout: Duration,
+}
+
+impl Service {
+    pub(super) fn new(directory: Directory, body_timeout: Duration) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { directory: Arc::new(directory), cores: Arc::new(Semaphore::new(cores)), body_timeout }
+    }
+
+    pub(super) fn router(self) -> axum::Router {
+        axum::Router::new()
+            .route("/v1/health", get(health))
+            .route("/v1/evaluate", post(evaluate))
+            .fallback(async || Refusal::NotFound.response())
+            .method_not_allowed_fallback(async || Refusal::MethodNotAllowed.response())
+            .with_state(self)
+    }
+
+    /// Runs one blocking piece of work as soon as a core is free for it.
+    async fn on_a_core<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Directory) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let core = timeout(QUEUE, Arc::clone(&self.cores).acquire_owned()).await;
+        let core = core.map_err(|_| Refusal::Unavailable)?.map_err(|_| Refusal::Unavailable)?;
+        let directory = Arc::clone(&self.directory);
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&directory);
+            drop(core);
+            done
+        });
+        done.await.map_err(|_| Refusal::Unavailable)?
+    }
+
+    async fn body(&self, body: Body) -> Result<Vec<u8>, Refusal> {
+        let whole = timeout(self.body_timeout, Limited::new(body, MOST_BODY).collect()).await;
+        match whole.map_err(|_| Refusal::Timeout)? {
+            Ok(body) => Ok(body.to_bytes().into()),
+            Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+            Err(_) => Err(Refusal::BadRequest),
+        }
+    }
+
+    async fn evaluated(&self, request: Request<Body>) -> Result<EvaluateResponse, Refusal> {
+        let (head, body) = request.into_parts();
+        let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
+        if announced(&head.headers) > MOST_BODY as u64 {
+            return Err(Refusal::TooLarge);
+        }
+        let (epoch, points) = parse(&self.body(body).await?)?;
+        let asked = points.len();
+        let evaluations = self.on_a_core(move |directory| directory.evaluate(&token, epoch, &points, now())).await?;
+        log::debug!("evaluated {asked} points");
+        Ok(EvaluateResponse { evaluations })
+    }
+}
+
+async fn evaluate(State(service): State<Service>, request: Request<Body>) -> Response<Body> {
+    match service.evaluated(request).await {
+        Ok(evaluated) => json(StatusCode::OK, &evaluated),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+async fn health(State(service): State<Service>) -> Response<Body> {
+    let reads = service.on_a_core(|directory| match directory.accounts.find(&[0; 32]) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            log::error!("{error}");
+            Err(Refusal::Unavailable)
+        }
+    });
+    match reads.await {
+        Ok(()) => json(StatusCode::OK, &serde_json::json!({ "status": "ok" })),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+/// SHA-256 of the bearer token (RFC 6750 §2.1): the token itself goes no further than here.
+fn bearer(headers: &HeaderMap) -> Option<[u8; 32]> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let token = Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())?;
+    Some(super::keys::token_hash(token))
+}
+
+/// What `Content-Length` says; a body without one is bounded while it is read.
+fn announced(headers: &HeaderMap) -> u64 {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn with(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_bearer_token_is_taken_from_its_header_alone() {
+        let token = Some(super::super::keys::token_hash("abc"));
+        assert_eq!(bearer(&with("Bearer abc")), token);
+        assert_eq!(bearer(&with("bearer  abc")), token);
+        for other in ["", "Bearer", "Bearer ", "Basic abc", "abc"] {
+            assert_eq!(bearer(&with(other)), None, "{other}");
+        }
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+}
