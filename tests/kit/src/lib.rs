@@ -6,6 +6,7 @@
 mod background;
 pub mod bus;
 pub mod cloud;
+pub mod directory;
 pub mod gsm;
 pub mod modem;
 pub mod netns;

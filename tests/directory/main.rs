@@ -1,0 +1,10 @@
+//! The directory as phones and operators meet it: the real binary over HTTPS, and a real ejabberd
+//! where accounts are made.
+
+// Clippy knows functions marked `#[test]` as tests, not those that help them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod client;
+mod enrol;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_shunt-directory");

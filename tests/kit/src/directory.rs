@@ -1,0 +1,242 @@
+//! The cloud's directory: the real `shunt-directory` beside a [`Cloud`](crate::cloud::Cloud), with keys of its own.
+//!
+//! [`Cloud::start_directory`](crate::cloud::Cloud::start_directory), then [`Directory::provision`] for each phone.
+
+use crate::cloud::{Child, Cloud, Pki};
+use anyhow::{Context, Result, bail};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How long it may take to listen.
+const START: Duration = Duration::from_secs(20);
+
+/// The epoch of every directory of the kit.
+pub const EPOCH: char = 'a';
+
+/// What stands around a directory.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// The program.
+    pub binary: &'a Path,
+    /// An existing directory for its files; all are made in a new one below it.
+    pub dir: &'a Path,
+    /// Its certificate, and the CA that phones are told.
+    pub pki: &'a Pki,
+    /// The XMPP domain.
+    pub domain: &'a str,
+    /// ejabberd's API.
+    pub api: &'a str,
+    /// The XMPP server that phones are told.
+    pub xmpp: SocketAddr,
+    /// Further lines for the configuration's end, such as a `[limits]` table.
+    pub more: &'a str,
+}
+
+/// A directory that serves on loopback. Dropping it kills it at once.
+pub struct Directory {
+    binary: PathBuf,
+    dir: PathBuf,
+    addr: SocketAddr,
+    child: Child,
+}
+
+impl Cloud {
+    /// Starts a directory that provisions at this cloud; `binary` is `shunt-directory`.
+    ///
+    /// # Errors
+    /// It did not start; the end of its log is in the text.
+    pub async fn start_directory(&self, binary: &Path) -> Result<Directory> {
+        Directory::start(&Around {
+            binary,
+            dir: self.dir(),
+            pki: self.pki(),
+            domain: self.domain(),
+            api: &self.api_url(),
+            xmpp: self.xmpp_addr(),
+            more: "",
+        })
+        .await
+    }
+}
+
+impl Directory {
+    /// Makes keys and configuration, and starts it.
+    ///
+    /// # Errors
+    /// It did not start; the end of its log is in the text.
+    pub async fn start(around: &Around<'_>) -> Result<Self> {
+        let dir = around.dir.join("directory");
+        std::fs::create_dir(&dir)?;
+        let made = Command::new(around.binary)
+            .args(["keygen", "--epoch", &EPOCH.to_string(), "--dir"])
+            .arg(dir.join("keys"))
+            .output()
+            .with_context(|| format!("cannot start {}", around.binary.display()))?;
+        if !made.status.success() {
+            bail!("keygen failed: {}", String::from_utf8_lossy(&made.stderr));
+        }
+        let config = |addr: SocketAddr| configuration(around, &String::from_utf8_lossy(&made.stdout), addr);
+        // The system draws the port; then it is written down, for account files and restarts.
+        std::fs::write(dir.join("directory.toml"), config(SocketAddr::from(([127, 0, 0, 1], 0))))?;
+        let (child, addr) = serve(around.binary, &dir).await?;
+        std::fs::write(dir.join("directory.toml"), config(addr))?;
+        Ok(Self { binary: around.binary.into(), dir, addr, child })
+    }
+
+    /// Where it serves HTTPS; the certificate names `localhost` and 127.0.0.1 too.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// As phones are told it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}", self.addr)
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("directory.toml")
+    }
+
+    /// Its database file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.dir.join("directory.db")
+    }
+
+    /// All that it keeps: configuration, keys, database, log.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What it has logged so far, at level debug.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.dir.join("log"))?)
+    }
+
+    /// Enrols `number` (E.164) for the phone with this identity key; the account file's bytes.
+    ///
+    /// # Errors
+    /// It was refused; why is in the text.
+    pub async fn provision(&self, number: &str, identity: &str) -> Result<Vec<u8>> {
+        self.command(&["provision", number, "--identity", identity]).await
+    }
+
+    /// Ends an account.
+    ///
+    /// # Errors
+    /// It was refused; why is in the text.
+    pub async fn withdraw(&self, jid: &str) -> Result<()> {
+        self.command(&["withdraw", jid]).await.map(drop)
+    }
+
+    /// Runs one of the operator's commands with this configuration; what it printed.
+    ///
+    /// # Errors
+    /// It failed; what it said on stderr is in the text.
+    pub async fn command(&self, arguments: &[&str]) -> Result<Vec<u8>> {
+        let mut command = tokio::process::Command::new(&self.binary);
+        command.args(arguments).arg("--config").arg(self.config()).stdin(Stdio::null()).kill_on_drop(true);
+        let done = command.output().await?;
+        if !done.status.success() {
+            bail!("{}: {}", arguments.first().copied().unwrap_or_default(), String::from_utf8_lossy(&done.stderr));
+        }
+        Ok(done.stdout)
+    }
+
+    /// Stops it in good order (SIGTERM).
+    ///
+    /// # Errors
+    /// It had to be killed.
+    pub async fn stop(&mut self) -> Result<()> {
+        let status = self.child.stop().await?;
+        if status.success() { Ok(()) } else { bail!("ended with {status}: {}", tail(&self.dir)) }
+    }
+
+    /// Kills it where it stands (SIGKILL).
+    ///
+    /// # Errors
+    /// It did not end.
+    pub async fn crash(&mut self) -> Result<()> {
+        self.child.kill().await.map(drop)
+    }
+
+    /// Starts it again on the same port, keys and database.
+    ///
+    /// # Errors
+    /// As [`Directory::start`].
+    pub async fn restart(&mut self) -> Result<()> {
+        (self.child, _) = serve(&self.binary, &self.dir).await?;
+        Ok(())
+    }
+}
+
+fn configuration(around: &Around<'_>, epoch: &str, addr: SocketAddr) -> String {
+    format!(
+        "listen = \"{addr}\"\n\
+         database = \"directory.db\"\n\
+         domain = {domain:?}\n\
+         current_epoch = \"{EPOCH}\"\n\
+         [tls]\ncertificate = {cert:?}\nkey = {key:?}\n\
+         [ejabberd]\napi = {api:?}\n\
+         {epoch}\
+         [phones]\nservers = [\"{xmpp}\"]\ndirectory = \"https://{addr}\"\nca = {ca:?}\n\
+         {more}\n",
+        domain = around.domain,
+        cert = around.pki.cert,
+        key = around.pki.key,
+        api = around.api,
+        xmpp = around.xmpp,
+        ca = around.pki.ca,
+        more = around.more,
+    )
+}
+
+/// Starts the service and waits until it says where it listens.
+async fn serve(binary: &Path, dir: &Path) -> Result<(Child, SocketAddr)> {
+    let log = dir.join("log");
+    let mut stderr = OpenOptions::new().create(true).append(true).open(&log)?;
+    let before = usize::try_from(stderr.metadata()?.len())?;
+    stderr.flush()?;
+    let mut child = Child::spawn(
+        Command::new(binary)
+            .args(["--log", "debug", "serve", "--config"])
+            .arg(dir.join("directory.toml"))
+            .stdout(File::options().write(true).open("/dev/null")?)
+            .stderr(stderr),
+    )?;
+    let listening = tokio::time::timeout(START, async {
+        loop {
+            let text = std::fs::read_to_string(&log)?;
+            let said = text.get(before..).unwrap_or_default();
+            let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            if let Some(addr) = whole.lines().find_map(|line| line.split_once("listening on ")) {
+                return Ok(addr.1.parse()?);
+            }
+            if let Some(status) = child.ended()? {
+                bail!("shunt-directory ended with {status}: {}", tail(dir));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let addr = listening.await.with_context(|| format!("shunt-directory does not listen: {}", tail(dir)))??;
+    Ok((child, addr))
+}
+
+/// The end of its log.
+fn tail(dir: &Path) -> String {
+    let text = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(10)..).unwrap_or_default().join("\n")
+}
