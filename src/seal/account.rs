@@ -304,3 +304,6 @@ fn is_authority(text: &str) -> bool {
     let port_ok = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0);
     host_ok && port_ok
 }
+
+#[cfg(test)]
+mod tests;

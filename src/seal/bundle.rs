@@ -178,3 +178,136 @@ impl Bundle {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Identity;
+    use super::super::testing::{ALICE, BOB, DAY, Directory, NOW, Phone};
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn bundle(phone: &Phone) -> Vec<u8> {
+        phone.identity.bundle(&phone.certificate, NOW).unwrap()
+    }
+
+    #[test]
+    fn a_bundle_holds_for_fifteen_days() {
+        let directory = Directory::new();
+        let alice = directory.phone(ALICE);
+        let read = Bundle::decode(&bundle(&alice)).unwrap();
+        let at = |now| read.verify(&directory.keys(), &alice.jid, now, None).map(|held| held.date);
+        assert_eq!(at(NOW), Ok(NOW));
+        assert_eq!(at(NOW.plus(DAY * 15)), Ok(NOW));
+        assert_eq!(at(NOW.plus(DAY * 15 + SECOND)), Err(BundleError::TooOld));
+        assert_eq!(at(NOW.minus(SKEW)), Ok(NOW));
+        let held = read.verify(&directory.keys(), &alice.jid, NOW, None).unwrap();
+        assert_eq!((held.identity, &held.certificate), (alice.identity.key(), &alice.certificate));
+    }
+
+    #[test]
+    fn one_dated_ahead_is_refused_even_where_its_certificate_is_not() {
+        let directory = Directory::new();
+        let alice = directory.phone(ALICE);
+        let ahead = alice.identity.bundle(&alice.certificate, NOW.plus(DAY * 2)).unwrap();
+        let held = Bundle::decode(&ahead).unwrap().verify(&directory.keys(), &alice.jid, NOW, None);
+        assert_eq!(held, Err(BundleError::Future));
+    }
+
+    #[test]
+    fn an_older_one_than_the_last_seen_is_a_replay() {
+        let directory = Directory::new();
+        let alice = directory.phone(ALICE);
+        let read = Bundle::decode(&bundle(&alice)).unwrap();
+        let after = |seen| read.verify(&directory.keys(), &alice.jid, NOW.plus(DAY), Some(seen)).map(|_| ());
+        assert_eq!(after(NOW), Ok(()));
+        assert_eq!(after(NOW.plus(SECOND)), Err(BundleError::Replayed));
+    }
+
+    #[test]
+    fn anothers_bundle_or_certificate_does_not_pass() {
+        let directory = Directory::new();
+        let (alice, bob) = (directory.phone(ALICE), directory.phone(BOB));
+        let read = Bundle::decode(&bundle(&alice)).unwrap();
+        assert_eq!(read.verify(&directory.keys(), &bob.jid, NOW, None), Err(BundleError::OtherAddress));
+        assert_eq!(bob.identity.bundle(&alice.certificate, NOW), Err(BundleError::OtherIdentity));
+
+        // Alice's address and certificate, the keys of somebody who can write to her node.
+        let mallory = Identity::new(NOW);
+        let mut swapped = read.clone();
+        swapped.identity = mallory.key();
+        assert_eq!(swapped.verify(&directory.keys(), &alice.jid, NOW, None), Err(BundleError::OtherIdentity));
+        let forged = make(&alice.identity.key(), &alice.certificate, [9; 32], NOW, |_| [3; 64]).unwrap();
+        let held = Bundle::decode(&forged).unwrap().verify(&directory.keys(), &alice.jid, NOW, None);
+        assert_eq!(held, Err(BundleError::Signature));
+
+        let mut other = directory.keys();
+        other.epochs[0].certificate = [0; 32];
+        assert_eq!(
+            read.verify(&other, &alice.jid, NOW, None),
+            Err(BundleError::Certificate(CertificateError::Signature))
+        );
+        let mut late = alice.certificate.clone();
+        late.expires = NOW;
+        assert!(make(&alice.identity.key(), &late, [9; 32], NOW, |_| [3; 64]).is_ok());
+        assert_eq!(
+            read.verify(&directory.keys(), &alice.jid, NOW.plus(DAY * 40), None),
+            Err(BundleError::Certificate(CertificateError::Expired))
+        );
+    }
+
+    #[test]
+    fn a_changed_byte_anywhere_is_refused() {
+        let directory = Directory::new();
+        let alice = directory.phone(ALICE);
+        let good = bundle(&alice);
+        for index in 0..good.len() {
+            let mut bytes = good.clone();
+            bytes[index] ^= 1;
+            let held = Bundle::decode(&bytes)
+                .and_then(|read| read.verify(&directory.keys(), &alice.jid, NOW.plus(SECOND), Some(NOW)));
+            assert!(held.is_err(), "byte {index}");
+        }
+    }
+
+    #[test]
+    fn suites_of_the_future_beside_ours_do_no_harm_and_alone_are_refused() {
+        let directory = Directory::new();
+        let alice = directory.phone(ALICE);
+        let with = |suites: &[u8]| {
+            let mut read = Bundle::decode(&bundle(&alice)).unwrap();
+            let certificate = alice.certificate.encode().unwrap();
+            let body = Body {
+                suites,
+                identity: KeyWire::from(&alice.identity.key()),
+                certificate: &certificate,
+                fallback: read.fallback,
+                date: NOW.seconds(),
+            };
+            read.suites = suites.to_vec();
+            read.body = codec::encode(VERSION, &body).unwrap();
+            read.signature = alice.identity.sign_for_test(&[CONTEXT, &read.body].concat());
+            read.verify(&directory.keys(), &alice.jid, NOW, None).map(|_| ())
+        };
+        assert_eq!(with(&[2, SUITE_OLM_V1]), Ok(()));
+        assert_eq!(with(&[2]), Err(BundleError::Suite));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, at: prop::sample::Index) {
+            let directory = Directory::new();
+            let alice = directory.phone(ALICE);
+            let _ = Bundle::decode(&bytes);
+            let good = bundle(&alice);
+            let cut = at.index(good.len());
+            prop_assert!(Bundle::decode(&good[..cut]).is_err() || cut > 64);
+            let mut mixed = good[..cut].to_vec();
+            mixed.extend(bytes);
+            if let Ok(read) = Bundle::decode(&mixed) {
+                let _ = read.verify(&directory.keys(), &alice.jid, NOW, None);
+            }
+        }
+    }
+}

@@ -216,3 +216,108 @@ impl DirectorySigner {
         Ok(made)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ALICE, BOB, DAY, Directory, NOW};
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_certificate_holds_from_its_issue_to_its_end() {
+        let directory = Directory::new();
+        let (keys, made) = (directory.keys(), directory.phone(ALICE).certificate);
+        let at = |now| made.verify(&keys, now);
+        assert_eq!(at(NOW), Ok(()));
+        assert_eq!(at(NOW.minus(SKEW)), Ok(()), "a phone whose clock is a day behind");
+        assert_eq!(at(NOW.minus(SKEW + SECOND)), Err(CertificateError::Future));
+        assert_eq!(at(NOW.plus(DAY * 30 - SECOND)), Ok(()));
+        assert_eq!(at(NOW.plus(DAY * 30)), Err(CertificateError::Expired));
+        assert_eq!(at(Timestamp(0)), Err(CertificateError::ClockUnset));
+    }
+
+    #[test]
+    fn the_signer_gives_no_more_than_thirty_days_and_phones_believe_no_more() {
+        let directory = Directory::new();
+        let alice = directory.phone(ALICE);
+        let issue = |lifetime| directory.signer.issue(&alice.jid, &alice.identity.key(), NOW, lifetime);
+        assert_eq!(issue(DAY * 30 + SECOND), Err(CertificateError::Lifetime));
+        assert_eq!(issue(Duration::from_millis(10)), Err(CertificateError::Lifetime));
+        let mut long = issue(DAY).unwrap();
+        long.expires = NOW.plus(DAY * 31);
+        let signature = directory.signer.0.sign(&[CONTEXT, &long.body().unwrap()].concat());
+        long.signature.copy_from_slice(signature.as_ref());
+        assert_eq!(long.verify(&directory.keys(), NOW), Err(CertificateError::Lifetime));
+    }
+
+    #[test]
+    fn a_change_of_any_field_breaks_the_signature() {
+        let directory = Directory::new();
+        let (alice, bob) = (directory.phone(ALICE), directory.phone(BOB));
+        let changes: [&dyn Fn(&mut Certificate); 6] = [
+            &|made| made.jid = bob.jid.clone(),
+            &|made| made.jid = Jid::new(made.jid.pseudonym().clone(), "im.example.com").unwrap(),
+            &|made| made.identity = bob.identity.key(),
+            &|made| made.issued = made.issued.minus(SECOND),
+            &|made| made.expires = made.expires.minus(SECOND),
+            &|made| made.signature[63] ^= 1,
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            let mut made = alice.certificate.clone();
+            change(&mut made);
+            assert_eq!(made.verify(&directory.keys(), NOW), Err(CertificateError::Signature), "change {index}");
+        }
+    }
+
+    #[test]
+    fn another_epoch_or_directory_vouches_for_nothing() {
+        let directory = Directory::new();
+        let made = directory.phone(ALICE).certificate;
+        let mut keys = directory.keys();
+        keys.epochs[0].epoch = 'b';
+        assert_eq!(made.verify(&keys, NOW), Err(CertificateError::Epoch));
+        let mut keys = directory.keys();
+        keys.epochs[0].certificate = DirectorySigner::from_seed(&[1; 32]).unwrap().public_key();
+        assert_eq!(made.verify(&keys, NOW), Err(CertificateError::Signature));
+    }
+
+    #[test]
+    fn an_older_one_than_pinned_is_refused() {
+        let made = Directory::new().phone(ALICE).certificate;
+        assert_eq!(made.not_older_than(NOW), Ok(()));
+        assert_eq!(made.not_older_than(NOW.plus(SECOND)), Err(CertificateError::Superseded));
+    }
+
+    #[test]
+    fn a_bundles_signature_is_no_certificate() {
+        // The same key over the same bytes in another role would not do: contexts differ.
+        let directory = Directory::new();
+        let mut made = directory.phone(ALICE).certificate;
+        let bare = directory.signer.0.sign(&made.body().unwrap());
+        made.signature.copy_from_slice(bare.as_ref());
+        assert_eq!(made.verify(&directory.keys(), NOW), Err(CertificateError::Signature));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_decodes_encodes_to_the_same_bytes(at: prop::sample::Index, bits: u8, tail in 0_usize..3) {
+            let mut bytes = Directory::new().phone(ALICE).certificate.encode().unwrap();
+            prop_assert!(Certificate::decode(&bytes).is_ok());
+            let index = at.index(bytes.len());
+            bytes[index] ^= bits;
+            bytes.resize(bytes.len() + tail, 0);
+            if let Ok(read) = Certificate::decode(&bytes) {
+                prop_assert_eq!(read.encode().unwrap(), bytes);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            if let Ok(read) = Certificate::decode(&bytes) {
+                let _ = read.verify(&Directory::new().keys(), NOW);
+            }
+        }
+    }
+}

@@ -43,6 +43,6 @@ where
     let (value, left) = postcard::take_from_bytes::<T>(rest).map_err(|_| CodecError::Malformed)?;
     let again = encode(version, &value)?;
     let canonical = left.is_empty() && again == bytes;
-    zeroize::Zeroizing::new(again);
+    drop(zeroize::Zeroizing::new(again));
     if canonical { Ok(value) } else { Err(CodecError::NotCanonical) }
 }

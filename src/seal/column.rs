@@ -155,3 +155,81 @@ fn place(table: &str, row: &[u8], column: &str, version: u8) -> Vec<u8> {
 fn length(part: &[u8]) -> [u8; 8] {
     u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cipher() -> ColumnCipher {
+        ColumnCipher::new([5; 32]).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_opens_where_it_was_sealed(plain: Vec<u8>, table: String, row: Vec<u8>, column: String, version: u8) {
+            let sealed = cipher().seal(&table, &row, &column, version, &plain).unwrap();
+            prop_assert_eq!(sealed.len(), plain.len() + 28);
+            prop_assert_eq!(&*cipher().open(&table, &row, &column, version, &sealed).unwrap(), &plain);
+        }
+
+        #[test]
+        fn a_changed_bit_opens_nothing(plain: Vec<u8>, at: prop::sample::Index, bit in 0..8_u8) {
+            let mut sealed = cipher().seal("t", b"r", "c", 1, &plain).unwrap();
+            let index = at.index(sealed.len());
+            sealed[index] ^= 1 << bit;
+            prop_assert_eq!(cipher().open("t", b"r", "c", 1, &sealed).err(), Some(ColumnError::Tampered));
+        }
+    }
+
+    #[test]
+    fn a_value_moved_elsewhere_does_not_open() {
+        let sealed = cipher().seal("peers", b"row1", "number", 1, b"value").unwrap();
+        let open = |cipher: &ColumnCipher, table: &str, row: &[u8], column: &str, version| {
+            cipher.open(table, row, column, version, &sealed).map(|plain| plain.to_vec())
+        };
+        assert_eq!(open(&cipher(), "peers", b"row1", "number", 1), Ok(b"value".to_vec()));
+        for (table, row, column, version) in [
+            ("texts", b"row1".as_slice(), "number", 1),
+            ("peers", b"row2", "number", 1),
+            ("peers", b"row1", "name", 1),
+            ("peers", b"row1", "number", 2),
+            ("peersr", b"ow1", "number", 1),
+            ("peers", b"row1n", "umber", 1),
+        ] {
+            assert_eq!(open(&cipher(), table, row, column, version), Err(ColumnError::Tampered));
+        }
+        let other = ColumnCipher::new([6; 32]).unwrap();
+        assert_eq!(open(&other, "peers", b"row1", "number", 1), Err(ColumnError::Tampered));
+        assert_eq!(cipher().open("peers", b"row1", "number", 1, b"short").err(), Some(ColumnError::Tampered));
+    }
+
+    #[test]
+    fn the_same_value_is_sealed_differently_each_time() {
+        let seal = || cipher().seal("t", b"r", "c", 1, b"value").unwrap();
+        assert_ne!(seal(), seal());
+        assert!(!seal().windows(5).any(|window| window == b"value"));
+    }
+
+    #[test]
+    fn lookups_find_the_same_and_nothing_else() {
+        let number = b"+491701234567";
+        assert_eq!(cipher().lookup("peer", number), cipher().lookup("peer", number));
+        assert_ne!(cipher().lookup("peer", number), cipher().lookup("line", number));
+        assert_ne!(cipher().lookup("peer", number), cipher().lookup("pee", b"r+491701234567"));
+        assert_ne!(cipher().lookup("peer", number), ColumnCipher::new([6; 32]).unwrap().lookup("peer", number));
+        let plain = ring::digest::digest(&ring::digest::SHA256, number);
+        assert_ne!(cipher().lookup("peer", number).as_slice(), plain.as_ref());
+    }
+
+    #[test]
+    fn a_wording_is_the_same_for_what_sms_made_of_it_and_another_for_another_peer() {
+        let (alice, bob) = ("+491701234567", "+491707654321");
+        let (alice, bob) = (PhoneNumber::from_e164(alice).unwrap(), PhoneNumber::from_e164(bob).unwrap());
+        let wording = |peer, text| cipher().wording(peer, text);
+        assert_eq!(wording(&alice, "It’s 8 o’clock…"), wording(&alice, "It's 8 o'clock..."));
+        assert_ne!(wording(&alice, "yes"), wording(&alice, "no"));
+        assert_ne!(wording(&alice, "yes"), wording(&bob, "yes"));
+        assert_ne!(wording(&alice, "yes").0, cipher().lookup(alice.as_e164(), b"yes"), "keys are apart");
+    }
+}

@@ -145,3 +145,77 @@ pub(in crate::seal) fn unpad(padded: &[u8]) -> Result<&[u8], EnvelopeError> {
         rest.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(EnvelopeError::Filling)?;
     if filling.iter().any(|byte| *byte != 0) { Err(EnvelopeError::Filling) } else { Ok(letter) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn envelope() -> impl Strategy<Value = Envelope> {
+        (any::<bool>(), prop_oneof![0..2000_usize, 0..=32_763_usize], any::<u8>()).prop_map(|(first, length, byte)| {
+            Envelope {
+                suite: SUITE_OLM_V1,
+                kind: if first { OlmKind::PreKey } else { OlmKind::Normal },
+                message: vec![byte; length],
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_envelope_reads_back_and_has_one_of_the_sizes(envelope in envelope()) {
+            let bytes = envelope.encode().unwrap();
+            prop_assert!(BUCKETS.contains(&bytes.len()));
+            prop_assert_eq!(Envelope::decode(&bytes).unwrap(), envelope);
+        }
+
+        #[test]
+        fn whatever_decodes_encodes_to_the_same_bytes(envelope in envelope(), at: prop::sample::Index, bits: u8) {
+            let mut bytes = envelope.encode().unwrap();
+            let index = at.index(bytes.len());
+            bytes[index] ^= bits;
+            if let Ok(read) = Envelope::decode(&bytes) {
+                prop_assert_eq!(read.encode().unwrap(), bytes);
+            }
+        }
+
+        #[test]
+        fn every_letter_comes_out_of_its_padding(letter in prop::collection::vec(any::<u8>(), 0..3000), more in 0_usize..30) {
+            let padded = pad(&letter, letter.len() + more).unwrap();
+            prop_assert!(BUCKETS.contains(&(padded.len() + OVERHEAD + 1)));
+            prop_assert_eq!(unpad(&padded).unwrap(), letter.as_slice());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, bucket in 0..BUCKETS.len()) {
+            let mut bytes = bytes;
+            let _ = (Envelope::decode(&bytes), unpad(&bytes).map(<[u8]>::len));
+            bytes.resize(BUCKETS[bucket], 0);
+            let _ = Envelope::decode(&bytes);
+            bytes.truncate(BUCKETS[bucket] - OVERHEAD - 1);
+            let _ = unpad(&bytes);
+        }
+    }
+
+    #[test]
+    fn each_fault_has_its_name() {
+        let good = Envelope { suite: SUITE_OLM_V1, kind: OlmKind::Normal, message: vec![1; 100] }.encode().unwrap();
+        let with = |index: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[index] = byte;
+            Envelope::decode(&bytes)
+        };
+        assert_eq!(Envelope::decode(&good[1..]), Err(EnvelopeError::Size));
+        assert_eq!(with(0, 2), Err(EnvelopeError::Version(2)));
+        assert_eq!(with(1, 0), Err(EnvelopeError::Suite(0)));
+        assert_eq!(with(2, 2), Err(EnvelopeError::Kind));
+        assert_eq!(with(3, 2), Err(EnvelopeError::Filling), "a length beyond the envelope");
+        assert_eq!(with(511, 1), Err(EnvelopeError::Filling), "something hidden behind");
+        let mut roomy = good;
+        roomy.resize(1024, 0);
+        assert_eq!(Envelope::decode(&roomy), Err(EnvelopeError::Filling), "a larger size than needed");
+        let long = Envelope { suite: SUITE_OLM_V1, kind: OlmKind::Normal, message: vec![0; 32_764] };
+        assert_eq!(long.encode(), Err(EnvelopeError::TooLong));
+        assert_eq!(pad(&[0; 32_600], 0).err(), Some(EnvelopeError::TooLong));
+    }
+}

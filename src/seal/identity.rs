@@ -104,7 +104,7 @@ impl Identity {
         Self { account, rotated: now }
     }
 
-    /// All secrets in clear: the store seals them (about 1 KB).
+    /// All secrets in clear: the store seals them (under 1 KB).
     pub fn to_pickle(&self) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
         let pickle = Pickle { version: VERSION, rotated: self.rotated.0, account: self.account.pickle() };
         to_json(&pickle).ok_or(IdentityError::Pickle)
@@ -148,6 +148,11 @@ impl Identity {
         bundle::make(&self.key(), certificate, fallback.to_bytes(), now, |bytes| self.account.sign(bytes).to_bytes())
     }
 
+    #[cfg(test)]
+    pub(in crate::seal) fn sign_for_test(&self, bytes: &[u8]) -> [u8; 64] {
+        self.account.sign(bytes).to_bytes()
+    }
+
     pub(in crate::seal) fn outbound(
         &self,
         identity: &IdentityKey,
@@ -187,4 +192,56 @@ pub(in crate::seal) fn to_json<T: Serialize>(value: &T) -> Option<Zeroizing<Vec<
     let mut bytes = Zeroizing::new(Vec::with_capacity(count.0));
     serde_json::to_writer(&mut *bytes, value).ok()?;
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_back_from_its_text() {
+        let key = Identity::new(Timestamp(0)).key();
+        let text = key.to_text();
+        assert_eq!((text.len(), IdentityKey::from_text(&text)), (86, Ok(key)));
+        assert_eq!(format!("{key:?}"), "IdentityKey(..)");
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let text = Identity::new(Timestamp(0)).key().to_text();
+        // The last of 86 characters has four bits to spare: only zeros are canonical.
+        let last = text.chars().last().unwrap();
+        let spare = char::from(u8::try_from(last).unwrap() + 1);
+        for wrong in [
+            String::new(),
+            text[1..].to_string(),
+            format!("{text}="),
+            format!("{text}AA"),
+            format!("{text} "),
+            format!("{}{spare}", &text[..85]),
+            format!("+{}", &text[1..]),
+        ] {
+            assert_eq!(IdentityKey::from_text(&wrong), Err(IdentityError::Text), "{wrong}");
+        }
+        let mut no_point = [0; 32];
+        no_point[0] = 2;
+        assert_eq!(IdentityKey::from_bytes(no_point, [1; 32]), Err(IdentityError::Point));
+    }
+
+    #[test]
+    fn a_pickle_keeps_keys_and_date() {
+        let mut identity = Identity::new(Timestamp(1));
+        identity.rotate_fallback(Timestamp(7));
+        let again = Identity::from_pickle(&identity.to_pickle().unwrap()).unwrap();
+        assert_eq!((again.key(), again.rotated()), (identity.key(), Timestamp(7)));
+        assert_eq!(again.account.fallback_key(), identity.account.fallback_key());
+    }
+
+    #[test]
+    fn a_damaged_pickle_is_an_error() {
+        let pickle = Identity::new(Timestamp(1)).to_pickle().unwrap();
+        assert!(Identity::from_pickle(&pickle[..pickle.len() - 1]).is_err());
+        let newer = String::from_utf8(pickle.to_vec()).unwrap().replace("\"version\":1", "\"version\":2");
+        assert_eq!(Identity::from_pickle(newer.as_bytes()).err(), Some(IdentityError::Pickle));
+    }
 }

@@ -10,7 +10,8 @@ use crate::model::{Body, LeaseId, PhoneNumber, TextId, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// Longest text, in bytes of UTF-8: more than 255 segments of SMS hold... of any script.
+/// Longest text by IM, in bytes of UTF-8; what is longer goes by SMS, which takes up to 39,015 of the
+/// GSM alphabet's characters.
 pub const BODY_MAX: usize = 16 * 1024;
 
 /// Longest lease, ms (protocol.md §3).
@@ -303,3 +304,6 @@ impl Letter {
         Ok(encoded.saturating_add(CONTROL.saturating_sub(payload)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,3 +164,30 @@ fn harden(output: &[u8; 64], epoch: char, domain: &str) -> Result<Pseudonym, Pse
 pub(in crate::seal) fn blinded(point: &[u8; 32]) -> Result<BlindedElement<Ristretto255>, PseudonymError> {
     BlindedElement::deserialize(point).map_err(|_| PseudonymError::Encoding)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data_encoding::HEXLOWER;
+
+    #[test]
+    fn the_slow_hash_is_the_fixed_one() {
+        // Computed apart by the reference implementation of Argon2id, from the RFC's first output.
+        let output = HEXLOWER
+            .decode(
+                b"b58cfbe118e0cb94d79b5fd6a6dafb98764dff49c14e1770b566e42402da1a7d\
+                  a4d8527693914139caee5bd03903af43a491351d23b430948dd50cde10d32b3c",
+            )
+            .unwrap();
+        let output: [u8; 64] = output.try_into().unwrap();
+        let pseudonym = harden(&output, 'a', "im.example.org").unwrap();
+        assert_eq!(pseudonym.as_str(), "azr6ohgkueojjugzsmaurwlprgh637w5i");
+    }
+
+    #[test]
+    fn no_pseudonym_is_made_for_a_domain_written_otherwise() {
+        for (epoch, domain) in [('a', ""), ('a', "IM.example.org"), ('a', "a\0b"), ('A', "a"), ('1', "a")] {
+            assert_eq!(harden(&[0; 64], epoch, domain), Err(PseudonymError::Domain));
+        }
+    }
+}
