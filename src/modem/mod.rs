@@ -5,6 +5,8 @@
 //! [`ModemError::retry`], what to do about it by the router.
 
 mod error;
+pub mod modemmanager;
+mod stamp;
 
 pub use error::{ModemError, Retry};
 

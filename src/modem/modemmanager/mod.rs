@@ -1,0 +1,184 @@
+//! ModemManager (1.20 and later) over D-Bus: a line per SIM.
+//!
+//! It reads, and sends texts; it enables no modem unless told to, starts no service, and listens to
+//! few signals: not to signal quality, which would wake the phone all day, so that all that is
+//! learned of a modem's properties is read anew when its state changes.
+
+mod bus;
+mod failure;
+mod line;
+mod sms;
+mod watch;
+
+use super::{IncomingSms, Modem, ModemError, ModemEvent, NewSms, Outcome, Sent, SmsObject};
+use crate::model::{Address, Body, LineId, Segments};
+use bus::{MESSAGING, PROMPT, PROPERTIES, Place, SMS};
+use futures_util::StreamExt;
+use std::{collections::HashMap, rc::Rc, time::Duration};
+use tokio::sync::mpsc;
+use watch::Watch;
+use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, Variant, message::Type};
+
+/// `MMSmsValidityType`: relative, in minutes.
+const RELATIVE: u32 = 1;
+
+/// How long a `Send` of one part may take: ModemManager gives up on a mute modem after about 30 s.
+const FIRST_PART: Duration = Duration::from_secs(60);
+
+/// How much each further part adds.
+const FURTHER_PART: Duration = Duration::from_secs(40);
+
+/// Makes a line's name from its SIM's ICCID: a keyed digest, so that it says nothing to a reader.
+pub type NameLine = Box<dyn Fn(&str) -> LineId>;
+
+/// What an integrator may choose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Enable a modem that is found disabled, once. Off by default: on most systems that is
+    /// NetworkManager's or the shell's to do, and a user who turned the modem off means it.
+    pub enable: bool,
+}
+
+/// The backend. It works while this is held; dropping it ends its tasks.
+pub struct ModemManager {
+    watch: Rc<Watch>,
+    tasks: [tokio::task::JoinHandle<()>; 2],
+}
+
+impl ModemManager {
+    /// Starts to watch ModemManager on a bus. Must be called within a `LocalSet`. The first event
+    /// says whether the service is there; its lines and the SMS that they hold follow.
+    pub async fn start(
+        connection: &Connection,
+        options: Options,
+        name: NameLine,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<ModemEvent>), ModemError> {
+        let (events, receiver) = mpsc::unbounded_channel();
+        let (watch, tasks) = Watch::start(connection, options, name, events).await?;
+        Ok((Self { watch, tasks }, receiver))
+    }
+
+    fn place<'a>(&'a self, owner: &'a str, path: &'a str) -> Place<'a> {
+        Place { connection: self.watch.connection(), owner, path }
+    }
+
+    fn modem_of(&self, line: &LineId) -> Result<(Box<str>, Box<str>), ModemError> {
+        self.watch.modem_of(line).ok_or(ModemError::NoModem)
+    }
+}
+
+impl Drop for ModemManager {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Modem for ModemManager {
+    async fn create(&self, line: &LineId, sms: &NewSms) -> Result<SmsObject, ModemError> {
+        let (owner, modem) = self.modem_of(line)?;
+        let number = sms.to.dialable().ok_or(ModemError::NotSendable)?;
+        if Segments::of(&sms.body.0).too_long() {
+            return Err(ModemError::TooLong);
+        }
+        let mut properties = HashMap::from([
+            ("number", Variant::from(&*number)),
+            ("text", Variant::from(&*sms.body.0)),
+            ("delivery-report-request", Variant::from(sms.report)),
+        ]);
+        if let Some(minutes) = sms.validity_minutes {
+            properties.insert("validity", Variant::from((RELATIVE, Variant::from(minutes))));
+        }
+        let answer = self.place(&owner, &modem).call(MESSAGING, "Create", &properties, PROMPT).await?;
+        let object: OwnedObjectPath = answer.body().deserialize().map_err(|error| failure::read(&error))?;
+        Ok(SmsObject { object: object.as_str().into(), owner })
+    }
+
+    async fn send(&self, _line: &LineId, sms: &SmsObject) -> Result<Sent, ModemError> {
+        let object = self.place(&sms.owner, &sms.object);
+        // Until Send is called nothing leaves, so here no failure is of unknown outcome.
+        let before = match object.properties(SMS).await {
+            Ok(before) => before,
+            Err(denied @ ModemError::Denied) => return Err(denied),
+            Err(_unanswered) => return Err(ModemError::Gone),
+        };
+        if let Some(sent) = sms::sent(&before) {
+            return Ok(sent);
+        }
+        let parts = Segments::of(before.text("Text").unwrap_or_default()).count;
+        let limit = FIRST_PART + FURTHER_PART * u32::from(parts.saturating_sub(1));
+        let answer = object.call(SMS, "Send", &(), limit).await;
+        let after = object.properties(SMS).await.ok().as_ref().and_then(sms::sent);
+        match (answer, after) {
+            (_, Some(sent)) => Ok(sent),
+            (Ok(_), None) => Ok(Sent::default()),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    async fn outcome(&self, _line: &LineId, sms: &SmsObject, to: &Address, body: &Body) -> Outcome {
+        // A failed Send and one under way look alike ("unknown"), so only success can be proven.
+        let settled = tokio::time::timeout(FIRST_PART, self.settled(sms, to, body));
+        settled.await.ok().flatten().map_or(Outcome::Unknown, Outcome::Sent)
+    }
+
+    async fn delete(&self, line: &LineId, sms: &SmsObject) -> Result<(), ModemError> {
+        let Ok((owner, modem)) = self.modem_of(line) else { return Ok(()) };
+        if owner != sms.owner {
+            return Ok(());
+        }
+        let Ok(path) = OwnedObjectPath::try_from(&*sms.object) else { return Ok(()) };
+        match self.place(&owner, &modem).call(MESSAGING, "Delete", &path, FIRST_PART).await {
+            Ok(_) | Err(ModemError::Gone) => Ok(()),
+            // "No SMS found" has no name of its own: what cannot be read any more is gone.
+            Err(error) => match self.place(&owner, &sms.object).properties(SMS).await {
+                Err(ModemError::Gone) => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn list(&self, line: &LineId) -> Result<Vec<IncomingSms>, ModemError> {
+        let (owner, modem) = self.modem_of(line)?;
+        let mut held = Vec::new();
+        for path in self.place(&owner, &modem).messages().await? {
+            // One that is deleted meanwhile is no longer held.
+            let Ok(properties) = self.place(&owner, path.as_str()).properties(SMS).await else { continue };
+            let object = SmsObject { object: path.as_str().into(), owner: owner.clone() };
+            if let sms::Found::Incoming(incoming) = sms::read(&properties, line, object) {
+                held.push(incoming);
+            }
+        }
+        Ok(held)
+    }
+}
+
+impl ModemManager {
+    /// Waits until the object is sent; `None` if that will never be proven.
+    async fn settled(&self, sms: &SmsObject, to: &Address, body: &Body) -> Option<Sent> {
+        if self.watch.owner()? != sms.owner {
+            return None;
+        }
+        let number = to.dialable()?;
+        let rule = MatchRule::builder()
+            .msg_type(Type::Signal)
+            .sender(&*sms.owner)
+            .path(&*sms.object)
+            .interface(PROPERTIES)
+            .member("PropertiesChanged")
+            .build()
+            .ok()?;
+        let mut changes = MessageStream::for_match_rule(rule, self.watch.connection(), None).await.ok()?;
+        loop {
+            let properties = self.place(&sms.owner, &sms.object).properties(SMS).await.ok()?;
+            if !sms::is_for(&properties, &number, &body.0) {
+                return None;
+            }
+            if let Some(sent) = sms::sent(&properties) {
+                return Some(sent);
+            }
+            let _change = changes.next().await?;
+        }
+    }
+}

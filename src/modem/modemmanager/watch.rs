@@ -1,0 +1,447 @@
+//! Follows ModemManager: the service, its modems and SIMs, and the SMS that come in.
+
+use super::{
+    NameLine, Options,
+    bus::{MESSAGING, MODEM, MODEM_3GPP, OBJECTS, PROMPT, PROPERTIES, Place, Properties, ROOT, SERVICE, SIM, SMS},
+    failure, line,
+    sms::{self, Found},
+};
+use crate::{
+    model::{Line, LineId},
+    modem::{ModemError, ModemEvent, SmsObject},
+};
+use futures_util::Stream;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    future::poll_fn,
+    pin::Pin,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+use zbus::{
+    Connection, MatchRule, Message, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant,
+    fdo::ManagedObjects,
+    message::Type,
+    names::{BusName, OwnedInterfaceName},
+};
+
+const BUS: &str = "org.freedesktop.DBus";
+const BUS_PATH: &str = "/org/freedesktop/DBus";
+
+/// How often a service that does not answer is asked for its modems, and how long between.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Enabling waits for the modem, and perhaps for the user's PIN agent.
+const ENABLING: Duration = Duration::from_secs(120);
+
+/// What is known of the service.
+pub(super) struct Watch {
+    connection: Connection,
+    options: Options,
+    name: NameLine,
+    events: mpsc::UnboundedSender<ModemEvent>,
+    service: RefCell<Service>,
+}
+
+#[derive(Default)]
+struct Service {
+    owner: Option<Box<str>>,
+    modems: BTreeMap<Box<str>, Known>,
+}
+
+/// One modem.
+#[derive(Default)]
+struct Known {
+    messaging: bool,
+    line: Option<Line>,
+    /// The line whose SMS were listed.
+    listed: Option<LineId>,
+    /// SMS objects that were reported, and those that wait for parts.
+    reported: BTreeSet<Box<str>>,
+    incomplete: BTreeSet<Box<str>>,
+    /// It was enabled by us once, or found enabled: from then on, disabled is somebody's will.
+    left_alone: bool,
+}
+
+impl Watch {
+    pub(super) async fn start(
+        connection: &Connection,
+        options: Options,
+        name: NameLine,
+        events: mpsc::UnboundedSender<ModemEvent>,
+    ) -> Result<(Rc<Self>, [JoinHandle<()>; 2]), ModemError> {
+        let watch =
+            Rc::new(Self { connection: connection.clone(), options, name, events, service: RefCell::default() });
+        let mut streams = Vec::new();
+        for rule in rules() {
+            let stream = match rule {
+                Ok(rule) => MessageStream::for_match_rule(rule, connection, None).await,
+                Err(error) => Err(error),
+            };
+            streams.push(stream.map_err(|error| failure::read(&error))?);
+        }
+        // Streams are drained at once whatever the worker waits for: a full one would hold up the
+        // answers that it waits for.
+        let (sender, mut signals) = mpsc::unbounded_channel();
+        let pump = tokio::task::spawn_local(async move {
+            while let Some(message) = next(&mut streams).await {
+                if sender.send(message).is_err() {
+                    return;
+                }
+            }
+        });
+        let worker = watch.clone();
+        let worker = tokio::task::spawn_local(async move {
+            worker.look().await;
+            while let Some(signal) = signals.recv().await {
+                worker.take_signal(&signal).await;
+            }
+            // The bus is gone, and everything on it.
+            worker.service_gone();
+        });
+        Ok((watch, [pump, worker]))
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn owner(&self) -> Option<Box<str>> {
+        self.service.borrow().owner.clone()
+    }
+
+    /// Owner and modem of a line.
+    pub(super) fn modem_of(&self, line: &LineId) -> Option<(Box<str>, Box<str>)> {
+        let service = self.service.borrow();
+        let (path, _) =
+            service.modems.iter().find(|(_, known)| known.line.as_ref().is_some_and(|known| known.id == *line))?;
+        Some((service.owner.clone()?, path.clone()))
+    }
+
+    fn tell(&self, event: ModemEvent) {
+        // Nobody listens any more: the core is going.
+        let _unheard = self.events.send(event);
+    }
+
+    /// Whether the service is there now.
+    async fn look(&self) {
+        let bus = Place { connection: &self.connection, owner: BUS, path: BUS_PATH };
+        let owner = match bus.call(BUS, "GetNameOwner", &SERVICE, PROMPT).await {
+            Ok(answer) => answer.body().deserialize::<String>().ok(),
+            Err(_nobody) => None,
+        };
+        match owner {
+            Some(owner) => self.service_came(&owner).await,
+            None => self.tell(ModemEvent::Service { up: false }),
+        }
+    }
+
+    async fn service_came(&self, owner: &str) {
+        *self.service.borrow_mut() = Service { owner: Some(owner.into()), modems: BTreeMap::new() };
+        self.tell(ModemEvent::Service { up: true });
+        for attempt in 1..=ATTEMPTS {
+            match self.modems(owner).await {
+                Ok(modems) => {
+                    for (path, messaging) in modems {
+                        self.know(&path, messaging);
+                        self.refresh(&path).await;
+                    }
+                    return;
+                }
+                Err(ModemError::Gone | ModemError::Lost) => return,
+                Err(error) => log::warn!("ModemManager does not list its modems (attempt {attempt}): {error}"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn modems(&self, owner: &str) -> Result<Vec<(Box<str>, bool)>, ModemError> {
+        let root = Place { connection: &self.connection, owner, path: ROOT };
+        let answer = root.call(OBJECTS, "GetManagedObjects", &(), PROMPT).await?;
+        let objects: ManagedObjects = answer.body().deserialize().map_err(|error| failure::read(&error))?;
+        let has = |interfaces: &HashMap<OwnedInterfaceName, _>, name| interfaces.keys().any(|key| key.as_str() == name);
+        Ok(objects
+            .iter()
+            .filter(|(_, interfaces)| has(interfaces, MODEM))
+            .map(|(path, interfaces)| (path.as_str().into(), has(interfaces, MESSAGING)))
+            .collect())
+    }
+
+    fn service_gone(&self) {
+        let gone = std::mem::take(&mut *self.service.borrow_mut());
+        if gone.owner.is_none() {
+            return;
+        }
+        for line in gone.modems.into_values().filter_map(|known| known.line) {
+            self.tell(ModemEvent::LineGone(line.id));
+        }
+        self.tell(ModemEvent::Service { up: false });
+    }
+
+    async fn take_signal(&self, signal: &Message) {
+        let header = signal.header();
+        let (Some(sender), Some(path), Some(interface), Some(member)) =
+            (header.sender(), header.path(), header.interface(), header.member())
+        else {
+            return;
+        };
+        if interface.as_str() == BUS {
+            return self.owner_changed(signal).await;
+        }
+        // What an instance says that we do not know yet, or no more, is read when we know it.
+        if self.owner().as_deref() != Some(sender.as_str()) {
+            return;
+        }
+        let path = path.as_str();
+        match (interface.as_str(), member.as_str()) {
+            (OBJECTS, "InterfacesAdded") => self.interfaces_added(signal).await,
+            (OBJECTS, "InterfacesRemoved") => self.interfaces_removed(signal),
+            (MODEM, "StateChanged") => self.refresh(path).await,
+            (MESSAGING, "Added") => self.message_added(path, signal).await,
+            (MESSAGING, "Deleted") => self.message_deleted(path, signal),
+            (PROPERTIES, "PropertiesChanged") => self.properties_changed(path, signal).await,
+            _ => {}
+        }
+    }
+
+    async fn owner_changed(&self, signal: &Message) {
+        let body = signal.body();
+        let Ok((_, old, new)) = body.deserialize::<(BusName<'_>, &str, &str)>() else { return };
+        if !old.is_empty() {
+            self.service_gone();
+        }
+        if !new.is_empty() && self.owner().as_deref() != Some(new) {
+            self.service_came(new).await;
+        }
+    }
+
+    async fn interfaces_added(&self, signal: &Message) {
+        type Added<'m> = (ObjectPath<'m>, HashMap<OwnedInterfaceName, HashMap<String, OwnedVariant>>);
+        let body = signal.body();
+        let Ok((path, interfaces)) = body.deserialize::<Added<'_>>() else { return };
+        let has = |name| interfaces.keys().any(|key| key.as_str() == name);
+        if has(MODEM) || has(MESSAGING) {
+            self.know(path.as_str(), has(MESSAGING));
+            self.refresh(path.as_str()).await;
+        }
+    }
+
+    fn interfaces_removed(&self, signal: &Message) {
+        let body = signal.body();
+        let Ok((path, interfaces)) = body.deserialize::<(ObjectPath<'_>, Vec<&str>)>() else { return };
+        if interfaces.contains(&MODEM) {
+            self.forget(path.as_str());
+        } else if interfaces.contains(&MESSAGING)
+            && let Some(known) = self.service.borrow_mut().modems.get_mut(path.as_str())
+        {
+            *known = Known { line: known.line.take(), left_alone: known.left_alone, ..Known::default() };
+        }
+    }
+
+    fn know(&self, path: &str, messaging: bool) {
+        self.service.borrow_mut().modems.entry(path.into()).or_default().messaging |= messaging;
+    }
+
+    fn forget(&self, path: &str) {
+        let known = self.service.borrow_mut().modems.remove(path);
+        if let Some(line) = known.and_then(|known| known.line) {
+            self.tell(ModemEvent::LineGone(line.id));
+        }
+    }
+
+    /// Reads a modem anew and reports what changed of its line.
+    async fn refresh(&self, path: &str) {
+        let Some(owner) = self.owner() else { return };
+        let modem = Place { connection: &self.connection, owner: &owner, path };
+        let Some(messaging) = self.service.borrow().modems.get(path).map(|known| known.messaging) else { return };
+        let read = match modem.properties(MODEM).await {
+            Ok(properties) => {
+                self.enable(path, &properties);
+                line::read(modem, &properties, messaging, &*self.name).await
+            }
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(line) => {
+                self.line_is(path, line);
+                self.list(modem).await;
+            }
+            // Its removal is, or will be, in the queue.
+            Err(ModemError::Gone | ModemError::Lost) => {}
+            Err(error) => log::warn!("a modem's properties cannot be read: {error}"),
+        }
+    }
+
+    fn line_is(&self, path: &str, line: Option<Line>) {
+        let mut service = self.service.borrow_mut();
+        let Some(known) = service.modems.get_mut(path) else { return };
+        if known.line == line {
+            return;
+        }
+        let old = std::mem::replace(&mut known.line, line.clone());
+        drop(service);
+        if let Some(old) = old.filter(|old| line.as_ref().is_none_or(|line| line.id != old.id)) {
+            self.tell(ModemEvent::LineGone(old.id));
+        }
+        if let Some(line) = line {
+            self.tell(ModemEvent::Line(line));
+        }
+    }
+
+    /// Enables a modem that was disabled when we found it, if told to.
+    fn enable(&self, path: &str, properties: &Properties) {
+        let mut service = self.service.borrow_mut();
+        let (Some(owner), Some(state)) = (service.owner.clone(), properties.signed("State")) else { return };
+        let Some(known) = service.modems.get_mut(path) else { return };
+        if !self.options.enable || known.left_alone || state < line::DISABLED {
+            return;
+        }
+        known.left_alone = true;
+        if state == line::DISABLED {
+            let (connection, path) = (self.connection.clone(), Box::<str>::from(path));
+            tokio::task::spawn_local(async move {
+                let modem = Place { connection: &connection, owner: &owner, path: &path };
+                if let Err(error) = modem.call(MODEM, "Enable", &true, ENABLING).await {
+                    log::warn!("a modem cannot be enabled: {error}");
+                }
+            });
+        }
+    }
+
+    /// Reports what a line's modem holds, once per line.
+    async fn list(&self, modem: Place<'_>) {
+        {
+            let mut service = self.service.borrow_mut();
+            let Some(known) = service.modems.get_mut(modem.path) else { return };
+            let Some(line) = known.line.as_ref().map(|line| line.id.clone()).filter(|_| known.messaging) else {
+                return;
+            };
+            if known.listed.replace(line.clone()) == Some(line) {
+                return;
+            }
+            known.reported.clear();
+        }
+        match modem.messages().await {
+            Ok(messages) => {
+                for message in messages {
+                    self.take_message(modem.path, message.as_str()).await;
+                }
+            }
+            Err(error) => {
+                log::warn!("a modem does not list its SMS: {error}");
+                if let Some(known) = self.service.borrow_mut().modems.get_mut(modem.path) {
+                    known.listed = None;
+                }
+            }
+        }
+    }
+
+    async fn message_added(&self, modem: &str, signal: &Message) {
+        let body = signal.body();
+        if let Ok((message, true)) = body.deserialize::<(ObjectPath<'_>, bool)>() {
+            self.take_message(modem, message.as_str()).await;
+        }
+    }
+
+    fn message_deleted(&self, modem: &str, signal: &Message) {
+        let body = signal.body();
+        let Ok(message) = body.deserialize::<OwnedObjectPath>() else { return };
+        if let Some(known) = self.service.borrow_mut().modems.get_mut(modem) {
+            known.reported.remove(message.as_str());
+            known.incomplete.remove(message.as_str());
+        }
+    }
+
+    async fn properties_changed(&self, path: &str, signal: &Message) {
+        let body = signal.body();
+        let Ok((interface, changed, _)) = body.deserialize::<(&str, HashMap<&str, OwnedVariant>, Vec<&str>)>() else {
+            return;
+        };
+        match interface {
+            MODEM_3GPP if changed.contains_key("RegistrationState") => self.refresh(path).await,
+            SIM => {
+                let all: Vec<_> = self.service.borrow().modems.keys().cloned().collect();
+                for modem in all {
+                    self.refresh(&modem).await;
+                }
+            }
+            SMS => {
+                let waiting =
+                    |(modem, known): (&Box<str>, &Known)| known.incomplete.contains(path).then(|| modem.clone());
+                let modem = self.service.borrow().modems.iter().find_map(waiting);
+                if let Some(modem) = modem {
+                    self.take_message(&modem, path).await;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads an SMS object, and reports it if it is one that came in and is whole.
+    async fn take_message(&self, modem: &str, message: &str) {
+        let Some((owner, line)) = ({
+            let service = self.service.borrow();
+            let known = service.modems.get(modem).filter(|known| !known.reported.contains(message));
+            known.and_then(|known| Some((service.owner.clone()?, known.line.as_ref()?.id.clone())))
+        }) else {
+            return;
+        };
+        let object = Place { connection: &self.connection, owner: &owner, path: message };
+        let properties = match object.properties(SMS).await {
+            Ok(properties) => properties,
+            Err(ModemError::Gone) => return,
+            Err(error) => return log::warn!("an SMS cannot be read, it stays in the modem: {error}"),
+        };
+        let found = sms::read(&properties, &line, SmsObject { object: message.into(), owner: owner.clone() });
+        {
+            let mut service = self.service.borrow_mut();
+            let Some(known) = service.modems.get_mut(modem) else { return };
+            known.incomplete.remove(message);
+            match &found {
+                Found::Incomplete => known.incomplete.insert(message.into()),
+                Found::Incoming(_) | Found::Report(_) => known.reported.insert(message.into()),
+                Found::NotOurs => false,
+            };
+        }
+        match found {
+            Found::Incoming(incoming) => self.tell(ModemEvent::Received(incoming)),
+            Found::Report(report) => self.tell(ModemEvent::Report(report)),
+            Found::Incomplete | Found::NotOurs => {}
+        }
+    }
+}
+
+/// The signals that matter, and no others: the bus filters, so nothing else wakes us.
+fn rules() -> Vec<zbus::Result<MatchRule<'static>>> {
+    let signal = || MatchRule::builder().msg_type(Type::Signal);
+    let service = || signal().sender(SERVICE);
+    let changed = |interface| service().interface(PROPERTIES).member("PropertiesChanged").add_arg(interface).build();
+    vec![
+        signal().sender(BUS).interface(BUS).member("NameOwnerChanged").add_arg(SERVICE).build(),
+        service().interface(OBJECTS).path(ROOT).build(),
+        service().interface(MODEM).member("StateChanged").build(),
+        service().interface(MESSAGING).build(),
+        changed(MODEM_3GPP),
+        changed(SIM),
+        changed(SMS),
+    ]
+}
+
+/// The next signal of any stream; `None` when the connection is closed.
+async fn next(streams: &mut [MessageStream]) -> Option<Message> {
+    poll_fn(|context| {
+        for stream in &mut *streams {
+            match Pin::new(stream).poll_next(context) {
+                Poll::Ready(Some(Ok(message))) => return Poll::Ready(Some(message)),
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(None),
+                Poll::Pending => {}
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
