@@ -1,7 +1,7 @@
 //! What goes into the router and what comes out.
 
 use crate::model::{
-    Bearer, Cause, FallbackPolicy, LeaseId, PeerPolicy, PhoneNumber, Question, SmsAttempt, Text, TextId,
+    Bearer, Cause, FallbackPolicy, LeaseId, LineId, PeerPolicy, PhoneNumber, Question, SmsAttempt, Text, TextId,
 };
 use std::time::Duration;
 
@@ -180,6 +180,8 @@ pub enum Action {
     Announce(Box<Text>),
     /// In the same transaction: make the text's envelope and store it; after the commit write it.
     SealText(TextId),
+    /// Send the text's stored envelope again, byte for byte: the link was away in between.
+    Resend(TextId),
     /// Seal and send a revoke for the text.
     Revoke(TextId),
     /// Find out whether the peer is online: pseudonym, bundle, session, probe.
@@ -196,7 +198,12 @@ pub enum Action {
     /// After a restart: what does the modem say of the attempt?
     SmsProve(TextId),
     /// Delete the object, which is not or no longer needed.
-    SmsDelete(SmsAttempt),
+    SmsDelete {
+        /// The text's line, while the text is known.
+        line: Option<LineId>,
+        /// The object.
+        sms: SmsAttempt,
+    },
     /// Ask the user.
     Ask(TextId, Question),
 }

@@ -159,6 +159,10 @@ impl Router {
             }
             State::Revoking if new.link == Link::Up && !pending.revoke_sent => {
                 pending.revoke_sent = true;
+                if !pending.text.cancelled {
+                    // Under a lease that still lives it is shown, and the revoke is answered "shown".
+                    out.push(Action::Resend(id));
+                }
                 out.push(Action::Revoke(id));
             }
             _ => {}

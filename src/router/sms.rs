@@ -3,7 +3,7 @@
 use super::input::{Action, Class, SmsOutcome};
 use super::outgoing::twin_possible;
 use super::{Router, Timer};
-use crate::model::{Cause, Now, Reason, State, TextId};
+use crate::model::{Cause, LineId, Now, Reason, SmsAttempt, State, TextId};
 use std::time::Duration;
 
 /// Pauses before an SMS that provably left nothing is tried again; after the last it has failed.
@@ -15,6 +15,10 @@ const SMS_RETRIES: &[Duration] = &[
     Duration::from_secs(120),
 ];
 
+fn delete(line: &LineId, sms: SmsAttempt) -> Action {
+    Action::SmsDelete { line: Some(line.clone()), sms }
+}
+
 impl Router {
     pub(super) fn resume_sms(&mut self, id: TextId, out: &mut Vec<Action>) {
         let Some(pending) = self.texts.get_mut(&id) else { return };
@@ -25,7 +29,8 @@ impl Router {
                 out.push(Action::SmsProve(id));
             }
             unsent => {
-                out.extend(unsent.map(Action::SmsDelete));
+                let line = pending.text.line.clone();
+                out.extend(unsent.map(|sms| delete(&line, sms)));
                 let reason = pending.text.reason;
                 self.start_sms(id, reason, out);
             }
@@ -50,14 +55,14 @@ impl Router {
         let Some(pending) = self.texts.get_mut(&id).filter(|pending| pending.at_modem) else {
             // Settled meanwhile (a late receipt, a cancel): the object is an orphan.
             if let SmsOutcome::Prepared(attempt) = outcome {
-                out.push(Action::SmsDelete(attempt));
+                out.push(Action::SmsDelete { line: None, sms: attempt });
             }
             return;
         };
         match outcome {
             SmsOutcome::Prepared(mut attempt) => {
                 if pending.cancel_sms {
-                    out.push(Action::SmsDelete(attempt));
+                    out.push(delete(&pending.text.line, attempt));
                     return self.settle_without_sms(now, id, out);
                 }
                 attempt.issued = true;
@@ -71,13 +76,13 @@ impl Router {
             SmsOutcome::Sent { references } => {
                 if let Some(sms) = &mut pending.text.sms {
                     sms.references = references;
-                    out.push(Action::SmsDelete(sms.clone()));
+                    out.push(delete(&pending.text.line, sms.clone()));
                 }
                 self.settle(now, id, State::SmsSent, out);
             }
             SmsOutcome::Later(cause) => self.sms_later(now, id, cause, out),
             SmsOutcome::Never(cause) => {
-                out.extend(pending.text.sms.take().map(Action::SmsDelete));
+                out.extend(pending.text.sms.take().map(|sms| delete(&pending.text.line, sms)));
                 self.sms_failed(now, id, cause, out);
             }
             SmsOutcome::Unknown(cause) => {
@@ -90,7 +95,7 @@ impl Router {
 
     pub(super) fn sms_later(&mut self, now: Now, id: TextId, cause: Cause, out: &mut Vec<Action>) {
         let Some(pending) = self.texts.get_mut(&id) else { return };
-        out.extend(pending.text.sms.take().map(Action::SmsDelete));
+        out.extend(pending.text.sms.take().map(|sms| delete(&pending.text.line, sms)));
         let pause = SMS_RETRIES.get(usize::from(pending.text.retries)).copied();
         if pending.shown || pending.cancel_sms {
             return self.settle_without_sms(now, id, out);

@@ -16,6 +16,16 @@ impl Sealed {
     }
 }
 
+impl Sealed {
+    /// An envelope that a session made earlier and the store kept, for a resend byte for byte.
+    ///
+    /// # Errors
+    /// The bytes are no envelope.
+    pub fn again(stored: Vec<u8>) -> Result<Self, super::EnvelopeError> {
+        super::Envelope::decode(&stored).map(|_| Self(stored))
+    }
+}
+
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sealed({} bytes)", self.0.len())

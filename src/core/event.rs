@@ -1,0 +1,36 @@
+//! Everything that can happen to the core, as one type.
+
+use crate::bus::Request;
+use crate::model::{PhoneNumber, TextId};
+use crate::modem::ModemEvent;
+use crate::router::SmsOutcome;
+use crate::seal::{AccountError, Pseudonym, PseudonymError, Transcript};
+use crate::sys::warden;
+use crate::wall::FromUplink;
+
+use super::account::Import;
+use super::inbox::Stranger;
+
+/// What happened.
+pub(super) enum Event {
+    /// At the modem.
+    Modem(ModemEvent),
+    /// Something came of an SMS job.
+    Sms(TextId, SmsOutcome),
+    /// Somebody asks over D-Bus.
+    Request(Box<Request>),
+    /// A permitted frame came from the uplink.
+    Wall(Box<FromUplink>),
+    /// The wall broke or its other end closed.
+    WallClosed,
+    /// The warden reports.
+    Warden(warden::Event),
+    /// A number's pseudonym was computed.
+    Pseudonym(PhoneNumber, Result<(Pseudonym, Transcript), PseudonymError>),
+    /// A first letter's caller proof was checked.
+    Proof(Box<Stranger>, Option<PhoneNumber>),
+    /// An account file was checked.
+    Account(Box<Import>, Result<(), AccountError>),
+    /// A deadline passed.
+    Tick,
+}

@@ -1,0 +1,137 @@
+//! Letters on their way out: sealed in the turn's transaction, written after its commit.
+
+use super::Core;
+use super::peers::key_from;
+use super::turn::{Effect, Turn};
+use crate::model::{PhoneNumber, TextId};
+use crate::seal::{CallerProof, Jid, Letter, Party, Payload, Pseudonym, Sealed, Session, seal};
+use crate::store::StoreError;
+use crate::wall::{RequestId, ToUplink};
+
+/// How long the uplink may take to answer what it can answer by itself.
+pub(super) const UPLINK_ANSWERS: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl Core {
+    /// Hands a frame to the uplink once the turn is committed. `None` if there is no uplink.
+    pub(super) fn frame(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        make: impl FnOnce(RequestId) -> ToUplink,
+    ) -> Option<RequestId> {
+        if !self.wall_open {
+            return None;
+        }
+        self.last_request += 1;
+        let request = RequestId(self.last_request);
+        turn.effect(Effect::Frame(make(request)));
+        Some(request)
+    }
+
+    /// As [`Self::frame`], for requests that the uplink itself must answer in time: it is hung if not.
+    pub(super) fn request(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        make: impl FnOnce(RequestId) -> ToUplink,
+    ) -> Option<RequestId> {
+        let request = self.frame(turn, make)?;
+        self.answers_due.insert(request, turn.now.mono.plus(UPLINK_ANSWERS));
+        Some(request)
+    }
+
+    /// The sessions with a peer, from memory or the store.
+    pub(super) fn load_sessions(&mut self, turn: &Turn<'_, '_>, peer: &PhoneNumber) -> Result<(), StoreError> {
+        if self.sessions.contains_key(peer) {
+            return Ok(());
+        }
+        let pickles = turn.tx.sessions(peer)?;
+        let sessions = pickles.iter().filter_map(|pickle| Session::from_pickle(pickle).ok()).collect();
+        self.sessions.insert(peer.clone(), sessions);
+        Ok(())
+    }
+
+    /// Writes the peer's sessions at the end of the turn, as they are then.
+    pub(super) fn keep_sessions(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) {
+        let sessions = self.sessions.get(peer).map(Vec::as_slice).unwrap_or_default();
+        let pickles: Vec<_> = sessions.iter().filter_map(|session| session.to_pickle().ok()).collect();
+        let peer = peer.clone();
+        turn.write(move |tx| tx.put_sessions(&peer, &pickles));
+    }
+
+    /// Seals a letter to the peer by the session it was heard on last. `None` if there is no session
+    /// or it does not seal: then nothing leaves.
+    pub(super) fn seal_letter(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: &PhoneNumber,
+        payload: Payload,
+    ) -> Result<Option<(Pseudonym, Sealed)>, StoreError> {
+        self.load_sessions(turn, peer)?;
+        let (Some(account), Some(identity)) = (&self.account, &self.identity) else { return Ok(None) };
+        let Some(record) = self.peers.get(peer) else { return Ok(None) };
+        let (Some(name), Some(pinned)) = (&record.pseudonym, record.pinned_identity.as_ref().and_then(key_from)) else {
+            return Ok(None);
+        };
+        let Ok(pseudonym) = Pseudonym::from_wire(name) else { return Ok(None) };
+        let Ok(jid) = Jid::new(pseudonym.clone(), account.jid.domain()) else { return Ok(None) };
+        let Some(session) = self.sessions.get_mut(peer).and_then(|sessions| Session::preferred(sessions)) else {
+            return Ok(None);
+        };
+        // Until the peer has answered on it, a session's letters say who is calling.
+        let proof = (!session.established()).then(|| CallerProof {
+            number: account.number.clone(),
+            transcripts: vec![account.transcript.clone()],
+            certificate: account.certificate.clone(),
+        });
+        let letter = Letter {
+            from: Party { jid: account.jid.clone(), identity: identity.key() },
+            to: Party { jid, identity: pinned },
+            payload,
+            proof,
+        };
+        match seal(session, &letter) {
+            Ok(sealed) => {
+                self.keep_sessions(turn, peer);
+                Ok(Some((pseudonym, sealed)))
+            }
+            Err(error) => {
+                log::warn!("a letter could not be sealed: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Seals and sends a letter that nothing depends on. Whether it went on its way.
+    pub(super) fn post(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: &PhoneNumber,
+        payload: Payload,
+    ) -> Result<bool, StoreError> {
+        if !self.wall_open {
+            return Ok(false);
+        }
+        let Some((to, sealed)) = self.seal_letter(turn, peer, payload)? else { return Ok(false) };
+        Ok(self.frame(turn, |request| ToUplink::Send { request, to, sealed }).is_some())
+    }
+
+    /// Makes, stores and sends the envelope of a text. Whether that was possible.
+    pub(super) fn seal_text(&mut self, turn: &mut Turn<'_, '_>, id: TextId) -> Result<bool, StoreError> {
+        let Some(text) = self.router.text(id) else { return Ok(false) };
+        let (Some(peer), Some(im)) = (text.peer.clone(), text.im) else { return Ok(false) };
+        let payload = Payload::Text {
+            id,
+            lease: im.lease,
+            body: text.body.clone(),
+            sent: text.at,
+            ordinal: text.ordinal,
+        };
+        let Some((to, sealed)) = self.seal_letter(turn, &peer, payload)? else { return Ok(false) };
+        let envelope = sealed.as_bytes().to_vec();
+        let Some(request) = self.frame(turn, |request| ToUplink::Send { request, to, sealed }) else {
+            return Ok(false);
+        };
+        turn.write(move |tx| tx.put_envelope(id, &envelope));
+        self.sends.insert(request, id);
+        Ok(true)
+    }
+}

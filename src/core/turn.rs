@@ -1,0 +1,85 @@
+//! One input's turn: read, decide, write, commit, then act (protocol.md §1).
+//!
+//! A turn collects what is to be written and what is to be done. The writes go into the turn's one
+//! transaction, after all its reads; the effects are carried out when it is committed. If the
+//! commit fails, no frame of the turn leaves the phone; SMS and answers go on from memory.
+
+use super::event::Event;
+use crate::bus;
+use crate::model::{Arrived, Bearer, Body, LineId, Now, PhoneNumber, Question, Reason, Text, TextId};
+use crate::modem::{NewSms, SmsObject};
+use crate::store::{StoreError, Tx};
+use crate::wall::ToUplink;
+
+/// A write, done at the end of the turn's transaction.
+pub(super) type Write = Box<dyn FnOnce(&Tx<'_>) -> Result<(), StoreError>>;
+
+/// One turn.
+pub(super) struct Turn<'t, 's> {
+    /// For reading.
+    pub(super) tx: &'t Tx<'s>,
+    /// When the input came.
+    pub(super) now: Now,
+    /// What is to be written.
+    pub(super) writes: Vec<Write>,
+    /// What is to be done then, in order.
+    pub(super) effects: Vec<Effect>,
+}
+
+impl<'t, 's> Turn<'t, 's> {
+    pub(super) fn new(tx: &'t Tx<'s>, now: Now) -> Self {
+        Self { tx, now, writes: Vec::new(), effects: Vec::new() }
+    }
+
+    pub(super) fn write(&mut self, write: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + 'static) {
+        self.writes.push(Box::new(write));
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Answers a D-Bus caller once everything is durable.
+    pub(super) fn answer<T: 'static>(&mut self, reply: bus::Reply<T>, answer: Result<T, bus::Error>) {
+        // A caller that left needs no answer.
+        self.effects.push(Effect::Answer(Box::new(move || drop(reply.send(answer)))));
+    }
+}
+
+/// What is done after the commit.
+pub(super) enum Effect {
+    /// Write a frame to the wall; it is in the ledger.
+    Frame(ToUplink),
+    /// Answer a D-Bus caller.
+    Answer(Box<dyn FnOnce()>),
+    /// Tell apps that an outgoing text's state changed.
+    Changed(Box<Text>),
+    /// Tell apps that a text came: it is *shown* by this.
+    Received(Box<Arrived>),
+    /// Ask the user.
+    Ask(TextId, Question),
+    /// Tell a watcher that the route changed.
+    Route(PhoneNumber, Bearer, Reason),
+    /// Have the modem do something; what comes of it is an event.
+    Modem(ModemJob),
+    /// Compute something dear on a thread of its own; its result is an event.
+    Compute(Box<dyn FnOnce() -> Event + Send>),
+    /// Ask the warden for an uplink.
+    StartUplink,
+    /// Close the wall and have the uplink ended.
+    StopUplink,
+}
+
+/// A job for the modem.
+pub(super) enum ModemJob {
+    /// Create and send at once: an emergency text.
+    Now { id: TextId, line: LineId, sms: NewSms },
+    /// Make the object.
+    Create { id: TextId, line: LineId, sms: NewSms },
+    /// Send it.
+    Send { id: TextId, line: LineId, sms: SmsObject },
+    /// What became of it?
+    Prove { id: TextId, line: LineId, sms: SmsObject, to: crate::model::Address, body: Body },
+    /// Delete it.
+    Delete { line: LineId, sms: SmsObject },
+}
