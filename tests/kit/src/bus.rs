@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -11,6 +12,9 @@ use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
 use zbus::{Connection, connection};
 
+use crate::accounts::Accounts;
+use crate::background;
+use crate::mounts::own_view;
 use crate::netns::Netns;
 use crate::process::Process;
 
@@ -18,11 +22,12 @@ use crate::process::Process;
 pub struct Bus {
     process: Process,
     address: String,
+    socket: PathBuf,
 }
 
 impl Bus {
     /// Starts a bus whose socket and config lie in `dir`.
-    pub fn start(dir: &Path, netns: Option<&Netns>) -> Result<Self> {
+    pub(crate) fn start(dir: &Path, netns: Option<&Netns>, accounts: &Accounts) -> Result<Self> {
         let socket = dir.join("bus");
         let config = dir.join("bus.conf");
         fs::write(&config, config_for(&socket))?;
@@ -37,12 +42,13 @@ impl Bus {
         if let Some(netns) = netns {
             netns.confine(&mut command);
         }
+        own_view(&mut command, &accounts.binds())?;
         let mut process = Process::start_as_is("dbus-daemon", command, Some(log))?;
         let stdout = process.child().stdout.take().context("dbus-daemon's output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         ensure!(line.starts_with("unix:"), "dbus-daemon did not start; {}", process.log_tail());
-        Ok(Self { process, address: format!("unix:path={}", socket.display()) })
+        Ok(Self { process, address: format!("unix:path={}", socket.display()), socket })
     }
 
     /// What `DBUS_SYSTEM_BUS_ADDRESS` is to be.
@@ -55,9 +61,30 @@ impl Bus {
         self.process.pid()
     }
 
-    /// A new connection of the test's own, on the caller's runtime.
+    /// A new connection. It lives on the kit's own runtime, so that any thread may use it.
     pub async fn connect(&self) -> Result<Connection> {
-        Ok(connection::Builder::address(self.address.as_str()).build().await?)
+        let address = self.address.clone();
+        background::spawn(async move { Ok(connection::Builder::address(address.as_str()).build().await?) }).await?
+    }
+
+    /// The same without awaiting, and as another user where one is given (root needed).
+    pub fn connect_now(&self, uid: Option<u32>) -> Result<Connection> {
+        let socket = self.socket.clone();
+        let stream = match uid {
+            None => UnixStream::connect(socket)?,
+            Some(uid) => connect_as(&socket, uid)?,
+        };
+        stream.set_nonblocking(true)?;
+        let (made, connection) = std::sync::mpsc::channel();
+        background::spawn(async move {
+            let build = async {
+                let builder = connection::Builder::unix_stream(stream);
+                let builder = if let Some(uid) = uid { builder.user_id(uid) } else { builder };
+                Ok(builder.build().await?)
+            };
+            let _gone = made.send(build.await);
+        });
+        connection.recv()?
     }
 
     /// Ends the bus, as a system does that goes down.
@@ -79,6 +106,21 @@ pub async fn name_owned(connection: &Connection, name: &str) -> Result<()> {
         }
     }
     anyhow::bail!("the bus went away before {name} came")
+}
+
+/// Connects as another user: the kernel notes the connecting thread's credentials.
+fn connect_as(socket: &Path, uid: u32) -> Result<UnixStream> {
+    let connect = || -> std::io::Result<UnixStream> {
+        // SAFETY: plain numbers. The raw system calls change this thread alone, which ends here.
+        let changed = unsafe {
+            libc::syscall(libc::SYS_setresgid, uid, uid, uid) == 0
+                && libc::syscall(libc::SYS_setresuid, uid, uid, uid) == 0
+        };
+        if changed { UnixStream::connect(socket) } else { Err(std::io::Error::last_os_error()) }
+    };
+    let joined = std::thread::scope(|scope| scope.spawn(connect).join());
+    let joined = joined.map_err(|_| anyhow::anyhow!("the connecting thread panicked"))?;
+    joined.with_context(|| format!("connecting to the bus as user {uid} (needs root)"))
 }
 
 fn config_for(socket: &Path) -> String {

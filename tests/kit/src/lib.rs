@@ -3,21 +3,25 @@
 //! It knows nothing of the `shunt` crate: PDUs, alphabets and D-Bus calls are spelled here a
 //! second time, so that a mistake on one side shows.
 
+mod accounts;
 mod background;
 pub mod bus;
 pub mod cloud;
 pub mod directory;
 pub mod gsm;
 pub mod modem;
+mod mounts;
 pub mod netns;
 pub mod pdu;
 pub mod phone;
 mod polkit;
 pub mod process;
 pub mod proxy;
+pub mod shunt;
 pub mod smsc;
 pub mod user_data;
 
 pub use modem::{Identity, Modem, Registration};
-pub use phone::Phone;
+pub use phone::{Phone, ShuntConfig};
+pub use shunt::Shunt;
 pub use smsc::{Fault, Incoming, Smsc};

@@ -1,16 +1,15 @@
 //! polkitd with a phone's own actions and rules: it reads them only from compiled-in paths, so
 //! it runs in a mount namespace where those paths are the phone's directories. Needs root.
 
-use std::ffi::CString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::accounts::Accounts;
+use crate::mounts::own_view;
 use crate::process::Process;
 
 const ACTIONS: &str = "/usr/share/polkit-1/actions";
@@ -26,7 +25,7 @@ pub(crate) struct Polkit {
 impl Polkit {
     /// Starts polkitd on a bus with the system's actions, its default rule, and the `*.policy` and
     /// `*.rules` that lie in `shipped`, where it exists.
-    pub(crate) fn start(dir: &Path, bus: &str, shipped: &Path) -> Result<Self> {
+    pub(crate) fn start(dir: &Path, bus: &str, shipped: &Path, accounts: &Accounts) -> Result<Self> {
         let actions = dir.join("actions");
         let rules = dir.join("rules.d");
         let local_rules = dir.join("local-rules.d");
@@ -46,14 +45,10 @@ impl Polkit {
 
         let mut command = Command::new("/usr/lib/polkit-1/polkitd");
         command.arg("--no-debug").env("DBUS_SYSTEM_BUS_ADDRESS", bus);
-        let mounts = [(&actions, ACTIONS), (&rules, RULES), (&local_rules, LOCAL_RULES)]
-            .into_iter()
-            .map(|(from, to)| Ok((path(from)?, path(Path::new(to))?)))
-            .collect::<Result<Vec<_>>>()?;
-        // SAFETY: unshare and mount are plain system calls on strings made before the fork.
-        unsafe {
-            command.pre_exec(move || own_mounts(&mounts));
-        }
+        let mut binds: Vec<(&Path, &Path)> =
+            vec![(&actions, Path::new(ACTIONS)), (&rules, Path::new(RULES)), (&local_rules, Path::new(LOCAL_RULES))];
+        binds.extend(accounts.binds());
+        own_view(&mut command, &binds)?;
         let process = Process::start("polkitd", command, &dir.join("polkitd.log"))
             .context("polkitd in a mount namespace of its own (needs root)")?;
         Ok(Self { process, local_rules })
@@ -67,10 +62,6 @@ impl Polkit {
     }
 }
 
-fn path(path: &Path) -> Result<CString> {
-    Ok(CString::new(path.as_os_str().as_bytes())?)
-}
-
 fn copy_all(from: &Path, to: &Path, extension: &str) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let path = entry?.path();
@@ -80,20 +71,6 @@ fn copy_all(from: &Path, to: &Path, extension: &str) -> Result<()> {
             let copy = to.join(name);
             fs::copy(&path, &copy)?;
             fs::set_permissions(&copy, fs::Permissions::from_mode(0o644))?;
-        }
-    }
-    Ok(())
-}
-
-fn own_mounts(binds: &[(CString, CString)]) -> std::io::Result<()> {
-    let failed = |code: i32| if code == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
-    let none = std::ptr::null();
-    // SAFETY: all pointers are to strings that outlive the calls, or null where that is allowed.
-    unsafe {
-        failed(libc::unshare(libc::CLONE_NEWNS))?;
-        failed(libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()))?;
-        for (from, to) in binds {
-            failed(libc::mount(from.as_ptr(), to.as_ptr(), none, libc::MS_BIND, none.cast()))?;
         }
     }
     Ok(())

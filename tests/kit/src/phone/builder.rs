@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use super::{ModemManager, Phone};
+use crate::accounts::Accounts;
 use crate::bus::{Bus, name_owned};
 use crate::modem::{Identity, Modem};
 use crate::netns::Netns;
@@ -83,20 +84,22 @@ impl PhoneBuilder {
         let dir = tempfile::Builder::new().prefix(&format!("{PREFIX}{}-", std::process::id())).tempdir()?;
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
         let netns = if self.own_network { Some(Netns::new()?) } else { None };
-        let bus = Bus::start(dir.path(), netns.as_ref())?;
+        let accounts = Accounts::write(dir.path())?;
+        let bus = Bus::start(dir.path(), netns.as_ref(), &accounts)?;
         let connection = bus.connect().await.context("connecting to the phone's bus")?;
         let modem = Modem::new(&self.smsc, self.identity);
         modem.set_sim_present(self.sim_present);
 
         let polkit = if self.with_polkit {
-            let mut polkit = Polkit::start(dir.path(), bus.address(), &self.shipped)?;
+            let mut polkit = Polkit::start(dir.path(), bus.address(), &self.shipped, &accounts)?;
             let named = name_owned(&connection, "org.freedesktop.PolicyKit1");
             polkit.process.until("its name on the bus", named).await?;
             Some(polkit)
         } else {
             None
         };
-        let mut phone = Phone { modem_manager: None, polkit, connection, bus, modem, netns, dir };
+        let mut phone =
+            Phone { daemons: None, modem_manager: None, polkit, connection, bus, modem, netns, accounts, dir };
         if self.with_modem_manager {
             phone.modem_manager =
                 Some(ModemManager::start(phone.dir.path(), &phone.bus, &phone.connection, phone.netns.as_ref()).await?);

@@ -1,6 +1,8 @@
 //! A phone: a simulated modem, a system bus, polkitd, the real ModemManager, and Shunt's daemons.
 
 mod builder;
+mod daemons;
+pub mod measure;
 mod modem_manager;
 pub mod sms;
 
@@ -12,24 +14,29 @@ use tempfile::TempDir;
 use zbus::Connection;
 
 pub use builder::PhoneBuilder;
+pub use daemons::ShuntConfig;
 pub use modem_manager::ModemManager;
 pub use sms::Sms;
 
+use crate::accounts::Accounts;
 use crate::bus::Bus;
 use crate::modem::Modem;
 use crate::netns::Netns;
 use crate::polkit::Polkit;
 use crate::smsc::Smsc;
+use daemons::Daemons;
 
 /// A running phone. Dropping it ends all its programs and removes its files.
 pub struct Phone {
     // In the order in which they end.
+    daemons: Option<Daemons>,
     modem_manager: Option<ModemManager>,
     polkit: Option<Polkit>,
     connection: Connection,
     bus: Bus,
     modem: Modem,
     netns: Option<Netns>,
+    accounts: Accounts,
     dir: TempDir,
 }
 
@@ -74,9 +81,18 @@ impl Phone {
         self.try_sms().expect("a phone with ModemManager and a registered modem")
     }
 
+    /// The same as another user, with a connection of his own.
+    pub fn sms_as(&self, uid: u32) -> Result<Sms> {
+        self.sms_on(self.bus.connect_now(Some(uid))?)
+    }
+
     fn try_sms(&self) -> Result<Sms> {
+        self.sms_on(self.connection.clone())
+    }
+
+    fn sms_on(&self, connection: Connection) -> Result<Sms> {
         let modem = self.modem_manager.as_ref().and_then(ModemManager::modem).context("no modem")?;
-        Ok(Sms::new(self.connection.clone(), modem.clone()))
+        Ok(Sms::new(connection, modem.clone()))
     }
 
     /// Where its files and logs lie.

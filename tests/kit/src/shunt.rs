@@ -1,0 +1,416 @@
+//! A thin client of `org.shunt.Shunt1`, written from its description alone: no types are shared
+//! with the daemon, and every name is spelled here again.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use serde::Serialize;
+use zbus::{Connection, Message, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant, Type, Variant};
+
+use crate::background::{self, Changes};
+use crate::bus::Bus;
+
+/// The daemons' name on the bus.
+pub const SERVICE: &str = "org.shunt.Shunt1";
+const PATH: &str = "/org/shunt/Shunt1";
+const ROOT: &str = "org.shunt.Shunt1";
+const SETTINGS: &str = "org.shunt.Shunt1.Settings";
+const MESSAGING: &str = "org.shunt.Shunt1.Messaging";
+const PEERS: &str = "org.shunt.Shunt1.Peers";
+const LEDGER: &str = "org.shunt.Shunt1.Ledger";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+
+/// An `a{sv}` with what tests ask of it.
+#[derive(Debug, Default)]
+pub struct Dict(pub HashMap<String, OwnedVariant>);
+
+impl Clone for Dict {
+    fn clone(&self) -> Self {
+        Self(self.0.iter().filter_map(|(k, v)| Some((k.clone(), v.try_clone().ok()?))).collect())
+    }
+}
+
+impl Dict {
+    /// A string entry; empty where there is none.
+    pub fn text(&self, key: &str) -> String {
+        let value = self.0.get(key).and_then(|v| v.try_clone().ok());
+        value.and_then(|v| String::try_from(v).ok()).unwrap_or_default()
+    }
+
+    /// An entry of any other type, or none.
+    pub fn get<T: TryFrom<OwnedVariant>>(&self, key: &str) -> Option<T> {
+        self.0.get(key)?.try_clone().ok()?.try_into().ok()
+    }
+}
+
+/// One signal of the daemons, whatever it is.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Interface and member, such as `org.shunt.Shunt1.Messaging.Received`.
+    pub name: String,
+    /// The object of `Received` and `Changed`.
+    pub path: Option<OwnedObjectPath>,
+    /// Their dictionary; that of `PropertiesChanged` too.
+    pub dict: Dict,
+    /// The strings of `RouteChanged`, `DecisionNeeded`, `IdentityChanged`.
+    pub words: Vec<String>,
+}
+
+/// A text that was shown: one `Messaging.Received`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Its object.
+    pub path: OwnedObjectPath,
+    /// The sender.
+    pub from: String,
+    /// The text.
+    pub text: String,
+    /// `im` or `sms`.
+    pub bearer: String,
+    /// The text's id.
+    pub id: String,
+}
+
+/// What `Route` answers.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// `im` or `sms`.
+    pub bearer: String,
+    /// The reason's token.
+    pub reason: String,
+    /// Segments, encoding and more.
+    pub details: Dict,
+}
+
+/// A client; clones share its connection and what it heard.
+#[derive(Clone)]
+pub struct Shunt(Arc<Inner>);
+
+struct Inner {
+    connection: Connection,
+    heard: Mutex<Vec<Heard>>,
+    changes: Changes,
+}
+
+impl Shunt {
+    /// A client with a connection of its own that hears signals from now on.
+    pub fn listen(bus: &Bus) -> Result<Self> {
+        Self::on(bus.connect_now(None)?)
+    }
+
+    /// A client that is another user; root needed to become one.
+    pub async fn listen_as(bus: &Bus, uid: u32) -> Result<Self> {
+        let client = Self::on(bus.connect_now(Some(uid))?)?;
+        client.introduce().await?;
+        Ok(client)
+    }
+
+    fn on(connection: Connection) -> Result<Self> {
+        let inner = Arc::new(Inner { connection, heard: Mutex::default(), changes: Changes::new() });
+        let mut stream = MessageStream::from(inner.connection.clone());
+        let weak = Arc::downgrade(&inner);
+        background::spawn(async move {
+            while let Some(Ok(message)) = stream.next().await {
+                let Some(inner) = weak.upgrade() else { return };
+                if let Some(heard) = heard(&message) {
+                    inner.heard.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
+                    inner.changes.tell();
+                }
+            }
+        });
+        Ok(Self(inner))
+    }
+
+    /// Subscribes, and makes itself known by a first call: texts are told only to callers who may read them.
+    pub(crate) async fn introduce(&self) -> Result<()> {
+        let rule = zbus::MatchRule::builder().msg_type(zbus::message::Type::Signal).path_namespace(PATH).build()?;
+        zbus::fdo::DBusProxy::new(&self.0.connection).await?.add_match_rule(rule).await?;
+        // Refused callers hear less, which is what they are for.
+        let _refused = self.list().await;
+        Ok(())
+    }
+
+    /// The client's connection.
+    pub fn connection(&self) -> &Connection {
+        &self.0.connection
+    }
+
+    /// Any call on the main object.
+    pub async fn call<B: Serialize + Type>(&self, interface: &str, method: &str, body: &B) -> Result<Message> {
+        let reply = self.0.connection.call_method(Some(SERVICE), PATH, Some(interface), method, body).await;
+        reply.with_context(|| format!("{interface}.{method}"))
+    }
+
+    // ---- the switch and other settings ----
+
+    /// Writes `Enabled`.
+    pub async fn set_enabled(&self, on: bool) -> Result<()> {
+        self.set("Enabled", on).await
+    }
+
+    /// Reads `Enabled`.
+    pub async fn enabled(&self) -> Result<bool> {
+        Ok(self.property(SETTINGS, "Enabled").await?.try_into()?)
+    }
+
+    /// Writes a property of `Settings`.
+    pub async fn set<'v>(&self, name: &str, value: impl Into<Variant<'v>>) -> Result<()> {
+        self.call(PROPERTIES, "Set", &(SETTINGS, name, value.into())).await?;
+        Ok(())
+    }
+
+    /// Reads a property of any interface.
+    pub async fn property(&self, interface: &str, name: &str) -> Result<OwnedVariant> {
+        let reply = self.call(PROPERTIES, "Get", &(interface, name)).await?;
+        Ok(reply.body().deserialize()?)
+    }
+
+    /// `State` and `StateReason`.
+    pub async fn state(&self) -> Result<(String, String)> {
+        let state = self.property(ROOT, "State").await?.try_into()?;
+        Ok((state, self.property(ROOT, "StateReason").await?.try_into()?))
+    }
+
+    /// Waits until `State` is one of these, and returns it with its reason.
+    pub async fn wait_service_state(&self, wanted: &[&str]) -> Result<(String, String)> {
+        let mut changes = self.0.changes.listen();
+        let found = async {
+            loop {
+                changes.borrow_and_update();
+                let now = self.state().await?;
+                if wanted.contains(&&*now.0) {
+                    return Ok(now);
+                }
+                changes.changed().await?;
+            }
+        };
+        match tokio::time::timeout(background::HANG, found).await {
+            Ok(found) => found,
+            Err(_) => anyhow::bail!("waited in vain for state {wanted:?}; it is {:?}", self.state().await?),
+        }
+    }
+
+    // ---- texts ----
+
+    /// Sends a text.
+    pub async fn send(&self, to: &str, text: &str) -> Result<OwnedObjectPath> {
+        self.send_with(to, text, HashMap::new()).await
+    }
+
+    /// Sends a text with options (`line`, `bearer`, `token`).
+    pub async fn send_with(
+        &self,
+        to: &str,
+        text: &str,
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<OwnedObjectPath> {
+        Ok(self.call(MESSAGING, "Send", &(to, text, options)).await?.body().deserialize()?)
+    }
+
+    /// Which way a text would go, and why.
+    pub async fn route(&self, to: &str) -> Result<Route> {
+        self.route_with(to, HashMap::new()).await
+    }
+
+    /// The same with options.
+    pub async fn route_with(&self, to: &str, options: HashMap<&str, Variant<'_>>) -> Result<Route> {
+        let reply = self.call(MESSAGING, "Route", &(to, options)).await?;
+        let (bearer, reason, details) = reply.body().deserialize()?;
+        Ok(Route { bearer, reason, details: Dict(details) })
+    }
+
+    /// Keeps a peer's route fresh.
+    pub async fn watch(&self, to: &str) -> Result<()> {
+        self.call(MESSAGING, "Watch", &(to,)).await.map(drop)
+    }
+
+    /// Ends that.
+    pub async fn unwatch(&self, to: &str) -> Result<()> {
+        self.call(MESSAGING, "Unwatch", &(to,)).await.map(drop)
+    }
+
+    /// Watches a peer until its route is such, and goes on watching.
+    pub async fn wait_route(&self, to: &str, bearer: &str, reason: &str) -> Result<()> {
+        let mut changes = self.0.changes.listen();
+        self.watch(to).await?;
+        let found = async {
+            loop {
+                changes.borrow_and_update();
+                let now = self.route(to).await?;
+                if now.bearer == bearer && now.reason == reason {
+                    return Ok(());
+                }
+                changes.changed().await?;
+            }
+        };
+        match tokio::time::timeout(background::HANG, found).await {
+            Ok(found) => found,
+            Err(_) => anyhow::bail!("waited in vain for {bearer}/{reason}; the route is {:?}", self.route(to).await?),
+        }
+    }
+
+    /// All texts that are kept.
+    pub async fn list(&self) -> Result<Vec<OwnedObjectPath>> {
+        let none: HashMap<&str, Variant<'_>> = HashMap::new();
+        Ok(self.call(MESSAGING, "List", &(none,)).await?.body().deserialize()?)
+    }
+
+    /// One text's record.
+    pub async fn get(&self, path: &ObjectPath<'_>) -> Result<Dict> {
+        Ok(Dict(self.call(MESSAGING, "Get", &(path,)).await?.body().deserialize()?))
+    }
+
+    /// Says that an incoming text was taken.
+    pub async fn acknowledge(&self, path: &ObjectPath<'_>) -> Result<()> {
+        self.call(MESSAGING, "Acknowledge", &(path,)).await.map(drop)
+    }
+
+    /// Deletes a text.
+    pub async fn delete(&self, path: &ObjectPath<'_>) -> Result<()> {
+        self.call(MESSAGING, "Delete", &(path,)).await.map(drop)
+    }
+
+    /// Takes a text back that has not left.
+    pub async fn cancel(&self, path: &ObjectPath<'_>) -> Result<()> {
+        self.call(MESSAGING, "Cancel", &(path,)).await.map(drop)
+    }
+
+    /// Decides on a held text.
+    pub async fn resolve(&self, path: &ObjectPath<'_>, bearer: &str) -> Result<()> {
+        self.call(MESSAGING, "Resolve", &(path, bearer)).await.map(drop)
+    }
+
+    // ---- identity, peers, ledger ----
+
+    /// The identity key, for `shunt-directory provision`.
+    pub async fn identity(&self) -> Result<String> {
+        Ok(self.call(ROOT, "Identity", &()).await?.body().deserialize()?)
+    }
+
+    /// Takes an account file.
+    pub async fn import(&self, file: &Path) -> Result<()> {
+        let file = std::fs::File::open(file)?;
+        self.call(ROOT, "Import", &(zbus::Fd::from(file.as_fd()),)).await.map(drop)
+    }
+
+    /// Number, policy and standing of each peer.
+    pub async fn peers(&self) -> Result<Vec<(String, String, String)>> {
+        Ok(self.call(PEERS, "List", &()).await?.body().deserialize()?)
+    }
+
+    /// Sets a peer's policy.
+    pub async fn set_policy(&self, peer: &str, policy: &str) -> Result<()> {
+        self.call(PEERS, "SetPolicy", &(peer, policy)).await.map(drop)
+    }
+
+    /// What left the phone since a time: time, kind, pseudonym, size.
+    pub async fn ledger(&self, since: u64) -> Result<Vec<(u64, String, String, u32)>> {
+        Ok(self.call(LEDGER, "Read", &(since,)).await?.body().deserialize()?)
+    }
+
+    /// Its sums.
+    pub async fn totals(&self) -> Result<HashMap<String, u64>> {
+        Ok(self.call(LEDGER, "Totals", &()).await?.body().deserialize()?)
+    }
+
+    // ---- what was heard ----
+
+    /// All signals so far.
+    pub fn heard(&self) -> Vec<Heard> {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All texts shown so far.
+    pub fn received(&self) -> Vec<Received> {
+        self.heard().iter().filter_map(Received::of).collect()
+    }
+
+    /// How often a text was shown.
+    pub fn shown(&self, text: &str) -> usize {
+        self.received().iter().filter(|r| r.text == text).count()
+    }
+
+    /// Waits for a shown text that fits.
+    pub async fn wait_received(&self, fits: impl Fn(&Received) -> bool) -> Result<Received> {
+        self.0.changes.until("a text to be shown", || self.received().into_iter().find(|r| fits(r))).await
+    }
+
+    /// Waits for any signal that fits.
+    pub async fn wait_heard(&self, what: &str, fits: impl Fn(&Heard) -> bool) -> Result<Heard> {
+        self.0.changes.until(what, || self.heard().into_iter().find(|h| fits(h))).await
+    }
+
+    /// The states that a text went through, as `Changed` told them.
+    pub fn states(&self, path: &ObjectPath<'_>) -> Vec<String> {
+        let changed =
+            |h: &Heard| h.name.ends_with(".Changed") && h.path.as_ref().is_some_and(|p| p.as_str() == path.as_str());
+        self.heard().iter().filter(|h| changed(h)).map(|h| h.dict.text("state")).filter(|s| !s.is_empty()).collect()
+    }
+
+    /// Waits until a text is in one of these states, and returns which.
+    pub async fn wait_state(&self, path: &ObjectPath<'_>, wanted: &[&str]) -> Result<String> {
+        let mut changes = self.0.changes.listen();
+        let found = async {
+            loop {
+                changes.borrow_and_update();
+                let now = self.get(path).await?.text("state");
+                if wanted.contains(&&*now) {
+                    return Ok(now);
+                }
+                // A state may have been left again before it could be read.
+                if let Some(passed) = self.states(path).into_iter().find(|s| wanted.contains(&s.as_str())) {
+                    return Ok(passed);
+                }
+                changes.changed().await?;
+            }
+        };
+        match tokio::time::timeout(background::HANG, found).await {
+            Ok(found) => found,
+            Err(_) => anyhow::bail!("waited in vain for {wanted:?}; passed {:?}", self.states(path)),
+        }
+    }
+}
+
+impl Received {
+    fn of(heard: &Heard) -> Option<Self> {
+        let path = heard.path.clone().filter(|_| heard.name == format!("{MESSAGING}.Received"))?;
+        let text = |key| heard.dict.text(key);
+        Some(Self { path, from: text("from"), text: text("text"), bearer: text("bearer"), id: text("id") })
+    }
+}
+
+/// A D-Bus error's name, such as `org.shunt.Error.Denied`.
+pub fn error_name(error: &anyhow::Error) -> Option<String> {
+    match error.downcast_ref::<zbus::Error>()? {
+        zbus::Error::MethodError(name, ..) => Some(name.to_string()),
+        zbus::Error::FDO(error) => Some(zbus::DBusError::name(&**error).to_string()),
+        _ => None,
+    }
+}
+
+fn heard(message: &Message) -> Option<Heard> {
+    let header = message.header();
+    if header.message_type() != zbus::message::Type::Signal || !header.path()?.starts_with(PATH) {
+        return None;
+    }
+    let name = format!("{}.{}", header.interface()?, header.member()?);
+    let body = message.body();
+    let mut heard = Heard { name, path: None, dict: Dict::default(), words: Vec::new() };
+    if let Ok((path, dict)) = body.deserialize::<(OwnedObjectPath, HashMap<String, OwnedVariant>)>() {
+        (heard.path, heard.dict) = (Some(path), Dict(dict));
+    } else if let Ok((interface, dict, _)) = body.deserialize::<(String, HashMap<String, OwnedVariant>, Vec<String>)>()
+    {
+        (heard.words, heard.dict) = (vec![interface], Dict(dict));
+    } else if let Ok((path, word)) = body.deserialize::<(OwnedObjectPath, String)>() {
+        (heard.path, heard.words) = (Some(path), vec![word]);
+    } else if let Ok((to, bearer, reason)) = body.deserialize::<(String, String, String)>() {
+        heard.words = vec![to, bearer, reason];
+    } else if let Ok(word) = body.deserialize::<String>() {
+        heard.words = vec![word];
+    }
+    Some(heard)
+}
