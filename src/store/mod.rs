@@ -1,1 +1,69 @@
-//! The store layer.
+//! The store: one SQLite file, columns sealed, every change one transaction that is on disk when it returns.
+//!
+//! # The data model
+//!
+//! In plain stand only random ids, times, states' coarse flags, and keyed digests to find rows by. Whatever says
+//! a number, a text, a key, a pseudonym or a line is sealed (ChaCha20-Poly1305), bound to its table, row and
+//! column, so that no cell can be moved to another. [`Store::purge`] holds all retention rules.
+//!
+//! - `meta`: a constant sealed under the key, which tells the wrong key from damage; the generation word that
+//!   must match the file outside every backup. Never deleted.
+//! - `blobs`: the switch, the settings, the identity, the account, the contacts handed over, each sealed whole. Deleted by
+//!   Withdraw.
+//! - `texts`: outgoing texts, the rowid being the order in which they were handed over. `live` while not final:
+//!   what a start acts on again. `token` and `object` are digests of the caller's idempotency token and of the
+//!   modem service's object with its owner. `body` is written once, `record` with each step. Deleted by the app's
+//!   Delete, or 90 days after a final one was handed over.
+//! - `sms_references`: digest of the recipient and message reference, by which a status report finds its text.
+//!   Goes with the text.
+//! - `ordinals`: the numbers in use for a wording towards a peer, so that two honest repeats never look alike.
+//!   Stays when the text is deleted; goes after 14 days.
+//! - `envelopes`: a text's sealed envelope, resent byte for byte. Goes once the text is final or gone.
+//! - `arrived`: incoming texts, waiting until an app acknowledges them. Deleted by the app's Delete, or 14 days
+//!   after they came if they were acknowledged; never before.
+//! - `shown`: what was shown for a wording and ordinal of a peer, for the twin that comes by the other bearer.
+//!   Stays when the text is deleted; goes after 7 days.
+//! - `im_seen`: ids of IMs that were shown or revoked: none is shown again, each revoke gets the same answer.
+//!   Goes after 7 days (an IM counts only under a live lease, which bounds replay to minutes).
+//! - `sms_seen`: digests of incoming SMS, for those that modem or SMSC deliver again. Goes after 48 hours.
+//! - `peers`: what we know of a number, found by digests of number and pseudonym. `touched` stands only for
+//!   strangers, who go after 180 days; whoever the user wrote to, blocked or set a policy for stays until Withdraw.
+//! - `sessions`: up to four pickled sessions a peer, newest first. Go with the peer.
+//! - `ledger`: each frame handed towards the cloud. The newest 100,000, for at most 90 days.
+//! - `ledger_totals`: frames and bytes by kind. Never deleted.
+//!
+//! Every statement finds its rows by an index, whatever the store's size: a test reads SQLite's query plans.
+
+mod arrived;
+mod blobs;
+mod error;
+mod key;
+mod ledger;
+mod open;
+mod peers;
+mod purge;
+mod record;
+mod schema;
+mod texts;
+mod tx;
+mod witness;
+
+#[cfg(test)]
+mod tests;
+
+pub use arrived::ImFate;
+pub use blobs::{Consent, Switch, Switched};
+pub use error::{Damage, KeyFault, StoreError, Unusable};
+pub use key::{CREDENTIAL, KeySource, StoreKey};
+pub use ledger::{LEDGER_ROWS, LedgerEntry, LedgerTotal};
+pub use open::{Store, exists, set_aside};
+pub use peers::{MAX_SESSIONS, PeerRecord};
+pub use purge::{LEDGER, ORDINALS, Purged, SENT, SHOWN, SMS_SEEN, STRANGERS, TAKEN};
+pub use texts::Cursor;
+pub use tx::Tx;
+
+/// Makes a rename or a new file in that file's directory last.
+fn sync_directory(file: &std::path::Path) -> std::io::Result<()> {
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(directory.unwrap_or(std::path::Path::new(".")))?.sync_all()
+}

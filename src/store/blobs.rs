@@ -1,0 +1,117 @@
+//! The switch, the settings, and secrets kept whole: the identity, the account.
+
+use super::error::StoreError;
+use super::record::{SettingsRecord, SwitchRecord};
+use super::tx::Tx;
+use crate::model::{LineId, Settings, Timestamp};
+use rusqlite::params;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+/// The consent text that was shown when the switch was turned on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    /// Its id and version, as the ROM names it.
+    pub text: Box<str>,
+    /// The locale it was shown in.
+    pub locale: Box<str>,
+}
+
+/// Who turned the switch last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switched {
+    /// When.
+    pub at: Timestamp,
+    /// By which uid.
+    pub uid: u32,
+    /// From which unit; empty where unknown.
+    pub unit: Box<str>,
+    /// The consent recorded with it; a bare property write records none.
+    pub consent: Option<Consent>,
+}
+
+/// The switch. The default is off.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Switch {
+    /// Whether it is on.
+    pub on: bool,
+    /// Who turned it last.
+    pub switched: Option<Switched>,
+}
+
+impl Tx<'_> {
+    /// The secret of that name. Names are the program's own words, such as `identity`.
+    pub fn blob(&self, name: &'static str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        self.first("SELECT value FROM blobs WHERE name = ?1", params![name], |row| row.get::<_, Vec<u8>>(0))?
+            .map(|value| self.open(("blobs", name.as_bytes(), "value"), &value))
+            .transpose()
+    }
+
+    /// Keeps it.
+    pub fn put_blob(&self, name: &'static str, value: &[u8]) -> Result<(), StoreError> {
+        let value = self.seal(("blobs", name.as_bytes(), "value"), value)?;
+        self.run("INSERT OR REPLACE INTO blobs (name, value) VALUES (?1, ?2)", params![name, value])?;
+        Ok(())
+    }
+
+    /// Forgets it.
+    pub fn drop_blob(&self, name: &'static str) -> Result<(), StoreError> {
+        self.run("DELETE FROM blobs WHERE name = ?1", params![name])?;
+        Ok(())
+    }
+
+    /// The switch. A missing or unreadable one is off; a failing disk is an error.
+    pub fn switch(&self) -> Result<Switch, StoreError> {
+        let record = self.readable::<SwitchRecord>("switch")?;
+        Ok(record.map(SwitchRecord::into_switch).unwrap_or_default())
+    }
+
+    /// Keeps the switch.
+    pub fn put_switch(&self, switch: &Switch) -> Result<(), StoreError> {
+        self.put_readable("switch", &SwitchRecord::from(switch))
+    }
+
+    /// The settings that the user made. `None` where there are none, or unreadable ones: the configured defaults apply.
+    pub fn settings(&self) -> Result<Option<Settings>, StoreError> {
+        match self.readable::<SettingsRecord>("settings")?.map(SettingsRecord::into_settings) {
+            Some(Ok(settings)) => Ok(Some(settings)),
+            Some(Err(_)) | None => Ok(None),
+        }
+    }
+
+    /// Keeps the settings.
+    pub fn put_settings(&self, settings: &Settings) -> Result<(), StoreError> {
+        self.put_readable("settings", &SettingsRecord::from(settings))
+    }
+
+    /// The line that texts without the option `line` take, where the user chose one.
+    pub fn preferred_line(&self) -> Result<Option<LineId>, StoreError> {
+        Ok(self.readable::<Box<str>>("line")?.map(LineId))
+    }
+
+    /// Keeps that choice.
+    pub fn put_preferred_line(&self, line: &LineId) -> Result<(), StoreError> {
+        self.put_readable("line", &line.0)
+    }
+
+    /// A value that may be lost without harm: unreadable counts as missing.
+    fn readable<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
+        let found = self
+            .first("SELECT value FROM blobs WHERE name = ?1", params![name], |row| row.get::<_, Vec<u8>>(0))
+            .and_then(|value| value.map(|v| self.open_record(("blobs", name.as_bytes(), "value"), &v)).transpose());
+        match found {
+            Err(StoreError::Corrupt(_)) => {
+                log::error!("the stored value of {name} is unreadable: the default applies");
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    fn put_readable(&self, name: &'static str, record: &impl Serialize) -> Result<(), StoreError> {
+        let value = self.seal_record(("blobs", name.as_bytes(), "value"), record)?;
+        self.run("INSERT OR REPLACE INTO blobs (name, value) VALUES (?1, ?2)", params![name, value])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! Peers, found by keyed digests of their number or pseudonym, and their sessions.
+
+use super::error::StoreError;
+use super::record::number;
+use super::tx::{Tx, UNREADABLE};
+use crate::model::{PeerPolicy, PhoneNumber, Timestamp};
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// How many sessions are kept with one peer.
+pub const MAX_SESSIONS: usize = 4;
+
+/// What we know of a peer. `Debug` shows neither keys nor pseudonym.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PeerRecord {
+    /// The user's policy towards it.
+    pub policy: PeerPolicy,
+    /// Its letters are dropped, and it is granted nothing.
+    pub blocked: bool,
+    /// Its JID's localpart, once evaluated.
+    pub pseudonym: Option<String>,
+    /// The identity pinned at first sight: Ed25519 and Curve25519 key.
+    pub pinned_identity: Option<[u8; 64]>,
+    /// A changed identity that the user has not confirmed.
+    pub new_identity: Option<[u8; 64]>,
+    /// When the certificate seen last was issued; older ones are refused.
+    pub certificate_issued: Option<Timestamp>,
+    /// The date of the bundle seen last; older ones are refused.
+    pub bundle_dated: Option<Timestamp>,
+    /// It has had the proof of our number.
+    pub proof_sent: bool,
+    /// The user wrote to it.
+    pub wrote_to: bool,
+    /// When it was heard of last: what forgets strangers.
+    pub touched: Timestamp,
+}
+
+impl Default for PeerRecord {
+    fn default() -> Self {
+        Self {
+            policy: PeerPolicy::Auto,
+            blocked: false,
+            pseudonym: None,
+            pinned_identity: None,
+            new_identity: None,
+            certificate_issued: None,
+            bundle_dated: None,
+            proof_sent: false,
+            wrote_to: false,
+            touched: Timestamp(0),
+        }
+    }
+}
+
+impl std::fmt::Debug for PeerRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerRecord")
+            .field("policy", &self.policy)
+            .field("blocked", &self.blocked)
+            .field("key_changed", &self.new_identity.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PeerRecord {
+    /// A stranger: nothing the user said or did names it, so it may be forgotten.
+    fn is_stranger(&self) -> bool {
+        !self.wrote_to && !self.blocked && self.policy == PeerPolicy::Auto
+    }
+}
+
+/// The record as it is sealed; its order is the encoding.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    number: Box<str>,
+    policy: u8,
+    blocked: bool,
+    pseudonym: Option<String>,
+    pinned_identity: Option<Vec<u8>>,
+    new_identity: Option<Vec<u8>>,
+    certificate_issued: Option<i64>,
+    bundle_dated: Option<i64>,
+    proof_sent: bool,
+    wrote_to: bool,
+    touched: i64,
+}
+
+impl Sealed {
+    fn new(of: &PhoneNumber, peer: &PeerRecord) -> Self {
+        Self {
+            number: of.as_e164().into(),
+            policy: peer.policy.code(),
+            blocked: peer.blocked,
+            pseudonym: peer.pseudonym.clone(),
+            pinned_identity: peer.pinned_identity.map(Vec::from),
+            new_identity: peer.new_identity.map(Vec::from),
+            certificate_issued: peer.certificate_issued.map(|at| at.0),
+            bundle_dated: peer.bundle_dated.map(|at| at.0),
+            proof_sent: peer.proof_sent,
+            wrote_to: peer.wrote_to,
+            touched: peer.touched.0,
+        }
+    }
+
+    fn into_peer(self) -> Result<(PhoneNumber, PeerRecord), StoreError> {
+        let key = |key: Option<Vec<u8>>| key.map(|key| key.try_into().map_err(|_| UNREADABLE)).transpose();
+        let record = PeerRecord {
+            policy: PeerPolicy::from_code(self.policy).ok_or(UNREADABLE)?,
+            blocked: self.blocked,
+            pseudonym: self.pseudonym,
+            pinned_identity: key(self.pinned_identity)?,
+            new_identity: key(self.new_identity)?,
+            certificate_issued: self.certificate_issued.map(Timestamp),
+            bundle_dated: self.bundle_dated.map(Timestamp),
+            proof_sent: self.proof_sent,
+            wrote_to: self.wrote_to,
+            touched: Timestamp(self.touched),
+        };
+        Ok((number(&self.number)?, record))
+    }
+}
+
+impl Tx<'_> {
+    /// What we know of the number.
+    pub fn peer(&self, number: &PhoneNumber) -> Result<Option<PeerRecord>, StoreError> {
+        let key = self.number_key(number);
+        let row = self.first("SELECT record FROM peers WHERE number = ?1", params![key], |row| row.get(0))?;
+        row.map(|record: Vec<u8>| Ok(self.open_peer(key, &record)?.1)).transpose()
+    }
+
+    /// Keeps it.
+    pub fn put_peer(&self, number: &PhoneNumber, peer: &PeerRecord) -> Result<(), StoreError> {
+        let key = self.number_key(number);
+        let record = self.seal_record(("peers", &key, "record"), &Sealed::new(number, peer))?;
+        let pseudonym = peer.pseudonym.as_ref().map(|name| self.lookup("pseudonym", name.as_bytes()));
+        let touched = peer.is_stranger().then_some(peer.touched.0);
+        self.run(
+            "INSERT OR REPLACE INTO peers (number, pseudonym, touched, record) VALUES (?1, ?2, ?3, ?4)",
+            params![key, pseudonym, touched, record],
+        )?;
+        Ok(())
+    }
+
+    /// All of them, for the user to read.
+    pub fn peers(&self) -> Result<Vec<(PhoneNumber, PeerRecord)>, StoreError> {
+        let rows = self.rows("SELECT number, record FROM peers", [], |row| {
+            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
+        rows.into_iter().map(|(key, record)| self.open_peer(key, &record)).collect()
+    }
+
+    /// Whose pseudonym that is.
+    pub fn peer_by_pseudonym(&self, pseudonym: &str) -> Result<Option<(PhoneNumber, PeerRecord)>, StoreError> {
+        let name = self.lookup("pseudonym", pseudonym.as_bytes());
+        let row = self.first("SELECT number, record FROM peers WHERE pseudonym = ?1", params![name], |row| {
+            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
+        row.map(|(key, record)| self.open_peer(key, &record)).transpose()
+    }
+
+    /// The sessions with that number, pickled, newest first.
+    pub fn sessions(&self, number: &PhoneNumber) -> Result<Vec<Zeroizing<Vec<u8>>>, StoreError> {
+        let key = self.number_key(number);
+        let rows = self.rows("SELECT pickle FROM sessions WHERE number = ?1 ORDER BY place", params![key], |row| {
+            row.get::<_, Vec<u8>>(0)
+        })?;
+        rows.iter().map(|pickle| self.open(("sessions", &key, "pickle"), pickle)).collect()
+    }
+
+    /// Keeps the newest [`MAX_SESSIONS`] of these, newest first, instead of what was there.
+    pub fn put_sessions<P: AsRef<[u8]>>(&self, number: &PhoneNumber, pickles: &[P]) -> Result<(), StoreError> {
+        let key = self.number_key(number);
+        self.run(
+            "DELETE FROM sessions WHERE number = ?1 AND place >= ?2",
+            params![key, i64::try_from(pickles.len()).unwrap_or(i64::MAX)],
+        )?;
+        for (place, pickle) in (0_i64..).zip(pickles.iter().take(MAX_SESSIONS)) {
+            let pickle = self.seal(("sessions", &key, "pickle"), pickle.as_ref())?;
+            self.run(
+                "INSERT OR REPLACE INTO sessions (number, place, pickle) VALUES (?1, ?2, ?3)",
+                params![key, place, pickle],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn number_key(&self, number: &PhoneNumber) -> [u8; 32] {
+        self.lookup("number", number.as_e164().as_bytes())
+    }
+
+    fn open_peer(&self, key: [u8; 32], record: &[u8]) -> Result<(PhoneNumber, PeerRecord), StoreError> {
+        self.open_record::<Sealed>(("peers", &key, "record"), record)?.into_peer()
+    }
+}
