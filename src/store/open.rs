@@ -143,9 +143,6 @@ impl Store {
 
 /// Reads, and never writes: may this store be used by us? Gives its schema; 0 is an empty one.
 fn judge(db: &Connection, cipher: &ColumnCipher, witness: &Witness) -> Result<i64, Unusable> {
-    if db.is_readonly("main").map_err(opening)? {
-        return Err(Unusable::ReadOnly);
-    }
     let version = schema::version(db).map_err(opening)?;
     if version > schema::newest() {
         return Err(Unusable::NewerSchema { found: version, known: schema::newest() });
@@ -178,6 +175,10 @@ fn judge(db: &Connection, cipher: &ColumnCipher, witness: &Witness) -> Result<i6
 fn connect(path: &Path) -> Result<Connection, Unusable> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(|error| refused(path, error))?;
+    // SQLite falls back to reading without a word.
+    if db.is_readonly("main").map_err(opening)? {
+        return Err(Unusable::ReadOnly);
+    }
     // A store that is not ours to judge is left with its log as it was.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(opening)?;
     db.busy_timeout(std::time::Duration::ZERO).map_err(opening)?;

@@ -10,6 +10,11 @@ use crate::model::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Object, owner, issued, references.
+type SmsRecord = (Box<str>, Box<str>, bool, Vec<u8>);
+/// Text and locale.
+type ConsentRecord = (Box<str>, Box<str>);
+
 /// An outgoing text without its body, which stands in a column of its own and never changes.
 #[derive(Serialize, Deserialize)]
 pub(super) struct TextRecord {
@@ -23,7 +28,7 @@ pub(super) struct TextRecord {
     wording: [u8; 32],
     ordinal: u16,
     im: Option<([u8; 16], i64, bool)>,
-    sms: Option<(Box<str>, Box<str>, bool, Vec<u8>)>,
+    sms: Option<SmsRecord>,
     retries: u8,
     encoding: u8,
     token: Option<Box<str>>,
@@ -166,7 +171,7 @@ impl SettingsRecord {
 #[derive(Serialize, Deserialize)]
 pub(super) struct SwitchRecord {
     on: bool,
-    switched: Option<(i64, u32, Box<str>, Option<(Box<str>, Box<str>)>)>,
+    switched: Option<(i64, u32, Box<str>, Option<ConsentRecord>)>,
 }
 
 impl From<&Switch> for SwitchRecord {

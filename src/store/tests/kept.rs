@@ -1,0 +1,410 @@
+use super::*;
+use crate::model::{
+    Cause, FallbackPolicy, ImAttempt, LeaseId, PeerPolicy, PresencePolicy, Question, Settings, Shown, SmsAttempt,
+};
+use proptest::prelude::*;
+
+fn states() -> impl Strategy<Value = State> {
+    let plain = [
+        State::Queued,
+        State::ImSending,
+        State::ImAccepted,
+        State::ImDelivered,
+        State::ImRead,
+        State::Revoking,
+        State::SmsSending,
+        State::SmsSent,
+        State::SmsDelivered,
+    ];
+    prop_oneof![
+        prop::sample::select(plain.to_vec()),
+        prop::sample::select(Cause::ALL.to_vec()).prop_map(State::Failed),
+        prop::sample::select(Cause::ALL.to_vec()).prop_map(State::Uncertain),
+        prop::sample::select(Question::ALL.to_vec()).prop_map(State::Held),
+    ]
+}
+
+prop_compose! {
+    fn texts()(
+        n in 0..4_u64,
+        state in states(),
+        reason in prop::sample::select(Reason::ALL.to_vec()),
+        only in prop::option::of(prop::sample::select(vec![Bearer::Im, Bearer::Sms])),
+        wording: [u8; 32],
+        ordinal: u16,
+        im in prop::option::of((any::<[u8; 16]>(), any::<i64>(), any::<bool>())),
+        sms in prop::option::of((".{0,9}", ".{0,9}", any::<bool>(), prop::collection::vec(any::<u8>(), 0..4))),
+        retries: u8,
+        ucs2: bool,
+        (report, cancelled, peer) in any::<(bool, bool, bool)>(),
+    ) -> Text {
+        Text {
+            state,
+            reason,
+            only,
+            wording: WordingKey(wording),
+            ordinal,
+            im: im.map(|(lease, at, not_shown)| ImAttempt { lease: LeaseId(lease), at: Timestamp(at), not_shown }),
+            sms: sms.map(|(object, owner, issued, references)| SmsAttempt {
+                object: object.into(), owner: owner.into(), issued, references,
+            }),
+            retries,
+            encoding: if ucs2 { Encoding::Ucs2 } else { Encoding::Gsm7 },
+            report,
+            cancelled,
+            peer: peer.then(|| number(n)),
+            ..text(n)
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_latest_record_of_each_text_is_kept_across_reopening(written in prop::collection::vec(texts(), 1..12)) {
+        let home = Home::new();
+        let mut latest: std::collections::BTreeMap<TextId, Text> = Default::default();
+        let mut order = Vec::new();
+        let mut store = home.open().unwrap();
+        for text in &written {
+            store.transaction(|tx| tx.put_text(text)).unwrap();
+            if latest.insert(text.id, text.clone()).is_none() {
+                order.push(text.id);
+            }
+        }
+        drop(store);
+        let mut store = home.open().unwrap();
+        let (each, live, listed) = store.transaction(|tx| {
+            let each: Vec<_> = latest.keys().map(|id| tx.text(*id).unwrap().unwrap()).collect();
+            let listed: Vec<_> = tx.list_texts(None, 100)?.into_iter().map(|(_, text)| text.id).collect();
+            Ok((each, tx.live_texts()?, listed))
+        }).unwrap();
+        prop_assert_eq!(each, latest.values().cloned().collect::<Vec<_>>());
+        let expected: Vec<_> = order.iter().map(|id| &latest[id]).filter(|t| !t.state.is_final()).cloned().collect();
+        prop_assert_eq!(live, expected);
+        order.reverse();
+        prop_assert_eq!(listed, order);
+    }
+
+    #[test]
+    fn the_ordinal_is_the_lowest_that_is_free(used in prop::collection::vec((0..12_u16, any::<bool>()), 0..14)) {
+        let home = Home::new();
+        let since = NOW;
+        let mut taken = std::collections::BTreeSet::new();
+        let mut store = home.open().unwrap();
+        let free = store.transaction(|tx| {
+            for (n, (ordinal, recent)) in used.iter().enumerate() {
+                let at = if *recent { since } else { Timestamp(since.0 - 1) };
+                tx.put_text(&Text { ordinal: *ordinal, at, ..text(n as u64) })?;
+                if *recent { taken.insert(*ordinal); }
+            }
+            tx.ordinal(WordingKey([1; 32]), since)
+        }).unwrap();
+        prop_assert_eq!(free, (0..).find(|n| !taken.contains(n)).unwrap());
+    }
+}
+
+#[test]
+fn a_failed_transaction_leaves_nothing() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let failed = store.transaction(|tx| {
+        tx.put_text(&text(1))?;
+        tx.put_switch(&Switch { on: true, switched: None })?;
+        Err::<(), _>(StoreError::Duplicate)
+    });
+    assert!(failed.is_err());
+    store
+        .transaction(|tx| {
+            assert_eq!(tx.text(id(1))?, None);
+            assert_eq!(tx.switch()?, Switch::default());
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_repeated_token_finds_its_text_and_never_makes_a_second() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let first = Text { token: Some("a".into()), ..text(1) };
+    store.transaction(|tx| tx.put_text(&first)).unwrap();
+    assert_eq!(store.transaction(|tx| tx.text_by_token("a")).unwrap(), Some(first));
+    assert_eq!(store.transaction(|tx| tx.text_by_token("b")).unwrap(), None);
+    let second = Text { token: Some("a".into()), ..text(2) };
+    assert!(matches!(store.transaction(|tx| tx.put_text(&second)), Err(StoreError::Duplicate)));
+}
+
+#[test]
+fn a_status_report_finds_the_newest_text_to_that_recipient_with_its_reference() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let sent = |n, to: u64, references: &[u8], at| Text {
+        peer: Some(number(to)),
+        at: Timestamp(at),
+        sms: Some(SmsAttempt {
+            object: "/1".into(),
+            owner: ":1.1".into(),
+            issued: true,
+            references: references.into(),
+        }),
+        ..text(n)
+    };
+    store
+        .transaction(|tx| {
+            tx.put_text(&sent(1, 1, &[], 100))?;
+            tx.put_text(&sent(1, 1, &[7, 8], 100))?;
+            tx.put_text(&sent(2, 1, &[8], 200))?;
+            tx.put_text(&sent(3, 2, &[8], 300))?;
+            let find = |to: u64, reference, since| {
+                let to = Address(number(to).as_e164().into());
+                tx.text_by_sms_reference(&to, reference, Timestamp(since)).map(|text| text.map(|text| text.id))
+            };
+            assert_eq!(find(1, 8, 0)?, Some(id(2)));
+            assert_eq!(find(1, 7, 0)?, Some(id(1)));
+            assert_eq!(find(1, 7, 150)?, None);
+            assert_eq!(find(2, 8, 0)?, Some(id(3)));
+            assert_eq!(find(2, 7, 0)?, None);
+            tx.delete_text(id(2))?;
+            assert_eq!(find(1, 8, 0)?, Some(id(1)));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn an_sms_object_is_found_by_name_and_owner_together() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let object = |owner: &str| SmsAttempt {
+        object: "/org/freedesktop/ModemManager1/SMS/3".into(),
+        owner: owner.into(),
+        issued: true,
+        references: Vec::new(),
+    };
+    store
+        .transaction(|tx| {
+            tx.put_text(&Text { sms: Some(object(":1.4")), ..text(1) })?;
+            tx.put_text(&Text { sms: Some(object(":1.9")), ..text(2) })?;
+            let find = |owner| tx.text_by_sms_object(owner, "/org/freedesktop/ModemManager1/SMS/3");
+            assert_eq!(find(":1.4")?.map(|text| text.id), Some(id(1)));
+            assert_eq!(find(":1.9")?.map(|text| text.id), Some(id(2)));
+            assert_eq!(find(":1.5")?, None);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn lists_come_in_pages_newest_first() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            (0..7).try_for_each(|n| tx.put_text(&text(n)))?;
+            (0..7).try_for_each(|n| tx.put_arrived(&arrived(n)))?;
+            let mut pages = Vec::new();
+            let mut before = None;
+            loop {
+                let page = tx.list_texts(before, 3)?;
+                let Some((last, _)) = page.last() else { break };
+                before = Some(*last);
+                pages.push(page.iter().map(|(_, text)| text.id).collect::<Vec<_>>());
+            }
+            assert_eq!(pages, [vec![id(6), id(5), id(4)], vec![id(3), id(2), id(1)], vec![id(0)]]);
+            let page = tx.list_arrived(None, 2)?;
+            assert_eq!(page.iter().map(|(_, text)| text.id).collect::<Vec<_>>(), [id(6), id(5)]);
+            assert_eq!(tx.list_arrived(Some(page[1].0), 100)?.len(), 5);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn an_incoming_text_waits_until_it_is_acknowledged() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store.transaction(|tx| (1..=2).try_for_each(|n| tx.put_arrived(&arrived(n)))).unwrap();
+    drop(store);
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            assert_eq!(tx.waiting_arrived()?, [arrived(1), arrived(2)]);
+            assert!(tx.acknowledge(id(1))?);
+            assert!(!tx.acknowledge(id(9))?);
+            assert_eq!(tx.waiting_arrived()?, [arrived(2)]);
+            assert_eq!(tx.arrived(id(1))?, Some(Arrived { acknowledged: true, ..arrived(1) }));
+            assert!(tx.delete_arrived(id(1))?);
+            assert_eq!(tx.arrived(id(1))?, None);
+            assert!(tx.im_shown(id(1))?, "that it was shown outlives it");
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn nobody_overwrites_an_incoming_text() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store.transaction(|tx| tx.put_arrived(&arrived(1))).unwrap();
+    let forged = Arrived { body: Body("something else".into()), ..arrived(1) };
+    assert!(matches!(store.transaction(|tx| tx.put_arrived(&forged)), Err(StoreError::Duplicate)));
+    assert_eq!(store.transaction(|tx| tx.arrived(id(1))).unwrap(), Some(arrived(1)));
+}
+
+#[test]
+fn the_first_word_about_an_im_stays() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            assert!(!tx.im_seen(id(1))?);
+            tx.put_im_shown(id(1), NOW)?;
+            tx.put_revoked(id(1), NOW)?;
+            assert!(tx.im_shown(id(1))? && !tx.is_revoked(id(1))?);
+            tx.put_revoked(id(2), NOW)?;
+            tx.put_im_shown(id(2), NOW)?;
+            assert!(tx.is_revoked(id(2))? && !tx.im_shown(id(2))?);
+            // An SMS's id is our own: it says nothing about an IM.
+            tx.put_arrived(&Arrived { bearer: Bearer::Sms, ..arrived(3) })?;
+            assert!(!tx.im_seen(id(3))?);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn twins_and_repeated_sms_are_remembered() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let shown = Shown { id: id(1), bearer: Bearer::Sms, at: NOW };
+    store
+        .transaction(|tx| {
+            tx.put_shown(WordingKey([1; 32]), 3, &shown)?;
+            assert_eq!(tx.shown(WordingKey([1; 32]), 3)?, Some(shown));
+            assert_eq!(tx.shown(WordingKey([1; 32]), 2)?, None);
+            assert_eq!(tx.shown(WordingKey([2; 32]), 3)?, None);
+
+            tx.put_sms_seen([5; 32], Timestamp(100))?;
+            assert!(tx.sms_seen([5; 32], Timestamp(100))?);
+            assert!(!tx.sms_seen([5; 32], Timestamp(101))?);
+            tx.touch_sms_seen([5; 32], Timestamp(200))?;
+            tx.touch_sms_seen([6; 32], Timestamp(200))?;
+            assert!(tx.sms_seen([5; 32], Timestamp(101))?);
+            assert!(!tx.sms_seen([6; 32], Timestamp(0))?);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_peer_is_found_by_number_and_pseudonym() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let record = PeerRecord {
+        policy: PeerPolicy::ImOnly,
+        blocked: true,
+        pseudonym: Some("aexample".into()),
+        pinned_identity: Some([1; 64]),
+        new_identity: Some([2; 64]),
+        certificate_issued: Some(Timestamp(5)),
+        bundle_dated: Some(Timestamp(6)),
+        proof_sent: true,
+        wrote_to: true,
+        touched: NOW,
+    };
+    store
+        .transaction(|tx| {
+            tx.put_peer(&number(1), &PeerRecord::default())?;
+            tx.put_peer(&number(1), &record)?;
+            tx.put_peer(&number(2), &PeerRecord::default())?;
+            assert_eq!(tx.peer(&number(1))?, Some(record.clone()));
+            assert_eq!(tx.peer(&number(3))?, None);
+            assert_eq!(tx.peer_by_pseudonym("aexample")?, Some((number(1), record)));
+            assert_eq!(tx.peer_by_pseudonym("bexample")?, None);
+            assert_eq!(tx.peers()?.len(), 2);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_newest_four_sessions_are_kept_in_order() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            let kept = |n| tx.sessions(&number(n)).map(|all| all.iter().map(|s| s.to_vec()).collect::<Vec<_>>());
+            tx.put_sessions(&number(1), &[b"a", b"b", b"c", b"d", b"e"])?;
+            assert_eq!(kept(1)?, [b"a", b"b", b"c", b"d"]);
+            tx.put_sessions(&number(1), &[b"f", b"a"])?;
+            assert_eq!(kept(1)?, [b"f", b"a"]);
+            assert!(kept(2)?.is_empty());
+            tx.put_sessions::<Vec<u8>>(&number(1), &[])?;
+            assert!(kept(1)?.is_empty());
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn settings_switch_and_secrets_are_kept() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let settings = Settings {
+        fallback_after: 30,
+        fallback_policy: FallbackPolicy::Never,
+        allow_roaming: true,
+        allow_metered: false,
+        presence_policy: PresencePolicy::Mutual,
+        read_receipts: true,
+    };
+    let consent = Some(Consent { text: "terms-3".into(), locale: "de_DE".into() });
+    let switch = Switch { on: true, switched: Some(Switched { at: NOW, uid: 1000, unit: "settings".into(), consent }) };
+    store
+        .transaction(|tx| {
+            assert_eq!((tx.settings()?, tx.preferred_line()?, tx.blob("identity")?), (None, None, None));
+            tx.put_settings(&settings)?;
+            tx.put_switch(&switch)?;
+            tx.put_preferred_line(&LineId("line-2".into()))?;
+            tx.put_blob("identity", b"secret")?;
+            tx.put_envelope(id(1), b"sealed")?;
+            Ok(())
+        })
+        .unwrap();
+    drop(store);
+    home.open()
+        .unwrap()
+        .transaction(|tx| {
+            assert_eq!(tx.settings()?, Some(settings));
+            assert_eq!(tx.switch()?, switch);
+            assert_eq!(tx.preferred_line()?, Some(LineId("line-2".into())));
+            assert_eq!(tx.blob("identity")?.unwrap().as_slice(), b"secret");
+            tx.drop_blob("identity")?;
+            assert_eq!(tx.blob("identity")?, None);
+            assert_eq!(tx.envelope(id(1))?, Some(b"sealed".to_vec()));
+            tx.drop_envelope(id(1))?;
+            assert_eq!(tx.envelope(id(1))?, None);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_ledger_tells_what_left_and_its_totals() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let entry =
+        |at, kind: &str, size| LedgerEntry { at: Timestamp(at), kind: kind.into(), pseudonym: "aexample".into(), size };
+    let total = |kind: &str, frames, bytes| LedgerTotal { kind: kind.into(), frames, bytes };
+    store
+        .transaction(|tx| {
+            tx.ledger_append(&[entry(1, "text", 100), entry(2, "probe", 50)])?;
+            tx.ledger_append(&[entry(3, "text", u32::MAX), entry(3, "text", 1)])?;
+            assert_eq!(tx.ledger_since(Timestamp(2), 2)?, [entry(2, "probe", 50), entry(3, "text", u32::MAX)]);
+            assert_eq!(tx.ledger_totals()?, [total("probe", 1, 50), total("text", 3, 4_294_967_396)]);
+            Ok(())
+        })
+        .unwrap();
+}
