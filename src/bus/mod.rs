@@ -4,9 +4,16 @@
 //! The contract is `config/org.shunt.Shunt1.xml`; `tests/bus_contract.rs` holds it against us.
 
 pub mod access;
+mod core;
+mod details;
+mod emit;
 mod error;
+mod import;
+mod interface;
+mod options;
 mod published;
 mod request;
+mod serve;
 
 pub use access::Caller;
 pub use error::Error;
@@ -15,3 +22,4 @@ pub use request::{
     Consent, Direction, Filter, IMPORT_MAX, LEDGER_PAGE, LIST_MAX, LedgerRow, PeerEntry, Record, Reply, Request,
     RouteAnswer, RouteOptions, SendOptions, Setting, Standing,
 };
+pub use serve::{Bus, BusError, NAME};

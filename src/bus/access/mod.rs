@@ -1,5 +1,11 @@
 //! Who may call: polkit where there is one, else uid and gid lists; root always.
 
+mod callers;
+mod gate;
+mod polkit;
+
+pub(in crate::bus) use gate::Gate;
+
 use serde::Deserialize;
 
 /// Who asked: for authorisation, `Watch`, and the switch's record.

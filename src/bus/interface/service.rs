@@ -1,0 +1,57 @@
+//! `org.shunt.Shunt1`
+
+use crate::bus::core::Shared;
+use crate::bus::details::{self, Line};
+use crate::bus::{Error, Request, import};
+use std::sync::Arc;
+use zbus::interface;
+use zbus::message::Header;
+
+pub(in crate::bus) struct Service(pub(in crate::bus) Arc<Shared>);
+
+#[interface(name = "org.shunt.Shunt1", introspection_docs = false)]
+impl Service {
+    /// May: settings. Tells the identity key.
+    #[zbus(out_args("key"))]
+    async fn identity(&self, #[zbus(header)] call: Header<'_>) -> Result<String, Error> {
+        self.0.gate.may_set(&call).await?;
+        self.0.ask(|reply| Request::Identity { reply }).await
+    }
+
+    /// May: settings. Takes an account file.
+    async fn import(&self, file: zbus::OwnedFd, #[zbus(header)] call: Header<'_>) -> Result<(), Error> {
+        let caller = self.0.gate.may_set(&call).await?;
+        let file = import::read(file.into(), &self.0.import).await?;
+        self.0.ask(|reply| Request::Import { file, caller, reply }).await
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> &'static str {
+        self.0.published().state.token()
+    }
+
+    #[zbus(property)]
+    fn state_reason(&self) -> &'static str {
+        self.0.published().reason
+    }
+
+    #[zbus(property)]
+    fn confinement(&self) -> Vec<String> {
+        self.0.published().confinement.clone()
+    }
+
+    /// Everybody sees that there are lines; numbers are for those who may send.
+    #[zbus(property(emits_changed_signal = "invalidates"))]
+    async fn lines(&self, #[zbus(header)] call: Option<Header<'_>>) -> Vec<Line> {
+        let may_send = match &call {
+            Some(call) => self.0.gate.may_send(call).await.is_ok(),
+            None => false,
+        };
+        details::lines(&self.0.published(), may_send)
+    }
+}
