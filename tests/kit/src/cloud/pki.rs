@@ -1,7 +1,7 @@
 //! A CA of one's own and the server certificate it signs.
 
 use anyhow::Result;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,8 @@ impl Pki {
         let names = [domain, "localhost", "127.0.0.1"].map(str::to_owned);
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, domain);
+        // The default year, 4096, is beyond Erlang's timers: ejabberd would take no certificate at all.
+        params.not_after = date_time_ymd(2099, 1, 1);
         params.use_authority_key_identifier_extension = true;
         let cert = params.signed_by(&key, &issuer)?;
 
