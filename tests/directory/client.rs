@@ -41,27 +41,55 @@ pub(super) fn blinded(number: &PhoneNumber) -> (Blinding, [u8; 32]) {
     Blinding::new(number, &mut OsRng).unwrap()
 }
 
+/// Trusts this CA alone.
+pub(super) fn pinning(ca: &str) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
+    let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(tls)
+}
+
+/// TLS with the server of that name.
+pub(super) async fn tls(
+    addr: SocketAddr,
+    name: &str,
+    config: &Arc<ClientConfig>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(addr).await?;
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    TlsConnector::from(Arc::clone(config)).connect(name, stream).await
+}
+
 impl Client {
     pub(super) fn of(directory: &Directory, ca: &str, token: &str) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
-        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Self { addr: directory.addr(), tls: Arc::new(tls), token: token.to_owned() }
+        Self { addr: directory.addr(), tls: pinning(ca), token: token.to_owned() }
     }
 
     pub(super) fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
+    /// The same device, trusting another CA.
+    pub(super) fn pinning(&self, ca: &str) -> Self {
+        Self { tls: pinning(ca), ..self.clone() }
+    }
+
+    async fn try_connect(&self) -> std::io::Result<TlsStream<TcpStream>> {
+        tls(self.addr, "localhost", &self.tls).await
+    }
+
     /// A connection on which nothing was said yet.
     pub(super) async fn connect(&self) -> TlsStream<TcpStream> {
-        let stream = TcpStream::connect(self.addr).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.unwrap()
+        self.try_connect().await.unwrap()
+    }
+
+    /// Whether it gets a connection, which is closed again.
+    pub(super) async fn can_connect(&self) -> bool {
+        self.try_connect().await.is_ok()
     }
 
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {

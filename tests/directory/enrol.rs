@@ -2,6 +2,7 @@
 
 use super::BINARY;
 use super::client::{Client, blinded};
+use super::scram::logs_in;
 use shunt::model::{PhoneNumber, Timestamp};
 use shunt::seal::{AccountFile, Identity, IdentityKey, bearer_token};
 use shunt_kit::cloud::Cloud;
@@ -85,4 +86,86 @@ async fn what_the_directory_keeps_holds_neither_number_nor_secret() {
     assert_eq!(holding(token.as_bytes()), 0);
     assert_eq!(holding(&point), 0);
     assert!(!directory.log().unwrap().contains(jid));
+}
+
+#[tokio::test]
+async fn a_phone_logs_in_with_its_account_until_its_number_is_enrolled_anew() {
+    let (cloud, directory) = start().await;
+    let (old, new) = (identity(), identity());
+    let first = enrolled(&directory, &old).await;
+    assert!(logs_in(&cloud, &first).await);
+    let old_phone = Client::of(&directory, &first.ca, &bearer_token(&first.secret));
+    let (_, point) = blinded(&first.number);
+    old_phone.evaluate('a', &[point]).await.evaluations();
+
+    let second = enrolled(&directory, &new).await;
+    assert_eq!(second.jid, first.jid, "the same number has the same address");
+    second.check(&new, now()).unwrap();
+    assert!(logs_in(&cloud, &second).await);
+    assert!(!logs_in(&cloud, &first).await, "the old phone is out");
+    assert_eq!(old_phone.evaluate('a', &[point]).await.refusal(), (401, "unknown-token"));
+    assert_eq!(directory.command(&["accounts"]).await.unwrap(), b"1\n");
+}
+
+#[tokio::test]
+async fn a_withdrawn_account_is_gone_from_both() {
+    let (cloud, directory) = start().await;
+    let account = enrolled(&directory, &identity()).await;
+    directory.withdraw(&account.jid.to_string()).await.unwrap();
+    assert!(!logs_in(&cloud, &account).await);
+    assert_eq!(directory.command(&["accounts"]).await.unwrap(), b"0\n");
+    let client = Client::of(&directory, &account.ca, &bearer_token(&account.secret));
+    let (_, point) = blinded(&account.number);
+    assert_eq!(client.evaluate('a', &[point]).await.refusal(), (401, "unknown-token"));
+    let again = directory.withdraw(&account.jid.to_string()).await.unwrap_err().to_string();
+    assert!(again.contains("no such account"), "{again}");
+}
+
+#[tokio::test]
+async fn an_account_file_is_private_and_never_replaces_another() {
+    use std::os::unix::fs::PermissionsExt;
+    let (cloud, directory) = start().await;
+    let phone = identity();
+    let out = cloud.dir().join("phone.json");
+    let (path, key) = (out.to_str().unwrap(), phone.to_text());
+    let arguments = ["provision", NUMBER, "--identity", &key, "--out", path];
+    assert_eq!(directory.command(&arguments).await.unwrap(), b"", "the secret is in the file alone");
+    let account = AccountFile::parse(&std::fs::read(&out).unwrap()).unwrap();
+    assert_eq!(std::fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
+
+    assert!(directory.command(&arguments).await.is_err());
+    assert!(logs_in(&cloud, &account).await, "nothing was changed by the command that failed");
+}
+
+#[tokio::test]
+async fn what_cannot_be_enrolled_is_refused_by_name_and_never_repeated() {
+    let (_cloud, directory) = start().await;
+    let key = identity().to_text();
+    for (number, why) in [
+        ("017612345678", "country code"),
+        ("+49 30 2270", "a landline"),
+        ("+49 900 1234567", "a premium-rate number"),
+        ("+49 1761234567890", "numbering plan"),
+    ] {
+        let error = directory.provision(number, &key).await.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        assert!(!error.contains(&number[5..]), "{error}");
+    }
+    for key in ["", "abc", &"A".repeat(86)[..85]] {
+        let error = directory.provision(NUMBER, key).await.unwrap_err().to_string();
+        assert!(error.contains("--identity") && error.contains("shuntctl identity"), "{error}");
+    }
+    assert_eq!(directory.command(&["accounts"]).await.unwrap(), b"0\n");
+}
+
+#[tokio::test]
+async fn without_the_xmpp_server_nobody_is_enrolled_and_the_next_attempt_is() {
+    let (mut cloud, directory) = start().await;
+    let phone = identity();
+    cloud.stop().await.unwrap();
+    let error = directory.provision(NUMBER, &phone.to_text()).await.unwrap_err().to_string();
+    assert!(error.contains("is ejabberd running"), "{error}");
+    assert_eq!(directory.command(&["accounts"]).await.unwrap(), b"0\n");
+    cloud.restart().await.unwrap();
+    assert!(logs_in(&cloud, &enrolled(&directory, &phone).await).await);
 }

@@ -5,6 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod client;
+mod contract;
 mod enrol;
+mod evaluate;
+mod scram;
+mod site;
+mod strangers;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_shunt-directory");

@@ -93,6 +93,12 @@ impl Directory {
         self.addr
     }
 
+    /// Its process id, until it is stopped.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// As phones are told it.
     #[must_use]
     pub fn url(&self) -> String {
