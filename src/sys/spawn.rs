@@ -65,7 +65,11 @@ fn before_exec(command: &mut Command, steps: impl FnMut() -> io::Result<()> + Se
 /// Runs after the uid change, which would undo the death signal.
 fn in_child(channel: i32, parent: Pid) -> io::Result<()> {
     setsid()?;
-    set_no_new_privs(true)?;
+    // On Android it would stop SELinux from giving the child its own domain; there the child does it
+    // itself, first of all.
+    if !cfg!(target_os = "android") {
+        set_no_new_privs(true)?;
+    }
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     become_descriptor_three(channel)?;
     close_above_three()?;

@@ -1,0 +1,216 @@
+//! The firmware files, each held against the tool that reads it: systemd's own checks, the SELinux
+//! policy compiler, a shell. Each check is shown to refuse a broken file.
+
+#![allow(missing_docs)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+const WARDEN: &str = env!("CARGO_BIN_EXE_shuntd");
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap()
+}
+
+fn run(command: &mut Command) -> Output {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.output().unwrap_or_else(|e| panic!("{name} can't be run ({e}): install the test's packages, see README"))
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The unit as installed, but with the program where this build has it.
+fn unit(directory: &Path, change: impl FnOnce(String) -> String) -> PathBuf {
+    let path = directory.join("shuntd.service");
+    let text = read("init/shuntd.service");
+    assert!(text.contains("ExecStart=/usr/libexec/shunt/shuntd "));
+    fs::write(&path, change(text.replace("/usr/libexec/shunt/shuntd ", &format!("{WARDEN} ")))).unwrap();
+    path
+}
+
+fn verify(unit: &Path) -> Output {
+    run(Command::new("systemd-analyze").args(["verify", "--man=no", "--recursive-errors=no"]).arg(unit))
+}
+
+#[test]
+fn systemd_takes_the_unit_without_a_word() {
+    let place = tempfile::tempdir().unwrap();
+    let output = verify(&unit(place.path(), |text| text));
+    assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
+}
+
+#[test]
+fn systemd_refuses_a_broken_unit() {
+    let place = tempfile::tempdir().unwrap();
+    let output = verify(&unit(place.path(), |text| text.replace("KillMode=", "KillMod=")));
+    assert!(said(&output).contains("KillMod"), "{}", said(&output));
+}
+
+#[test]
+fn the_unit_leaves_little_exposed() {
+    let place = tempfile::tempdir().unwrap();
+    let exposed = |path: PathBuf, limit: &str| {
+        let mut command = Command::new("systemd-analyze");
+        run(command.args(["security", "--offline=true", "--threshold", limit]).arg(path))
+    };
+    // Tenths of systemd's score. What remains is root, the three capabilities and the network.
+    let output = exposed(unit(place.path(), |text| text), "30");
+    assert!(output.status.success(), "{}", said(&output));
+    let bare = |text: String| text.lines().filter(|line| !line.contains("yes")).collect::<Vec<_>>().join("\n");
+    assert!(!exposed(unit(place.path(), bare), "30").status.success());
+}
+
+#[test]
+fn the_unit_gives_the_warden_what_it_needs_and_no_more() {
+    let text = read("init/shuntd.service");
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap();
+        line.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(value("CapabilityBoundingSet"), set(&["CAP_SETUID", "CAP_SETGID", "CAP_KILL"]));
+    assert_eq!(value("RestrictAddressFamilies"), set(&["AF_UNIX", "AF_INET", "AF_INET6"]));
+    // Its own options and users.
+    let arguments = value("ExecStart");
+    for user in ["shunt-core", "shunt-uplink"] {
+        assert!(arguments.contains(user));
+        assert!(read("init/shunt.sysusers").contains(&format!("u {user}")));
+        assert!(read("init/shuntd.openrc").contains(user));
+    }
+}
+
+#[test]
+fn systemd_makes_the_users_and_the_places() {
+    let image = tempfile::tempdir().unwrap();
+    fs::create_dir(image.path().join("etc")).unwrap();
+    let root_option = format!("--root={}", image.path().display());
+    let users = run(Command::new("systemd-sysusers").arg(&root_option).arg(root().join("init/shunt.sysusers")));
+    assert!(users.status.success(), "{}", said(&users));
+    let passwd = fs::read_to_string(image.path().join("etc/passwd")).unwrap();
+    assert!(passwd.contains("shunt-core:") && passwd.contains("shunt-uplink:"), "{passwd}");
+
+    let mut command = Command::new("systemd-tmpfiles");
+    let dry = run(command.args(["--create", &root_option]).arg(root().join("init/shunt.tmpfiles")));
+    // Whom the directories belong to, only root may set.
+    if rustix::process::geteuid().is_root() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        assert!(dry.status.success(), "{}", said(&dry));
+        let state = fs::metadata(image.path().join("var/lib/shunt")).unwrap();
+        assert_eq!(state.permissions().mode() & 0o7777, 0o700);
+        let core = passwd.lines().find(|line| line.starts_with("shunt-core:")).unwrap();
+        assert_eq!(core.split(':').nth(2), Some(state.uid().to_string().as_str()));
+    }
+}
+
+#[test]
+fn the_openrc_script_is_a_shell_script() {
+    let check = |text: &str| {
+        let mut shell = Command::new("sh").arg("-n").stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        shell.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        shell.wait().unwrap().success()
+    };
+    let script = read("init/shuntd.openrc");
+    assert!(script.starts_with("#!/sbin/openrc-run\n"));
+    assert!(check(&script));
+    assert!(!check(&script.replacen('}', "", 1)));
+}
+
+/// No tool of Android's is to be had: its grammar is small enough to hold the file against.
+#[test]
+fn androids_init_script_has_known_words_and_the_wardens_options() {
+    let text = read("init/shuntd.rc");
+    let mut section = "";
+    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if !line.starts_with(' ') {
+            section = words[0];
+            assert!(["on", "service"].contains(&section), "{line}");
+            continue;
+        }
+        let known: &[&str] = if section == "on" { &["mkdir"] } else { &["class", "user", "group", "capabilities"] };
+        assert!(known.contains(&words[0]), "{line}");
+    }
+    let service = text.lines().find(|line| line.starts_with("service ")).unwrap();
+    assert!(service.contains("--libexec /system_ext/bin --core-user 7500 --uplink-user 7501:3003"));
+    assert!(text.contains("capabilities SETUID SETGID KILL\n"));
+    assert!(text.contains("mkdir /data/misc/shunt 0700 7500 7500"));
+}
+
+/// Our rules with stand-ins for the platform's, through m4 and the policy compiler.
+fn compile(addition: &str) -> Output {
+    let place = tempfile::tempdir().unwrap();
+    let extra = place.path().join("extra.te");
+    fs::write(&extra, addition).unwrap();
+    let mut m4 = Command::new("m4");
+    m4.arg("--fatal-warnings").arg(root().join("tests/sepolicy/head.m4"));
+    for domain in ["shuntd", "shuntd_core", "shuntd_uplink"] {
+        m4.arg(root().join(format!("sepolicy/{domain}.te")));
+    }
+    let expanded = run(m4.arg(&extra).arg(root().join("tests/sepolicy/tail.m4")));
+    assert!(expanded.status.success(), "{}", said(&expanded));
+    let policy = place.path().join("policy.conf");
+    fs::write(&policy, expanded.stdout).unwrap();
+    run(Command::new("checkpolicy").args(["-c", "30", "-o"]).arg(place.path().join("policy")).arg(policy))
+}
+
+#[test]
+fn the_policy_compiles() {
+    let output = compile("");
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn a_rule_that_breaks_a_promise_does_not_compile() {
+    for broken in [
+        "allow shuntd_core self:tcp_socket create;",
+        "allow shuntd_core self:udp_socket { create connect };",
+        "allow shuntd_core self:packet_socket create;",
+        "allow shuntd_core self:netlink_route_socket create;",
+        "net_domain(shuntd_core)",
+        "net_domain(shuntd)",
+        "domain_auto_trans(shuntd_core, shuntd_uplink_exec, shuntd_uplink)",
+        "domain_auto_trans(init, shuntd_uplink_exec, shuntd_uplink)",
+        "allow shuntd_uplink shuntd_data_file:file read;",
+        "allow shuntd_uplink untrusted_app:binder call;",
+        "allow shuntd_uplink shuntd_core:unix_stream_socket connectto;",
+        "allow shuntd_uplink system_data_file:file write;",
+        "allow shuntd_uplink shuntd_uplink_exec:file execute_no_trans;",
+        "allow untrusted_app shuntd_data_file:file read;",
+        "allow untrusted_app shuntd_core:process ptrace;",
+        "allow shuntd_core self:capability net_admin;",
+    ] {
+        let output = compile(&format!("{broken}\n"));
+        assert!(!output.status.success(), "it compiled: {broken}");
+        assert!(said(&output).contains("neverallow"), "{broken}: {}", said(&output));
+    }
+}
+
+#[test]
+fn each_program_has_a_label_of_its_own_that_the_policy_knows() {
+    let policy: String =
+        ["shuntd", "shuntd_core", "shuntd_uplink"].map(|domain| read(&format!("sepolicy/{domain}.te"))).concat();
+    let contexts = read("sepolicy/file_contexts");
+    let mut labels = BTreeSet::new();
+    for line in contexts.lines().filter(|line| !line.starts_with('#')) {
+        let [path, context] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [user, role, label, level] = context.split(':').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert_eq!((user, role, level), ("u", "object_r", "s0"));
+        assert!(path.starts_with('/') && policy.contains(&format!("type {label}, ")), "{line}");
+        labels.insert(label);
+    }
+    assert_eq!(labels, BTreeSet::from(["shuntd_exec", "shuntd_core_exec", "shuntd_uplink_exec", "shuntd_data_file"]));
+    for program in ["shuntd ", "shuntd-core ", "shuntd-uplink "] {
+        assert!(contexts.contains(&format!("/bin/{program}")));
+    }
+}
