@@ -1,6 +1,5 @@
 //! The kit checked against the real ModemManager: what the other tests stand on.
 
-use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -237,17 +236,44 @@ async fn two_modems_keep_to_their_own_names_and_mmcli_sees_them() {
 }
 
 #[tokio::test]
+async fn ofono_uses_the_same_modem_over_tcp() {
+    let smsc = Smsc::new();
+    let bob = Phone::builder(&smsc, BOB).with_ofono().start().await.unwrap();
+    bob.ofono().send(ALICE, "von oFono").await.unwrap();
+    smsc.wait_for_text("the text", |t| t.text.as_deref() == Some("von oFono")).await.unwrap();
+    let long = "an oFono ".repeat(30);
+    smsc.inject(BOB, &Incoming::text(ALICE, &long));
+    let shown = bob.ofono().next_received().await.unwrap();
+    assert_eq!((&*shown.number, shown.text), (ALICE, long));
+}
+
+#[tokio::test]
+async fn a_packet_from_a_phones_own_network_is_seen_on_its_wire() {
+    let bob = Phone::builder(&Smsc::new(), BOB).own_network().without_modem_manager().start().await.unwrap();
+    let mut capture = bob.command("tcpdump");
+    capture.args(["-i", "wire0", "-l", "-n", "--immediate-mode"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut capture = process::Process::start_as_is("tcpdump", capture, None).unwrap();
+    let mut said = BufReader::new(capture.child().stderr.take().unwrap()).lines();
+    while !said.next().unwrap().unwrap().contains("listening on") {}
+    bob.netns()
+        .unwrap()
+        .run(|| {
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.send_to(b"control", "198.51.100.7:4242").unwrap();
+        })
+        .unwrap();
+    let seen = BufReader::new(capture.child().stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    assert!(seen.contains("198.51.100.7.4242"), "{seen}");
+}
+
+#[tokio::test]
 async fn nothing_is_left_of_a_phone() {
     let (_smsc, bob) = one_phone().await;
     let (pids, dir) = (bob.system_pids(), bob.dir().to_owned());
     assert_eq!(pids.len(), 3);
-    let alive = |pids: &[u32]| {
-        let all: HashSet<u32> = process::all_processes().into_iter().map(|(pid, ..)| pid).collect();
-        pids.iter().filter(|p| all.contains(p)).count()
-    };
-    assert_eq!(alive(&pids), 3);
+    assert!(pids.iter().all(|pid| process::alive(*pid)));
     drop(bob);
-    assert_eq!(alive(&pids), 0);
+    assert!(!pids.iter().any(|pid| process::alive(*pid)));
     assert!(!dir.exists());
 }
 

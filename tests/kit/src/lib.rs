@@ -12,6 +12,7 @@ pub mod gsm;
 pub mod modem;
 mod mounts;
 pub mod netns;
+pub mod ofono;
 pub mod pdu;
 pub mod phone;
 mod polkit;
@@ -22,6 +23,7 @@ pub mod smsc;
 pub mod user_data;
 
 pub use modem::{Identity, Modem, Registration};
+pub use ofono::Ofono;
 pub use phone::{Phone, ShuntConfig};
 pub use shunt::Shunt;
 pub use smsc::{Fault, Incoming, Smsc};

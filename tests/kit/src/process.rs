@@ -206,6 +206,11 @@ pub fn all_processes() -> Vec<(u32, u32, String)> {
         .collect()
 }
 
+/// Whether a process runs; one that ended and was not reaped does not.
+pub fn alive(pid: u32) -> bool {
+    all_processes().iter().any(|(p, ..)| *p == pid)
+}
+
 /// Everything that a process started, and what that started.
 pub fn descendants(of: u32) -> Vec<u32> {
     let all = all_processes();

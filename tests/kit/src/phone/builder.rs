@@ -13,6 +13,7 @@ use crate::accounts::Accounts;
 use crate::bus::{Bus, name_owned};
 use crate::modem::{Identity, Modem};
 use crate::netns::Netns;
+use crate::ofono::Ofono;
 use crate::polkit::Polkit;
 use crate::smsc::Smsc;
 
@@ -26,6 +27,7 @@ pub struct PhoneBuilder {
     own_network: bool,
     with_polkit: bool,
     with_modem_manager: bool,
+    with_ofono: bool,
     sim_present: bool,
 }
 
@@ -38,6 +40,7 @@ impl PhoneBuilder {
             own_network: false,
             with_polkit: true,
             with_modem_manager: true,
+            with_ofono: false,
             sim_present: true,
         }
     }
@@ -72,6 +75,12 @@ impl PhoneBuilder {
         self
     }
 
+    /// Uses oFono instead of ModemManager.
+    pub fn with_ofono(mut self) -> Self {
+        (self.with_ofono, self.with_modem_manager) = (true, false);
+        self
+    }
+
     /// Starts with the SIM taken out; ModemManager then reports the modem as failed.
     pub fn without_sim(mut self) -> Self {
         self.sim_present = false;
@@ -98,8 +107,23 @@ impl PhoneBuilder {
         } else {
             None
         };
-        let mut phone =
-            Phone { daemons: None, modem_manager: None, polkit, connection, bus, modem, netns, accounts, dir };
+        let mut phone = Phone {
+            daemons: None,
+            modem_manager: None,
+            ofono: None,
+            polkit,
+            connection,
+            bus,
+            modem,
+            netns,
+            accounts,
+            dir,
+        };
+        if self.with_ofono {
+            let port = phone.modem.plug_tcp(phone.netns.as_ref())?;
+            let (dir, netns) = (phone.dir.path(), phone.netns.as_ref());
+            phone.ofono = Some(Ofono::start(dir, &phone.bus, &phone.connection, netns, port).await?);
+        }
         if self.with_modem_manager {
             phone.modem_manager =
                 Some(ModemManager::start(phone.dir.path(), &phone.bus, &phone.connection, phone.netns.as_ref()).await?);

@@ -22,6 +22,7 @@ use crate::accounts::Accounts;
 use crate::bus::Bus;
 use crate::modem::Modem;
 use crate::netns::Netns;
+use crate::ofono::Ofono;
 use crate::polkit::Polkit;
 use crate::smsc::Smsc;
 use daemons::Daemons;
@@ -31,6 +32,7 @@ pub struct Phone {
     // In the order in which they end.
     daemons: Option<Daemons>,
     modem_manager: Option<ModemManager>,
+    ofono: Option<Ofono>,
     polkit: Option<Polkit>,
     connection: Connection,
     bus: Bus,
@@ -74,6 +76,11 @@ impl Phone {
     /// Its ModemManager, where it was started with one.
     pub fn modem_manager(&self) -> Option<&ModemManager> {
         self.modem_manager.as_ref()
+    }
+
+    /// Its oFono. Panics when it was started without.
+    pub fn ofono(&self) -> &Ofono {
+        self.ofono.as_ref().expect("a phone with oFono")
     }
 
     /// SMS by ModemManager's own API, by the modem that is there now. Panics without ModemManager.
@@ -151,11 +158,12 @@ impl Phone {
         self.modem.unplug().await;
     }
 
-    /// Process ids of the bus, polkitd and ModemManager.
+    /// Process ids of the bus, polkitd, and ModemManager or oFono.
     pub fn system_pids(&self) -> Vec<u32> {
         let mut pids = vec![self.bus.pid()];
         pids.extend(self.polkit.as_ref().map(|p| p.process.pid()));
         pids.extend(self.modem_manager.as_ref().map(ModemManager::pid));
+        pids.extend(self.ofono.as_ref().map(Ofono::pid));
         pids
     }
 

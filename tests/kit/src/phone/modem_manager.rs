@@ -35,7 +35,7 @@ impl ModemManager {
         let mut command = Command::new("ModemManager");
         command
             .args(["--test-enable", "--test-no-udev", "--test-no-suspend-resume", "--test-no-qrtr"])
-            .args(["--no-auto-scan", "--debug"])
+            .arg("--no-auto-scan")
             .env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
         if let Some(netns) = netns {
             netns.confine(&mut command);
