@@ -146,7 +146,7 @@ impl Default for Log {
 
 /// Seconds between keep-alives when nothing else is said: under the usual five minutes after which
 /// carriers' address translation forgets a connection.
-const KEEP_ALIVE: u32 = 240;
+pub const KEEP_ALIVE: u32 = 240;
 
 impl SmsOnly {
     /// Whether a number, as texted or in E.164 form, is meant.

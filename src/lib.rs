@@ -6,6 +6,7 @@
 
 pub mod bus;
 pub mod config;
+pub mod core;
 #[cfg(feature = "directory")]
 pub mod directory;
 pub mod model;

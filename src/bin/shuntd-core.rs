@@ -1,2 +1,7 @@
-//! shuntd-core
-fn main() {}
+//! `shuntd-core`: modem, bus, store, keys and router; started by `shuntd`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(shunt::core::run(std::env::args_os().skip(1)))
+}

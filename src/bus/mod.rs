@@ -17,9 +17,9 @@ mod serve;
 
 pub use access::Caller;
 pub use error::Error;
-pub use published::{LineEntry, Published, ServiceState, Switched};
+pub use published::{LineEntry, Published, ServiceState};
 pub use request::{
-    Consent, Direction, Filter, IMPORT_MAX, LEDGER_PAGE, LIST_MAX, LedgerRow, PeerEntry, Record, Reply, Request,
-    RouteAnswer, RouteOptions, SendOptions, Setting, Standing,
+    Direction, Filter, IMPORT_MAX, LEDGER_PAGE, LIST_MAX, LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer,
+    RouteOptions, SendOptions, Setting, Standing,
 };
 pub use serve::{Bus, BusError, NAME};

@@ -1,8 +1,8 @@
 //! Arguments off the wire: bounded, typed, and every unknown option an error, so that a misspelt one is
 //! not silently ignored.
 
-use super::{Consent, Direction, Error, Filter, LIST_MAX, RouteOptions, SendOptions};
-use crate::model::{Address, Bearer, Body, LineId, TextId, Timestamp};
+use super::{Direction, Error, Filter, LIST_MAX, RouteOptions, SendOptions};
+use crate::model::{Address, Bearer, Body, Consent, LineId, TextId, Timestamp};
 use std::collections::HashMap;
 use zbus::{OwnedVariant, Variant};
 

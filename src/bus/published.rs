@@ -1,7 +1,6 @@
 //! What the properties show: one snapshot, replaced by the core, read by everyone.
 
-use super::Consent;
-use crate::model::{LineId, PhoneNumber, Settings, SimState, Timestamp};
+use crate::model::{LineId, PhoneNumber, Settings, SimState, Switched};
 
 /// The daemon's state as `State` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,19 +46,6 @@ pub struct LineEntry {
     pub sim: SimState,
     /// Whether its number has an account on this phone.
     pub enrolled: bool,
-}
-
-/// Who turned the switch last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Switched {
-    /// When.
-    pub at: Timestamp,
-    /// By which uid.
-    pub uid: u32,
-    /// From which unit (last part of the cgroup's path); empty where unknown.
-    pub unit: Box<str>,
-    /// What the user agreed to, where `Enable` told it.
-    pub consent: Option<Consent>,
 }
 
 /// Everything that properties show.

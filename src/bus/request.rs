@@ -2,7 +2,7 @@
 
 use super::{Caller, Error};
 use crate::model::{
-    Address, Arrived, Bearer, Body, LineId, PeerPolicy, PhoneNumber, Reason, Segments, Settings, Text, TextId,
+    Address, Arrived, Bearer, Body, Consent, LineId, PeerPolicy, PhoneNumber, Reason, Segments, Settings, Text, TextId,
     Timestamp,
 };
 use tokio::sync::oneshot;
@@ -266,15 +266,6 @@ pub enum Record {
     Outgoing(Box<Text>),
     /// One that came.
     Incoming(Box<Arrived>),
-}
-
-/// What the user agreed to when turning the switch on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Consent {
-    /// Id and version of the text shown, at most 64 bytes.
-    pub text: Box<str>,
-    /// The locale it was shown in, at most 32 bytes.
-    pub locale: Box<str>,
 }
 
 /// One setting and its new value.

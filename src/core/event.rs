@@ -1,7 +1,7 @@
 //! Everything that can happen to the core, as one type.
 
 use crate::bus::Request;
-use crate::model::{PhoneNumber, TextId};
+use crate::model::{PhoneNumber, Text, TextId};
 use crate::modem::ModemEvent;
 use crate::router::SmsOutcome;
 use crate::seal::{AccountError, Pseudonym, PseudonymError, Transcript};
@@ -19,10 +19,16 @@ pub(super) enum Event {
     Sms(TextId, SmsOutcome),
     /// Somebody asks over D-Bus.
     Request(Box<Request>),
+    /// An emergency text is with the modem already, and is to be recorded.
+    Emergency(Box<Text>),
     /// A permitted frame came from the uplink.
     Wall(Box<FromUplink>),
     /// The wall broke or its other end closed.
     WallClosed,
+    /// The uplink was started and the wall to it is open.
+    UplinkStarted,
+    /// The store failed; what was decided from now on is kept in memory alone.
+    Degraded,
     /// The warden reports.
     Warden(warden::Event),
     /// A number's pseudonym was computed.

@@ -118,13 +118,8 @@ impl Core {
     pub(super) fn seal_text(&mut self, turn: &mut Turn<'_, '_>, id: TextId) -> Result<bool, StoreError> {
         let Some(text) = self.router.text(id) else { return Ok(false) };
         let (Some(peer), Some(im)) = (text.peer.clone(), text.im) else { return Ok(false) };
-        let payload = Payload::Text {
-            id,
-            lease: im.lease,
-            body: text.body.clone(),
-            sent: text.at,
-            ordinal: text.ordinal,
-        };
+        let payload =
+            Payload::Text { id, lease: im.lease, body: text.body.clone(), sent: text.at, ordinal: text.ordinal };
         let Some((to, sealed)) = self.seal_letter(turn, &peer, payload)? else { return Ok(false) };
         let envelope = sealed.as_bytes().to_vec();
         let Some(request) = self.frame(turn, |request| ToUplink::Send { request, to, sealed }) else {
@@ -133,5 +128,25 @@ impl Core {
         turn.write(move |tx| tx.put_envelope(id, &envelope));
         self.sends.insert(request, id);
         Ok(true)
+    }
+
+    /// Sends the text's stored envelope again, byte for byte.
+    pub(super) fn resend(&mut self, turn: &mut Turn<'_, '_>, id: TextId) -> Result<(), StoreError> {
+        let peer = self.router.text(id).and_then(|text| text.peer.as_ref());
+        let name = peer.and_then(|peer| self.peers.get(peer)).and_then(|record| record.pseudonym.as_ref());
+        let Some(to) = name.and_then(|name| Pseudonym::from_wire(name).ok()) else { return Ok(()) };
+        let Some(Ok(sealed)) = turn.tx.envelope(id)?.map(Sealed::again) else { return Ok(()) };
+        if let Some(request) = self.frame(turn, |request| ToUplink::Send { request, to, sealed }) {
+            self.sends.insert(request, id);
+        }
+        Ok(())
+    }
+
+    /// Asks whether a text was shown, and whether the uplink is still alive.
+    pub(super) fn revoke(&mut self, turn: &mut Turn<'_, '_>, id: TextId) -> Result<(), StoreError> {
+        let Some(peer) = self.router.text(id).and_then(|text| text.peer.clone()) else { return Ok(()) };
+        self.post(turn, &peer, Payload::Revoke { id })?;
+        self.request(turn, |request| ToUplink::Ping { request });
+        Ok(())
     }
 }

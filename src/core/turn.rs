@@ -6,7 +6,7 @@
 
 use super::event::Event;
 use crate::bus;
-use crate::model::{Arrived, Bearer, Body, LineId, Now, PhoneNumber, Question, Reason, Text, TextId};
+use crate::model::{Address, Arrived, Bearer, Body, LineId, Now, Question, Reason, Text, TextId};
 use crate::modem::{NewSms, SmsObject};
 use crate::store::{StoreError, Tx};
 use crate::wall::ToUplink;
@@ -59,7 +59,7 @@ pub(super) enum Effect {
     /// Ask the user.
     Ask(TextId, Question),
     /// Tell a watcher that the route changed.
-    Route(PhoneNumber, Bearer, Reason),
+    Route(Address, Bearer, Reason),
     /// Have the modem do something; what comes of it is an event.
     Modem(ModemJob),
     /// Compute something dear on a thread of its own; its result is an event.
@@ -79,7 +79,7 @@ pub(super) enum ModemJob {
     /// Send it.
     Send { id: TextId, line: LineId, sms: SmsObject },
     /// What became of it?
-    Prove { id: TextId, line: LineId, sms: SmsObject, to: crate::model::Address, body: Body },
+    Prove { id: TextId, line: LineId, sms: SmsObject, to: Address, body: Body },
     /// Delete it.
     Delete { line: LineId, sms: SmsObject },
 }

@@ -15,7 +15,7 @@ mod time;
 pub use line::{Line, LineId, SimState};
 pub use number::{Address, BadNumber, Destination, Home, PhoneNumber, emergency};
 pub use segments::{Encoding, Segments};
-pub use settings::{FallbackPolicy, PresencePolicy, Settings};
+pub use settings::{Consent, FallbackPolicy, PresencePolicy, Settings, Switched};
 pub use text::{
     Arrived, Bearer, Body, Cause, ImAttempt, LeaseId, PeerPolicy, Question, Reason, Shown, SmsAttempt, State, Text,
     TextId, WordingKey,

@@ -1,5 +1,6 @@
 //! The user's settings, the switch apart: it has a life and a proof of its own.
 
+use super::Timestamp;
 use super::text::tokens;
 use std::ops::RangeInclusive;
 
@@ -63,4 +64,26 @@ impl Default for Settings {
             read_receipts: false,
         }
     }
+}
+
+/// What the user agreed to when the switch was turned on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    /// Id and version of the text shown, as the ROM names it; at most 64 bytes.
+    pub text: Box<str>,
+    /// The locale it was shown in; at most 32 bytes.
+    pub locale: Box<str>,
+}
+
+/// Who turned the switch last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switched {
+    /// When.
+    pub at: Timestamp,
+    /// By which uid.
+    pub uid: u32,
+    /// From which unit (last part of the cgroup's path); empty where unknown.
+    pub unit: Box<str>,
+    /// The consent recorded with it; a bare property write records none.
+    pub consent: Option<Consent>,
 }

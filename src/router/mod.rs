@@ -152,6 +152,12 @@ impl Router {
         self.texts.len()
     }
 
+    /// Whether anything is under way that should not be slept over: held texts and pauses may be.
+    #[must_use]
+    pub fn in_flight(&self) -> bool {
+        self.texts.len() > self.conversations.held_count()
+    }
+
     /// The conditions last given.
     #[must_use]
     pub fn conditions(&self) -> &Conditions {

@@ -131,6 +131,8 @@ impl Switch {
                 self.fresh();
             }
             SwitchInput::Started => self.process = Process::Runs,
+            // Its death may be told twice: by the wall's end and by the warden.
+            SwitchInput::Died if matches!(self.process, Process::None | Process::Starting) => return None,
             SwitchInput::StartFailed | SwitchInput::Died => {
                 let asked_for = self.process == Process::Stopping;
                 self.process = Process::None;

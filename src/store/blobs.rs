@@ -3,33 +3,11 @@
 use super::error::StoreError;
 use super::record::{SettingsRecord, SwitchRecord};
 use super::tx::Tx;
-use crate::model::{LineId, Settings, Timestamp};
+use crate::model::{LineId, Settings, Switched};
 use rusqlite::params;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
-
-/// The consent text that was shown when the switch was turned on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Consent {
-    /// Its id and version, as the ROM names it.
-    pub text: Box<str>,
-    /// The locale it was shown in.
-    pub locale: Box<str>,
-}
-
-/// Who turned the switch last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Switched {
-    /// When.
-    pub at: Timestamp,
-    /// By which uid.
-    pub uid: u32,
-    /// From which unit; empty where unknown.
-    pub unit: Box<str>,
-    /// The consent recorded with it; a bare property write records none.
-    pub consent: Option<Consent>,
-}
 
 /// The switch. The default is off.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

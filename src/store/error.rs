@@ -162,6 +162,20 @@ pub enum StoreError {
     Io(String),
 }
 
+impl StoreError {
+    /// The reason as testers read it in `StateReason`.
+    #[must_use]
+    pub fn token(&self) -> &'static str {
+        match self {
+            Self::Full => "store-full",
+            Self::ReadOnly => "store-read-only",
+            Self::Busy => "store-in-use",
+            Self::Corrupt(_) | Self::Duplicate | Self::TooMany => "store-corrupt",
+            Self::Io(_) => "store-io",
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {

@@ -52,7 +52,7 @@ mod witness;
 mod tests;
 
 pub use arrived::ImFate;
-pub use blobs::{Consent, Switch, Switched};
+pub use blobs::Switch;
 pub use error::{Damage, KeyFault, StoreError, Unusable};
 pub use key::{CREDENTIAL, KeySource, StoreKey};
 pub use ledger::{LEDGER_ROWS, LedgerEntry, LedgerTotal};

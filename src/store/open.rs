@@ -25,7 +25,8 @@ const KEY_CHECK: &[u8] = b"shunt store";
 pub struct Store {
     pub(super) db: Connection,
     pub(super) cipher: ColumnCipher,
-    witness: Witness,
+    /// A store in memory has none.
+    witness: Option<Witness>,
 }
 
 impl std::fmt::Debug for Store {
@@ -105,7 +106,20 @@ impl Store {
         // The file's own header must tell an older version of us the schema, without its log.
         db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(opening)?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(opening)?;
-        Ok(Self { db, cipher, witness })
+        Ok(Self { db, cipher, witness: Some(witness) })
+    }
+
+    /// A store in memory, under a random key, for a daemon whose own can't be used (protocol.md §7).
+    pub fn volatile() -> Result<Self, Unusable> {
+        let mut db = Connection::open_in_memory().map_err(opening)?;
+        let mut key = [0; 32];
+        rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty())
+            .map_err(|error| Unusable::Io(error.into()))?;
+        let cipher = ColumnCipher::new(key).map_err(unsealed)?;
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening)?;
+        schema::upgrade(&tx, 0, schema::newest()).map_err(opening)?;
+        tx.commit().map_err(opening)?;
+        Ok(Self { db, cipher, witness: None })
     }
 
     /// Runs `work` in one transaction: all of it is on disk when this returns, or none of it happened.
@@ -132,12 +146,12 @@ impl Store {
 
     /// Draws a new generation word, so that copies made until now can't come back. Opening does so too.
     pub fn rotate_generation(&mut self) -> Result<(), Unusable> {
-        let word = self.witness.draw()?;
+        let Some(word) = self.witness.as_ref().map(Witness::draw).transpose()? else { return Ok(()) };
         self.transaction(|tx| {
             tx.sql.prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'generation'")?.execute([word])?;
             Ok(())
         })?;
-        self.witness.take_place()
+        self.witness.as_ref().map_or(Ok(()), Witness::take_place)
     }
 }
 

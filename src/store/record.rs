@@ -1,12 +1,12 @@
 //! Records as they are sealed: the model's words spelled out, so that none is serialised by accident.
 //! Their order is the encoding: a change needs a new version in `tx` and an upgrader.
 
-use super::blobs::{Consent, Switch, Switched};
+use super::blobs::Switch;
 use super::error::StoreError;
 use super::tx::UNREADABLE;
 use crate::model::{
-    Address, Arrived, Bearer, Body, Cause, Encoding, FallbackPolicy, ImAttempt, LeaseId, LineId, PhoneNumber,
-    PresencePolicy, Question, Reason, Settings, SmsAttempt, State, Text, TextId, Timestamp, WordingKey,
+    Address, Arrived, Bearer, Body, Cause, Consent, Encoding, FallbackPolicy, ImAttempt, LeaseId, LineId, PhoneNumber,
+    PresencePolicy, Question, Reason, Settings, SmsAttempt, State, Switched, Text, TextId, Timestamp, WordingKey,
 };
 use serde::{Deserialize, Serialize};
 

@@ -87,6 +87,13 @@ impl Tx<'_> {
         if rest.is_empty() { Ok(record) } else { Err(UNREADABLE) }
     }
 
+    /// A keyed digest of the caller's own, for a purpose that `domain` names: nothing that the store
+    /// finds its rows by.
+    #[must_use]
+    pub fn digest(&self, domain: &'static str, value: &[u8]) -> [u8; 32] {
+        self.lookup("caller", &[domain.as_bytes(), b"\0", value].concat())
+    }
+
     /// What stands for a value in an index: its keyed digest.
     pub(super) fn lookup(&self, domain: &'static str, value: &[u8]) -> [u8; 32] {
         self.cipher.lookup(domain, value)

@@ -5,6 +5,7 @@ mod clock;
 pub mod confine;
 pub mod control;
 mod inherit;
+pub mod journal;
 mod random;
 pub mod signals;
 pub mod spawn;

@@ -3,8 +3,8 @@
 use crate::bus::core::Shared;
 use crate::bus::details::{self, LastSwitch};
 use crate::bus::options::Dict;
-use crate::bus::{Consent, Error, Request, Setting};
-use crate::model::{self, FallbackPolicy, PresencePolicy};
+use crate::bus::{Error, Request, Setting};
+use crate::model::{self, Consent, FallbackPolicy, PresencePolicy};
 use std::sync::Arc;
 use zbus::interface;
 use zbus::message::Header;

@@ -1,0 +1,119 @@
+//! The account and the identity: taken, checked, kept.
+
+use super::Core;
+use super::event::Event;
+use super::turn::{Effect, Turn};
+use crate::bus::{Error, Reply};
+use crate::router::SwitchInput;
+use crate::seal::{AccountError, AccountFile, CertificateError, Identity};
+use crate::store::StoreError;
+use zeroize::Zeroizing;
+
+/// The store's name for the pickled identity.
+pub(super) const IDENTITY: &str = "identity";
+/// The store's name for the account file.
+pub(super) const ACCOUNT: &str = "account";
+
+/// An account file that is being checked.
+pub(super) struct Import {
+    file: AccountFile,
+    bytes: Zeroizing<Vec<u8>>,
+    reply: Reply<()>,
+}
+
+impl Core {
+    /// This phone's identity key; made when first asked for.
+    pub(super) fn identity_text(&mut self, turn: &mut Turn<'_, '_>) -> Result<String, Error> {
+        if let Some(token) = self.degraded {
+            return Err(Error::Store(token));
+        }
+        if let Some(identity) = &self.identity {
+            return Ok(identity.key().to_text());
+        }
+        let identity = Identity::new(turn.now.wall);
+        let pickle = identity.to_pickle().map_err(|_| Error::Store("the identity can't be encoded"))?;
+        let text = identity.key().to_text();
+        turn.write(move |tx| tx.put_blob(IDENTITY, &pickle));
+        self.identity = Some(identity);
+        Ok(text)
+    }
+
+    /// Takes an account file, if it is one for this phone.
+    pub(super) fn import(&mut self, turn: &mut Turn<'_, '_>, bytes: Zeroizing<Vec<u8>>, reply: Reply<()>) {
+        match self.importable(&bytes) {
+            Ok(file) => {
+                let Some(key) = self.identity.as_ref().map(Identity::key) else { return };
+                let now = turn.now.wall;
+                let import = Box::new(Import { file, bytes, reply });
+                turn.effect(Effect::Compute(Box::new(move || {
+                    let checked = import.file.check(&key, now);
+                    Event::Account(import, checked)
+                })));
+            }
+            Err(error) => turn.answer(reply, Err(error)),
+        }
+    }
+
+    fn importable(&self, bytes: &[u8]) -> Result<AccountFile, Error> {
+        if let Some(token) = self.degraded {
+            return Err(Error::Store(token));
+        }
+        if self.identity.is_none() {
+            return Err(Error::BadAccount(
+                "this phone has no identity yet: `shuntctl identity` shows the key to provision",
+            ));
+        }
+        let file = AccountFile::parse(bytes).map_err(|error| refused(&error))?;
+        let Some(cloud) = &self.config.cloud else { return Ok(file) };
+        if cloud.domain != file.jid.domain() {
+            return Err(Error::BadAccount("it is of another domain than [cloud] domain in the config"));
+        }
+        let pinned = cloud.epochs.iter().all(|pin| {
+            file.keys.epoch(pin.epoch).is_none_or(|key| key.voprf == pin.voprf && key.certificate == pin.certificate)
+        });
+        let known = cloud.epochs.is_empty()
+            || file.keys.epochs.iter().all(|key| cloud.epochs.iter().any(|pin| pin.epoch == key.epoch));
+        if pinned && known {
+            Ok(file)
+        } else {
+            Err(Error::BadAccount("its directory keys are not those pinned under [cloud] epochs in the config"))
+        }
+    }
+
+    pub(super) fn account_checked(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        import: Import,
+        checked: &Result<(), AccountError>,
+    ) -> Result<(), StoreError> {
+        let Import { file, bytes, reply } = import;
+        if let Err(error) = checked {
+            turn.answer(reply, Err(refused(error)));
+            return Ok(());
+        }
+        turn.write(move |tx| tx.put_blob(ACCOUNT, &bytes));
+        let renewed = self.account.replace(file).is_some();
+        log::info!("an account was imported");
+        if renewed {
+            // The running uplink speaks for the old one.
+            self.switch_event(turn, SwitchInput::Account(false))?;
+        }
+        self.switch_event(turn, SwitchInput::Account(true))?;
+        turn.answer(reply, Ok(()));
+        Ok(())
+    }
+}
+
+/// The part of the reason that a caller can act on; fixed words, as errors end up in logs.
+fn refused(error: &AccountError) -> Error {
+    log::warn!("an account file was refused: {error}");
+    Error::BadAccount(match error {
+        AccountError::OtherIdentity => {
+            "it is for another phone's key; provision it with what `shuntctl identity` shows"
+        }
+        AccountError::Certificate(CertificateError::Expired) => "its certificate has expired; provision it again",
+        AccountError::OtherNumber | AccountError::Transcript(_) => "its transcript does not prove its number",
+        AccountError::Certificate(_) => "its certificate does not hold; check the clock, or provision it again",
+        _ => "it is damaged or incomplete; the journal says where",
+    })
+}

@@ -1,0 +1,472 @@
+//! The loop: one event a turn, one transaction a turn, then the effects.
+
+use super::Core;
+use super::event::Event;
+use super::turn::{Effect, ModemJob, Turn};
+use crate::bus::{Bus, Reply, Request, SendOptions};
+use crate::model::{Address, Body, Instant, TextId};
+use crate::modem::{Modem, ModemError, ModemEvent, Outcome, Retry};
+use crate::router::{SmsOutcome, SwitchInput};
+use crate::store::{LedgerEntry, Store, StoreError};
+use crate::sys::{WakeLock, WakeLocks, control, now, warden};
+use crate::wall::{Channel, FromUplink, Permit, ToUplink, encode};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Frames that may wait for the uplink to take them. One that lets more pile up is hung.
+const FRAMES: usize = 2048;
+/// Frames from the uplink that may wait for the core; then the uplink waits.
+const RECEIVED: usize = 64;
+/// While a text is in flight the device stays awake, this long at most.
+const AWAKE: Duration = Duration::from_secs(40);
+/// How often an unusable store is looked at again, at the most.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// What is over its retention goes this often.
+const PURGE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Why the loop ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    /// SIGTERM.
+    #[error("asked to end")]
+    Asked,
+    /// The bus went away.
+    #[error("the bus is gone; init starts the set again")]
+    BusLost,
+    /// The warden went away.
+    #[error(transparent)]
+    Warden(#[from] warden::WardenError),
+    /// The store that could not be used can be used now.
+    #[error("the store can be used again; init starts the set again")]
+    StoreBack,
+}
+
+/// The wall to the living uplink.
+struct Wall {
+    /// Which uplink's: frames of an earlier one count no more.
+    life: u64,
+    permit: Permit,
+    frames: mpsc::Sender<ToUplink>,
+}
+
+/// The core with everything that it acts through.
+pub(super) struct Daemon<M> {
+    pub(super) core: Core,
+    pub(super) store: Store,
+    pub(super) bus: Bus,
+    pub(super) modem: Rc<M>,
+    pub(super) warden: warden::WardenHandle,
+    /// Tries whether an unusable store can be opened again, where waiting may help.
+    pub(super) reopen: Option<Box<dyn Fn() -> bool>>,
+    pub(super) looked: Instant,
+    pub(super) purged: Option<Instant>,
+    wall: Option<Wall>,
+    lives: u64,
+    events: mpsc::UnboundedSender<Event>,
+    received: mpsc::Sender<(u64, Option<FromUplink>)>,
+    locks: WakeLocks,
+    awake: Option<WakeLock>,
+}
+
+/// What the loop listens to.
+pub(super) struct Inputs {
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) modem: mpsc::UnboundedReceiver<ModemEvent>,
+    events: mpsc::UnboundedReceiver<Event>,
+    received: mpsc::Receiver<(u64, Option<FromUplink>)>,
+}
+
+impl<M: Modem + 'static> Daemon<M> {
+    pub(super) fn new(
+        core: Core,
+        store: Store,
+        (bus, requests): (Bus, mpsc::Receiver<Request>),
+        (modem, modem_events): (M, mpsc::UnboundedReceiver<ModemEvent>),
+        warden: warden::WardenHandle,
+    ) -> (Self, Inputs) {
+        let (events, to_loop) = mpsc::unbounded_channel();
+        let (received, from_wall) = mpsc::channel(RECEIVED);
+        let daemon = Self {
+            core,
+            store,
+            bus,
+            modem: Rc::new(modem),
+            warden,
+            reopen: None,
+            looked: now().mono,
+            purged: None,
+            wall: None,
+            lives: 0,
+            events,
+            received,
+            locks: WakeLocks::find(),
+            awake: None,
+        };
+        (daemon, Inputs { requests, modem: modem_events, events: to_loop, received: from_wall })
+    }
+
+    /// Runs until something ends it.
+    pub(super) async fn run(&mut self, mut inputs: Inputs) -> Ended {
+        let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(term) => term,
+            Err(error) => return Ended::Warden(error.into()),
+        };
+        self.turn(Event::Tick);
+        loop {
+            let deadline = self.core.deadline();
+            let event = tokio::select! {
+                Some(request) = inputs.requests.recv() => Event::Request(Box::new(request)),
+                Some(event) = inputs.events.recv() => event,
+                Some((life, frame)) = inputs.received.recv() => match self.judged(life, frame) {
+                    Some(event) => event,
+                    None => continue,
+                },
+                Some(event) = inputs.modem.recv() => Event::Modem(event),
+                event = self.warden.event() => match event {
+                    Ok(event) => self.warden_event(event),
+                    Err(error) => return error.into(),
+                },
+                () = sleep_until(deadline) => Event::Tick,
+                () = self.bus.lost() => return Ended::BusLost,
+                _ = term.recv() => return Ended::Asked,
+            };
+            self.turn(event);
+            if self.store_is_back() {
+                return Ended::StoreBack;
+            }
+        }
+    }
+
+    /// One turn.
+    fn turn(&mut self, event: Event) {
+        let now = now();
+        let event = match event {
+            // The icon: answered from memory, without a transaction.
+            Event::Request(request) => match *request {
+                Request::Route { to, options, reply } => {
+                    // A caller that left needs no answer.
+                    let _left = reply.send(self.core.route_answer(now, &to, &options));
+                    return;
+                }
+                Request::Send { to, text, options, reply, .. } if self.core.is_emergency(&to, &options) => {
+                    return self.emergency(to, text, options, reply);
+                }
+                request => Event::Request(Box::new(request)),
+            },
+            event => event,
+        };
+        let core = &mut self.core;
+        let mut effects = Vec::new();
+        let committed = self.store.transaction(|tx| {
+            let mut turn = Turn::new(tx, now);
+            core.handle(&mut turn, event)?;
+            core.refresh_watches(&mut turn);
+            let ledger = entries(&turn);
+            effects = turn.effects;
+            for write in turn.writes {
+                write(tx)?;
+            }
+            if ledger.is_empty() { Ok(()) } else { tx.ledger_append(&ledger) }
+        });
+        match committed {
+            Ok(()) => effects.into_iter().for_each(|effect| self.perform(effect)),
+            Err(error) => self.degrade(&error, effects),
+        }
+        self.bus.publish(self.core.published());
+        self.stay_awake();
+        self.purge(now.mono);
+    }
+
+    /// An emergency text goes to the modem before the store, the switch or any queue could delay it;
+    /// then it is recorded like any other.
+    fn emergency(&mut self, to: Address, body: Body, options: SendOptions, reply: Reply<TextId>) {
+        match self.core.emergency_text(now().wall, to, body, options) {
+            Ok(text) => {
+                let sms = Core::new_sms(&text, false);
+                self.modem_job(ModemJob::Now { id: text.id, line: text.line.clone(), sms });
+                // A caller that left needs no answer.
+                let _left = reply.send(Ok(text.id));
+                self.turn(Event::Emergency(Box::new(text)));
+            }
+            // A caller that left needs no answer.
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Frame(frame) => self.write_frame(frame),
+            Effect::Answer(answer) => answer(),
+            Effect::Changed(text) => self.bus.changed(&text),
+            Effect::Received(arrived) => self.bus.received(&arrived),
+            Effect::Ask(id, question) => self.bus.decision_needed(id, question),
+            Effect::Route(to, bearer, reason) => self.bus.route_changed(&to, bearer, reason),
+            Effect::Modem(job) => self.modem_job(job),
+            Effect::Compute(job) => {
+                let events = self.events.clone();
+                // The loop ends before its channel: nobody waits then.
+                tokio::task::spawn_blocking(move || drop(events.send(job())));
+            }
+            Effect::StartUplink => self.ask_warden(control::Request::Start),
+            Effect::StopUplink => {
+                self.wall = None;
+                self.ask_warden(control::Request::Stop);
+            }
+        }
+    }
+
+    /// The turn could not be committed: nothing of it may go by IM, and from now on SMS passes from
+    /// memory (protocol.md §7).
+    fn degrade(&mut self, error: &StoreError, effects: Vec<Effect>) {
+        log::error!("{error}; from now on texts go by SMS only");
+        self.core.degraded = Some(error.token());
+        self.core.enabled = false;
+        match Store::volatile() {
+            Ok(store) => self.store = store,
+            Err(error) => {
+                // Without memory for an empty database there is no going on; init starts us anew.
+                log::error!("not even a store in memory can be had: {error}");
+                std::process::exit(75);
+            }
+        }
+        for effect in effects {
+            if !matches!(effect, Effect::Frame(_) | Effect::StartUplink) {
+                self.perform(effect);
+            }
+        }
+        self.turn(Event::Degraded);
+    }
+
+    fn store_is_back(&mut self) -> bool {
+        let now = now().mono;
+        if self.reopen.is_none() || self.core.router.unsettled() > 0 || now.since(self.looked) < LOOK_AGAIN {
+            return false;
+        }
+        self.looked = now;
+        self.reopen.as_ref().is_some_and(|reopen| reopen())
+    }
+
+    fn write_frame(&mut self, frame: ToUplink) {
+        let Some(wall) = &mut self.wall else { return };
+        if let Err(violation) = wall.permit.sent(&frame) {
+            log::warn!("the uplink is ended: {violation}");
+            return self.wall_broken();
+        }
+        if wall.frames.try_send(frame).is_err() {
+            log::warn!("the uplink takes nothing: it is ended");
+            self.wall_broken();
+        }
+    }
+
+    fn wall_broken(&mut self) {
+        self.wall = None;
+        // The loop ends before its channel: nobody waits then.
+        drop(self.events.send(Event::WallClosed));
+    }
+
+    /// Holds a frame from the wall against the permit table.
+    fn judged(&mut self, life: u64, frame: Option<FromUplink>) -> Option<Event> {
+        let wall = self.wall.as_mut().filter(|wall| wall.life == life)?;
+        let Some(frame) = frame else { return Some(Event::WallClosed) };
+        match wall.permit.check(&frame) {
+            Ok(()) => Some(Event::Wall(Box::new(frame))),
+            Err(violation) => {
+                log::warn!("the uplink is ended: {violation}");
+                Some(Event::WallClosed)
+            }
+        }
+    }
+
+    fn warden_event(&mut self, event: warden::Event) -> Event {
+        if let warden::Event::Started(stream) = event {
+            self.lives += 1;
+            let life = self.lives;
+            let (mut sender, mut receiver) = Channel::<ToUplink, FromUplink>::from_stream(stream).split();
+            let (frames, mut to_write) = mpsc::channel(FRAMES);
+            let received = self.received.clone();
+            tokio::task::spawn_local(async move {
+                loop {
+                    let frame = receiver.recv().await.unwrap_or_else(|error| {
+                        log::warn!("the wall: {error}");
+                        None
+                    });
+                    let ended = frame.is_none();
+                    if received.send((life, frame)).await.is_err() || ended {
+                        return;
+                    }
+                }
+            });
+            let broken = self.received.clone();
+            tokio::task::spawn_local(async move {
+                while let Some(frame) = to_write.recv().await {
+                    if let Err(error) = sender.send(&frame).await {
+                        log::warn!("the wall: {error}");
+                        // The loop ends before its channel: nobody waits then.
+                        drop(broken.send((life, None)).await);
+                        return;
+                    }
+                }
+            });
+            self.wall = Some(Wall { life, permit: Permit::new(), frames });
+            return Event::UplinkStarted;
+        }
+        if !matches!(event, warden::Event::StartFailed(_)) {
+            self.wall = None;
+        }
+        Event::Warden(event)
+    }
+
+    fn ask_warden(&mut self, request: control::Request) {
+        if let Err(error) = self.warden.request(request) {
+            log::error!("{error}");
+        }
+    }
+
+    fn modem_job(&mut self, job: ModemJob) {
+        let (modem, events) = (self.modem.clone(), self.events.clone());
+        tokio::task::spawn_local(async move {
+            // The loop ends before its channel: nobody waits then.
+            let tell = |id: TextId, outcome| drop(events.send(Event::Sms(id, outcome)));
+            match job {
+                ModemJob::Now { id, line, sms } => match modem.create(&line, &sms).await {
+                    Err(error) => tell(id, failed(&error, error.retry().before_send())),
+                    Ok(object) => {
+                        let sent = modem.send(&line, &object).await;
+                        tell(id, prepared(object));
+                        tell(id, outcome(sent));
+                    }
+                },
+                ModemJob::Create { id, line, sms } => match modem.create(&line, &sms).await {
+                    Err(error) => tell(id, failed(&error, error.retry().before_send())),
+                    Ok(object) => tell(id, prepared(object)),
+                },
+                ModemJob::Send { id, line, sms } => tell(id, outcome(modem.send(&line, &sms).await)),
+                ModemJob::Prove { id, line, sms, to, body } => {
+                    let proven = match modem.outcome(&line, &sms, &to, &body).await {
+                        Outcome::Sent(sent) => SmsOutcome::Sent { references: sent.references },
+                        Outcome::NotSent => SmsOutcome::Later(crate::model::Cause::Restarted),
+                        Outcome::Unknown => SmsOutcome::Unknown(crate::model::Cause::Restarted),
+                    };
+                    tell(id, proven);
+                }
+                ModemJob::Delete { line, sms } => {
+                    if let Err(error) = modem.delete(&line, &sms).await {
+                        log::warn!("an SMS could not be deleted from the modem: {error}");
+                    }
+                }
+            }
+        });
+    }
+
+    fn stay_awake(&mut self) {
+        let in_flight = self.core.router.in_flight();
+        if in_flight && self.awake.is_none() {
+            self.awake = Some(self.locks.hold(AWAKE));
+        } else if !in_flight {
+            self.awake = None;
+        }
+    }
+
+    /// At start and then daily, in a turn that happens anyway.
+    fn purge(&mut self, now: Instant) {
+        if self.purged.is_some_and(|at| now.since(at) < PURGE_EVERY) {
+            return;
+        }
+        match self.store.purge(crate::sys::now().wall) {
+            Ok(crate::store::Purged::Done) => self.purged = Some(now),
+            Ok(crate::store::Purged::More) => {}
+            Err(error) => {
+                log::warn!("what is over its time could not be deleted: {error}");
+                self.purged = Some(now);
+            }
+        }
+    }
+}
+
+impl Core {
+    fn handle(&mut self, turn: &mut Turn<'_, '_>, event: Event) -> Result<(), StoreError> {
+        match event {
+            Event::Modem(event) => self.modem_event(turn, event),
+            Event::Sms(id, outcome) => self.route(turn, crate::router::Input::Sms(id, outcome)),
+            Event::Request(request) => match *request {
+                // Texts of an earlier life go first.
+                request @ Request::Send { .. } if self.restore_by.is_some() => {
+                    self.early.push(request);
+                    Ok(())
+                }
+                request => self.request_came(turn, request),
+            },
+            Event::Emergency(text) => self.emergency_begun(turn, *text),
+            Event::Wall(frame) => self.uplink_said(turn, *frame),
+            Event::WallClosed => self.wall_closed(turn),
+            Event::UplinkStarted => self.uplink_started(turn),
+            Event::Warden(event) => self.warden_event(turn, &event),
+            Event::Pseudonym(peer, result) => self.pseudonym_found(turn, peer, result),
+            Event::Proof(stranger, number) => self.stranger_checked(turn, *stranger, number),
+            Event::Account(import, checked) => self.account_checked(turn, *import, &checked),
+            Event::Degraded => self.switch_event(turn, SwitchInput::Set(false)),
+            Event::Tick => self.tick(turn),
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep(deadline.since(now().mono)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the ledger says of a turn: every frame that it hands over.
+fn entries(turn: &Turn<'_, '_>) -> Vec<LedgerEntry> {
+    let entry = |effect: &Effect| match effect {
+        Effect::Frame(frame) => Some(LedgerEntry {
+            at: turn.now.wall,
+            kind: kind(frame).into(),
+            pseudonym: Core::addressee(frame).map_or("", |to| to.as_str()).into(),
+            size: encode(frame).map_or(0, |bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
+        }),
+        _ => None,
+    };
+    turn.effects.iter().filter_map(entry).collect()
+}
+
+fn kind(frame: &ToUplink) -> &'static str {
+    match frame {
+        ToUplink::Connect(_) => "connect",
+        ToUplink::Retry => "retry",
+        ToUplink::Send { .. } => "send",
+        ToUplink::Presence { .. } => "presence",
+        ToUplink::Publish { .. } => "publish",
+        ToUplink::Fetch { .. } => "fetch",
+        ToUplink::Evaluate { .. } => "evaluate",
+        ToUplink::Ping { .. } => "ping",
+        ToUplink::Close => "close",
+    }
+}
+
+fn prepared(object: crate::modem::SmsObject) -> SmsOutcome {
+    SmsOutcome::Prepared(crate::model::SmsAttempt {
+        object: object.object,
+        owner: object.owner,
+        issued: false,
+        references: Vec::new(),
+    })
+}
+
+fn outcome(sent: Result<crate::modem::Sent, ModemError>) -> SmsOutcome {
+    match sent {
+        Ok(sent) => SmsOutcome::Sent { references: sent.references },
+        Err(error) => failed(&error, error.retry()),
+    }
+}
+
+fn failed(error: &ModemError, retry: Retry) -> SmsOutcome {
+    log::warn!("an SMS was not sent: {error}");
+    match retry {
+        Retry::Never(cause) => SmsOutcome::Never(cause),
+        Retry::Later(cause) => SmsOutcome::Later(cause),
+        Retry::Unknown(cause) => SmsOutcome::Unknown(cause),
+    }
+}

@@ -1,0 +1,326 @@
+//! Letters that come in: opened, their sender proven, and answered only as far as we owe it.
+
+use super::Core;
+use super::event::Event;
+use super::peers::{Sighting, key_from, sighted};
+use super::turn::{Effect, Turn};
+use crate::model::{Address, Arrived, Bearer, PhoneNumber, Shown, TextId};
+use crate::router::{ImFacts, ImVerdict, Input, Late, Link, Probed, judge_im, twin_remembered};
+use crate::seal::{Expected, Jid, Letter, OpenError, Payload, Pseudonym, Session, open};
+use crate::store::StoreError;
+use crate::wall::ToUplink;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// First letters whose proof (40 ms, 19 MiB) is being checked at one time; more wait.
+const PROOFS_AT_ONCE: usize = 1;
+/// First letters that wait for that, and further letters kept of one stranger meanwhile.
+const STRANGERS: usize = 16;
+const KEPT_OF_ONE: usize = 4;
+
+/// Somebody whose number is not proven yet.
+pub(super) struct Stranger {
+    jid: Jid,
+    letter: Letter,
+    sessions: Vec<Session>,
+}
+
+/// Strangers in line.
+#[derive(Default)]
+pub(super) struct Strangers {
+    waiting: std::collections::VecDeque<Box<Stranger>>,
+    checking: usize,
+    /// Envelopes that came from them meanwhile.
+    kept: HashMap<String, Vec<Vec<u8>>>,
+}
+
+impl Core {
+    /// A sealed headline came from a JID of our domain.
+    pub(super) fn letter_came(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        from: &str,
+        envelope: &[u8],
+    ) -> Result<(), StoreError> {
+        let Ok(pseudonym) = Pseudonym::from_wire(from) else { return Ok(()) };
+        if let Some(kept) = self.strangers.kept.get_mut(from) {
+            if kept.len() < KEPT_OF_ONE {
+                kept.push(envelope.to_vec());
+            }
+            return Ok(());
+        }
+        let Some(domain) = self.account.as_ref().map(|account| account.jid.domain().to_owned()) else { return Ok(()) };
+        let Ok(jid) = Jid::new(pseudonym, &domain) else { return Ok(()) };
+        match self.peers.by_pseudonym(from).cloned() {
+            Some(peer) => self.known_peers_letter(turn, &peer, jid, envelope),
+            None => {
+                self.strangers_letter(turn, jid, envelope);
+                Ok(())
+            }
+        }
+    }
+
+    fn known_peers_letter(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: &PhoneNumber,
+        jid: Jid,
+        envelope: &[u8],
+    ) -> Result<(), StoreError> {
+        let Some(record) = self.peers.get(peer).filter(|record| !record.blocked) else { return Ok(()) };
+        let Some(pinned) = record.pinned_identity.as_ref().and_then(key_from) else {
+            // Evaluated, never met: the first letter must prove its sender.
+            self.strangers_letter(turn, jid, envelope);
+            return Ok(());
+        };
+        self.load_sessions(turn, peer)?;
+        let (Some(account), Some(identity), Some(sessions)) =
+            (&self.account, &mut self.identity, self.sessions.get_mut(peer))
+        else {
+            return Ok(());
+        };
+        let expected = Expected { to: &account.jid, from: &jid, pinned: Some(pinned) };
+        match open(identity, sessions, &expected, envelope) {
+            Ok(opened) => {
+                self.keep_sessions(turn, peer);
+                self.read(turn, peer, opened.letter)
+            }
+            Err(OpenError::IdentityChanged) => {
+                self.strangers_letter(turn, jid, envelope);
+                Ok(())
+            }
+            Err(error) => {
+                log::debug!("a letter could not be opened: {error}");
+                Ok(())
+            }
+        }
+    }
+
+    /// A letter on a session of its own: only its caller proof says who it is from.
+    fn strangers_letter(&mut self, turn: &mut Turn<'_, '_>, jid: Jid, envelope: &[u8]) {
+        if self.strangers.kept.len() >= STRANGERS {
+            return;
+        }
+        let (Some(account), Some(identity)) = (&self.account, &mut self.identity) else { return };
+        let mut sessions = Vec::new();
+        let expected = Expected { to: &account.jid, from: &jid, pinned: None };
+        match open(identity, &mut sessions, &expected, envelope) {
+            Ok(opened) if opened.letter.proof.is_some() => {
+                self.strangers.kept.insert(jid.pseudonym().as_str().to_owned(), Vec::new());
+                self.strangers.waiting.push_back(Box::new(Stranger { jid, letter: opened.letter, sessions }));
+                self.check_next_stranger(turn);
+            }
+            Ok(_) => log::debug!("a first letter without a caller proof is dropped"),
+            Err(error) => log::debug!("a stranger's letter could not be opened: {error}"),
+        }
+    }
+
+    fn check_next_stranger(&mut self, turn: &mut Turn<'_, '_>) {
+        while self.strangers.checking < PROOFS_AT_ONCE {
+            let Some(stranger) = self.strangers.waiting.pop_front() else { return };
+            let Some(keys) = self.account.as_ref().map(|account| account.keys.clone()) else { return };
+            let now = turn.now.wall;
+            self.strangers.checking += 1;
+            turn.effect(Effect::Compute(Box::new(move || {
+                let proof = stranger.letter.proof.as_ref();
+                let number = proof.and_then(|proof| {
+                    let verdict = proof.verify(&stranger.jid, &stranger.letter.from.identity, &keys, now);
+                    verdict.map_err(|error| log::warn!("a caller proof is refused: {error}")).ok()
+                });
+                Event::Proof(stranger, number)
+            })));
+        }
+    }
+
+    /// A stranger's proof was checked.
+    pub(super) fn stranger_checked(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stranger: Stranger,
+        number: Option<PhoneNumber>,
+    ) -> Result<(), StoreError> {
+        self.strangers.checking = self.strangers.checking.saturating_sub(1);
+        let name = stranger.jid.pseudonym().as_str().to_owned();
+        let kept = self.strangers.kept.remove(&name).unwrap_or_default();
+        self.check_next_stranger(turn);
+        let Some(peer) = number else { return Ok(()) };
+        if self.account.as_ref().is_some_and(|account| account.number == peer) {
+            return Ok(());
+        }
+        let issued = stranger.letter.proof.as_ref().map(|proof| proof.certificate.issued);
+        let mut sighting = Sighting::Stale;
+        self.change_peer(turn, &peer, |record| {
+            if let Some(issued) = issued {
+                sighting = sighted(record, &stranger.letter.from.identity, issued);
+            }
+            if sighting != Sighting::Stale {
+                record.pseudonym = Some(name.clone());
+            }
+        })?;
+        match sighting {
+            Sighting::Known => {
+                self.load_sessions(turn, &peer)?;
+                let sessions = self.sessions.entry(peer.clone()).or_default();
+                for session in stranger.sessions {
+                    let _dropped = Session::add(sessions, session);
+                }
+                self.keep_sessions(turn, &peer);
+                self.read(turn, &peer, stranger.letter)?;
+                for envelope in kept {
+                    self.letter_came(turn, &name, &envelope)?;
+                }
+                Ok(())
+            }
+            // Silence: its texts come by SMS until the user has confirmed the new key.
+            Sighting::Changed => Ok(()),
+            Sighting::Stale => {
+                log::warn!("a caller proof carries an older certificate than the one seen last: refused");
+                Ok(())
+            }
+        }
+    }
+
+    /// A letter of a peer whose number and key are proven.
+    fn read(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, letter: Letter) -> Result<(), StoreError> {
+        self.reaching.heard(peer);
+        if self.router.peer(peer).blocked {
+            return Ok(());
+        }
+        match letter.payload {
+            Payload::Probe => self.probed(turn, peer),
+            Payload::Answer { lease, ends_in_ms } => {
+                let ends_in = Duration::from_millis(ends_in_ms.into());
+                self.route(turn, Input::Granted { peer: peer.clone(), lease, ends_in })
+            }
+            Payload::Bye => self.route(turn, Input::Gone(peer.clone())),
+            Payload::Receipt { id, read } => self.outcome(turn, peer, id, Input::Receipt { id, read }, Some(read)),
+            Payload::RevokeAnswer { id, shown } => {
+                self.outcome(turn, peer, id, Input::RevokeAnswer { id, shown }, shown.then_some(false))
+            }
+            Payload::Revoke { id } => self.revoked(turn, peer, id),
+            Payload::Text { .. } => self.text_came(turn, peer, letter.payload),
+        }
+    }
+
+    fn probed(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) -> Result<(), StoreError> {
+        let conditions = *self.router.conditions();
+        let allowed =
+            (!conditions.roaming || conditions.allow_roaming) && (!conditions.metered || conditions.allow_metered);
+        let may = conditions.on && conditions.link == Link::Up && conditions.sim && allowed;
+        let facts = self.router.peer(peer);
+        let lease = crate::model::LeaseId(super::random());
+        let policy = self.settings.presence_policy;
+        let Probed::Grant { lease, ends_in, first } = self.granting.probe(turn.now, peer, policy, facts, may, lease)
+        else {
+            return Ok(());
+        };
+        let ends_in_ms = u32::try_from(ends_in.as_millis()).unwrap_or(u32::MAX);
+        if first {
+            self.directed_presence(turn, peer, true);
+        }
+        self.post(turn, peer, Payload::Answer { lease, ends_in_ms })?;
+        Ok(())
+    }
+
+    pub(super) fn directed_presence(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, available: bool) {
+        let name = self.peers.get(peer).and_then(|record| record.pseudonym.as_ref());
+        if let Some(to) = name.and_then(|name| Pseudonym::from_wire(name).ok()) {
+            self.notice(turn, ToUplink::Presence { to, available });
+        }
+    }
+
+    /// A receipt or an answer to a revoke: it counts only from the text's own recipient.
+    fn outcome(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: &PhoneNumber,
+        id: TextId,
+        input: Input,
+        shown: Option<bool>,
+    ) -> Result<(), StoreError> {
+        if let Some(text) = self.router.text(id) {
+            return if text.peer.as_ref() == Some(peer) { self.route(turn, input) } else { Ok(()) };
+        }
+        match (turn.tx.text(id)?, shown) {
+            (Some(text), Some(read)) if text.peer.as_ref() == Some(peer) => {
+                self.refine(turn, text, Late::Shown { read });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An id is its sender's: what another peer says of the same id is about another text. Applied
+    /// twice it gives the id back.
+    pub(super) fn local_id(turn: &Turn<'_, '_>, peer: &PhoneNumber, id: TextId) -> TextId {
+        let mask = turn.tx.digest("im", peer.as_e164().as_bytes());
+        let mut local = id.0;
+        for (byte, mask) in local.iter_mut().skip(6).zip(mask) {
+            *byte ^= mask;
+        }
+        TextId(local)
+    }
+
+    fn revoked(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, id: TextId) -> Result<(), StoreError> {
+        if !self.granting.owes(turn.now.mono, peer) {
+            return Ok(());
+        }
+        let local = Self::local_id(turn, peer, id);
+        let shown = turn.tx.im_shown(local)?;
+        if !shown {
+            let at = turn.now.wall;
+            turn.write(move |tx| tx.put_revoked(local, at));
+        }
+        self.post(turn, peer, Payload::RevokeAnswer { id, shown })?;
+        Ok(())
+    }
+
+    fn text_came(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, text: Payload) -> Result<(), StoreError> {
+        let Payload::Text { id, lease, body, sent, ordinal } = text else { return Ok(()) };
+        let local = Self::local_id(turn, peer, id);
+        let wording = self.twin_key(turn, peer, &body.0);
+        let now = turn.now.wall;
+        let facts = ImFacts {
+            lease: self.granting.under(turn.now.mono, peer, lease),
+            shown: turn.tx.im_shown(local)?,
+            revoked: turn.tx.is_revoked(local)?,
+            twin: turn.tx.shown(wording, ordinal)?.filter(|twin| twin_remembered(twin.at, now)),
+            blocked: false,
+        };
+        let verdict = judge_im(&facts);
+        if verdict != ImVerdict::Silence {
+            self.granting.texted(peer);
+        }
+        match verdict {
+            ImVerdict::Silence => {}
+            ImVerdict::Revoked => {
+                self.post(turn, peer, Payload::RevokeAnswer { id, shown: false })?;
+            }
+            ImVerdict::Shown => {
+                turn.write(move |tx| tx.put_im_shown(local, now));
+                self.post(turn, peer, Payload::Receipt { id, read: false })?;
+            }
+            ImVerdict::Show => {
+                let arrived = Arrived {
+                    id: local,
+                    line: self.account_line(),
+                    from: Address(peer.as_e164().into()),
+                    body,
+                    bearer: Bearer::Im,
+                    sent,
+                    at: now,
+                    acknowledged: false,
+                };
+                let shown = Shown { id: local, bearer: Bearer::Im, at: now };
+                let record = arrived.clone();
+                turn.write(move |tx| {
+                    tx.put_arrived(&record)?;
+                    tx.put_shown(wording, ordinal, &shown)
+                });
+                turn.effect(Effect::Received(Box::new(arrived)));
+                self.post(turn, peer, Payload::Receipt { id, read: false })?;
+            }
+        }
+        Ok(())
+    }
+}

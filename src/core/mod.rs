@@ -1,0 +1,185 @@
+//! The core: it holds modem, bus, store, keys and router, and no network socket.
+//!
+//! One loop takes one [`Event`](event::Event) at a time. Each is a *turn*: one transaction in which
+//! the store is read, the router decides and everything is written; then, after the commit, the
+//! turn's effects. What waits (the modem, the bus, hashing) runs beside the loop and comes back as
+//! an event.
+//!
+//! | file | topic |
+//! | --- | --- |
+//! | `driver` | the loop, transactions, effects; what happens when the store fails |
+//! | `start` | the process's entry |
+//! | `requests`, `listing` | what is asked over D-Bus |
+//! | `sms` | SMS both ways, lines, addresses |
+//! | `reach`, `outbox`, `inbox` | peers: finding them, letters out, letters in |
+//! | `link` | the switch, the uplink and the link |
+//! | `account`, `peers` | what is kept about us and others |
+
+mod account;
+mod driver;
+mod event;
+mod inbox;
+mod link;
+mod listing;
+mod outbox;
+mod peers;
+mod reach;
+mod requests;
+mod sms;
+mod start;
+mod turn;
+
+pub use start::{Args, run};
+
+use crate::bus::Request;
+use crate::config::Config;
+use crate::model::{Instant, Line, LineId, PhoneNumber, Settings, Switched, TextId, Timestamp};
+use crate::router::{Action, Granting, Input, Router, Step, Switch};
+use crate::seal::{AccountFile, Identity, Session};
+use crate::store::{PeerRecord, StoreError};
+use crate::wall::{Counters, RequestId};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use turn::{Effect, ModemJob, Turn};
+
+/// Everything that the core knows between turns.
+pub(crate) struct Core {
+    config: Config,
+    /// The pinned CA from the config, PEM.
+    ca: Option<String>,
+    /// Why the store cannot be used, if so: then SMS passes and the switch counts as off.
+    degraded: Option<&'static str>,
+    confinement: Vec<String>,
+    uplink_lacks: Vec<String>,
+
+    enabled: bool,
+    switched: Option<Switched>,
+    settings: Settings,
+    switch: Switch,
+    router: Router,
+    granting: Granting,
+    metered: bool,
+
+    lines: BTreeMap<LineId, Line>,
+    account: Option<AccountFile>,
+    identity: Option<Identity>,
+    peers: peers::Peers,
+    sessions: HashMap<PhoneNumber, Vec<Session>>,
+    strangers: inbox::Strangers,
+    reaching: reach::Reaching,
+    watches: HashMap<PhoneNumber, requests::Watch>,
+
+    /// An uplink is there and may be written to.
+    wall_open: bool,
+    last_request: u64,
+    /// Envelopes of texts that the server has not taken yet.
+    sends: HashMap<RequestId, TextId>,
+    /// By when the uplink must have answered what it can answer by itself.
+    answers_due: BTreeMap<RequestId, Instant>,
+    counters: Counters,
+    published_at: Option<Timestamp>,
+
+    /// Until the texts of an earlier life are taken up: by when, at the latest, and what waits for it.
+    restore_by: Option<Instant>,
+    /// What the stored switch asks for, to be done in the first turn.
+    first_step: Option<Step>,
+    /// The emergency text that the modem has already.
+    begun: Option<TextId>,
+    early: Vec<Request>,
+}
+
+impl Core {
+    /// Feeds the router and carries out what it says.
+    fn route(&mut self, turn: &mut Turn<'_, '_>, input: Input) -> Result<(), StoreError> {
+        let actions = self.router.handle(turn.now, input);
+        self.carry_out(turn, actions)
+    }
+
+    fn carry_out(&mut self, turn: &mut Turn<'_, '_>, actions: Vec<Action>) -> Result<(), StoreError> {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            match action {
+                // The first time it was on its way before it came here.
+                Action::SmsNow(text) if self.begun.take() == Some(text.id) => {}
+                Action::SmsNow(text) => {
+                    let job = ModemJob::Now { id: text.id, line: text.line.clone(), sms: Self::new_sms(&text, false) };
+                    turn.effects.insert(0, Effect::Modem(job));
+                }
+                Action::Save(text) => {
+                    let record = text.clone();
+                    turn.write(move |tx| tx.put_text(&record));
+                    turn.effect(Effect::Changed(text));
+                }
+                Action::Announce(text) => turn.effect(Effect::Changed(text)),
+                Action::SealText(id) => {
+                    if !self.seal_text(turn, id)? {
+                        actions.extend(self.router.handle(turn.now, Input::NotSealed(id)));
+                    }
+                }
+                Action::Resend(id) => self.resend(turn, id)?,
+                Action::Revoke(id) => self.revoke(turn, id)?,
+                Action::Probe(peer) => self.probe(turn, &peer)?,
+                Action::SmsCreate { id, marked } => turn.effects.extend(self.sms_job(id, marked).map(Effect::Modem)),
+                Action::SmsSend(id) => turn.effects.extend(self.send_job(id).map(Effect::Modem)),
+                Action::SmsProve(id) => turn.effects.extend(self.prove_job(id).map(Effect::Modem)),
+                Action::SmsDelete { line, sms } => {
+                    let line = line.unwrap_or_else(|| self.account_line());
+                    turn.effect(Effect::Modem(self.delete_job(line, &sms)));
+                }
+                Action::Ask(id, question) => turn.effect(Effect::Ask(id, question)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes what is known of a peer; the router hears of what it decides by.
+    fn change_peer(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: &PhoneNumber,
+        change: impl FnOnce(&mut PeerRecord),
+    ) -> Result<(), StoreError> {
+        match self.peers.change(turn, peer, change) {
+            Some(facts) => self.route(turn, Input::Peer(peer.clone(), facts)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes up the texts of an earlier life, once: when the modem service is there, or after a while
+    /// without it. What was handed over meanwhile comes after them.
+    fn restore(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        if self.restore_by.take().is_none() {
+            return Ok(());
+        }
+        let texts = turn.tx.live_texts()?;
+        let classified = texts.into_iter().map(|text| {
+            let class = self.classify(&text.to, self.lines.get(&text.line)).0;
+            (text, class)
+        });
+        let texts: Vec<_> = classified.collect();
+        if !texts.is_empty() {
+            log::info!("{} unsettled texts are taken up again", texts.len());
+        }
+        self.route(turn, Input::Restore(texts))?;
+        for request in std::mem::take(&mut self.early) {
+            self.request_came(turn, request)?;
+        }
+        Ok(())
+    }
+
+    /// When the next turn is due by the clock.
+    fn deadline(&self) -> Option<Instant> {
+        let answers = self.answers_due.values().min().copied();
+        [self.router.deadline(), self.granting.deadline(), self.switch.deadline(), self.restore_by, answers]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+/// Random bytes; a kernel that has none has ended us at start.
+fn random<const N: usize>() -> [u8; N] {
+    crate::sys::random().unwrap_or_else(|error| {
+        log::error!("the kernel gives no random bytes: {error}");
+        std::process::exit(71)
+    })
+}

@@ -1,0 +1,204 @@
+//! Reaching a peer: number → pseudonym → bundle → session → probe, as far as each is missing.
+
+use super::Core;
+use super::event::Event;
+use super::peers::{Sighting, sighted};
+use super::turn::{Effect, Turn};
+use crate::model::{PhoneNumber, TextId};
+use crate::router::Input;
+use crate::seal::{Blinding, Bundle, Jid, Payload, Pseudonym, PseudonymError, Session, Transcript};
+use crate::store::StoreError;
+use crate::wall::{DirectoryError, FetchError, Opaque, Point, RequestId, ToUplink};
+use rand_core::OsRng;
+use std::collections::{HashMap, HashSet};
+
+/// What is under way.
+#[derive(Default)]
+pub(super) struct Reaching {
+    evaluating: HashMap<RequestId, (PhoneNumber, Blinding)>,
+    fetching: HashMap<RequestId, PhoneNumber>,
+    /// Peers whose pseudonym or bundle is on its way.
+    busy: HashSet<PhoneNumber>,
+    /// Peers who left the last probe unanswered: perhaps another phone, with other keys, has the
+    /// number now, so their bundle is fetched anew.
+    unanswered: HashSet<PhoneNumber>,
+}
+
+impl Reaching {
+    /// The uplink died: nothing that it was asked will be answered.
+    pub(super) fn forget(&mut self) -> Vec<PhoneNumber> {
+        self.evaluating.clear();
+        self.fetching.clear();
+        self.busy.drain().collect()
+    }
+
+    /// A letter came from the peer.
+    pub(super) fn heard(&mut self, peer: &PhoneNumber) {
+        self.unanswered.remove(peer);
+    }
+}
+
+impl Core {
+    /// Finds out whether the peer is online; what comes of it is an input to the router.
+    pub(super) fn probe(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) -> Result<(), StoreError> {
+        if self.reaching.busy.contains(peer) {
+            return Ok(());
+        }
+        let Some(name) = self.peers.get(peer).and_then(|record| record.pseudonym.clone()) else {
+            return self.evaluate(turn, peer);
+        };
+        self.load_sessions(turn, peer)?;
+        let acquainted = self.sessions.get(peer).is_some_and(|sessions| !sessions.is_empty());
+        if acquainted && !self.reaching.unanswered.contains(peer) {
+            return self.send_probe(turn, peer);
+        }
+        self.fetch(turn, peer, &name)
+    }
+
+    fn send_probe(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) -> Result<(), StoreError> {
+        self.reaching.unanswered.insert(peer.clone());
+        if self.post(turn, peer, Payload::Probe)? { Ok(()) } else { self.route(turn, Input::ProbeFailed(peer.clone())) }
+    }
+
+    fn evaluate(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) -> Result<(), StoreError> {
+        let epoch = self.account.as_ref().and_then(|account| account.keys.current()).map(|key| key.epoch);
+        let (Some(epoch), Ok((blinding, point))) = (epoch, Blinding::new(peer, &mut OsRng)) else {
+            return self.route(turn, Input::ProbeFailed(peer.clone()));
+        };
+        match self.request(turn, |request| ToUplink::Evaluate { request, epoch, blinded: vec![point] }) {
+            Some(request) => {
+                self.reaching.evaluating.insert(request, (peer.clone(), blinding));
+                self.reaching.busy.insert(peer.clone());
+                Ok(())
+            }
+            None => self.route(turn, Input::ProbeFailed(peer.clone())),
+        }
+    }
+
+    pub(super) fn evaluated(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        request: RequestId,
+        result: Result<Vec<(Point, Vec<u8>)>, DirectoryError>,
+    ) -> Result<(), StoreError> {
+        let Some((peer, blinding)) = self.reaching.evaluating.remove(&request) else { return Ok(()) };
+        let answer = result.map_err(|error| log::warn!("the directory did not evaluate: {error:?}")).ok();
+        let first = answer.and_then(|answers| answers.into_iter().next());
+        let proof = first.and_then(|(point, proof)| Some((point, <[u8; 64]>::try_from(proof).ok()?)));
+        let key = self.account.as_ref().and_then(|account| {
+            let key = account.keys.current()?;
+            Some((*key, account.jid.domain().to_owned()))
+        });
+        let (Some((point, proof)), Some((key, domain))) = (proof, key) else {
+            self.reaching.busy.remove(&peer);
+            return self.route(turn, Input::ProbeFailed(peer));
+        };
+        // Argon2id takes 40 ms: not in the loop.
+        turn.effect(Effect::Compute(Box::new(move || {
+            let result = blinding.finish(point, proof, &key, &domain);
+            Event::Pseudonym(peer, result)
+        })));
+        Ok(())
+    }
+
+    pub(super) fn pseudonym_found(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: PhoneNumber,
+        result: Result<(Pseudonym, Transcript), PseudonymError>,
+    ) -> Result<(), StoreError> {
+        self.reaching.busy.remove(&peer);
+        match result {
+            Ok((pseudonym, _)) => {
+                let name = pseudonym.as_str().to_owned();
+                self.change_peer(turn, &peer, |record| record.pseudonym = Some(name.clone()))?;
+                self.fetch(turn, &peer, &name)
+            }
+            Err(error) => {
+                log::error!("the directory's evaluation does not hold: {error}");
+                self.route(turn, Input::ProbeFailed(peer))
+            }
+        }
+    }
+
+    fn fetch(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, name: &str) -> Result<(), StoreError> {
+        let request = match Pseudonym::from_wire(name) {
+            Ok(of) => self.request(turn, |request| ToUplink::Fetch { request, of }),
+            Err(_) => None,
+        };
+        match request {
+            Some(request) => {
+                self.reaching.fetching.insert(request, peer.clone());
+                self.reaching.busy.insert(peer.clone());
+                Ok(())
+            }
+            None => self.route(turn, Input::ProbeFailed(peer.clone())),
+        }
+    }
+
+    pub(super) fn fetched(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        request: RequestId,
+        result: Result<Opaque, FetchError>,
+    ) -> Result<(), StoreError> {
+        let Some(peer) = self.reaching.fetching.remove(&request) else { return Ok(()) };
+        self.reaching.busy.remove(&peer);
+        match result {
+            Ok(bundle) => self.bundle_came(turn, &peer, &bundle.0),
+            Err(FetchError::NotFound) => self.route(turn, Input::NotEnrolled(peer)),
+            Err(FetchError::Unavailable) => self.route(turn, Input::ProbeFailed(peer)),
+        }
+    }
+
+    fn bundle_came(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, bytes: &[u8]) -> Result<(), StoreError> {
+        let now = turn.now.wall;
+        let verified = (|| {
+            let account = self.account.as_ref()?;
+            let record = self.peers.get(peer)?;
+            let name = Pseudonym::from_wire(record.pseudonym.as_ref()?).ok()?;
+            let jid = Jid::new(name, account.jid.domain()).ok()?;
+            let bundle =
+                Bundle::decode(bytes).map_err(|error| log::warn!("a peer's bundle is refused: {error}")).ok()?;
+            let verified = bundle.verify(&account.keys, &jid, now, record.bundle_dated);
+            verified.map_err(|error| log::warn!("a peer's bundle is refused: {error}")).ok()
+        })();
+        let Some(bundle) = verified else { return self.route(turn, Input::ProbeFailed(peer.clone())) };
+        let mut sighting = Sighting::Stale;
+        self.change_peer(turn, peer, |record| {
+            sighting = sighted(record, &bundle.identity, bundle.certificate.issued);
+            if sighting != Sighting::Stale {
+                record.bundle_dated = Some(bundle.date);
+            }
+        })?;
+        match sighting {
+            Sighting::Known => {
+                self.load_sessions(turn, peer)?;
+                let made = self.identity.as_ref().map(|identity| Session::outbound(identity, &bundle));
+                let (Some(Ok(session)), Some(sessions)) = (made, self.sessions.get_mut(peer)) else {
+                    return self.route(turn, Input::ProbeFailed(peer.clone()));
+                };
+                let _dropped = Session::add(sessions, session);
+                self.send_probe(turn, peer)
+            }
+            Sighting::Changed => self.route(turn, Input::ProbeFailed(peer.clone())),
+            Sighting::Stale => {
+                log::warn!("a peer's bundle carries an older certificate than the one seen last: refused");
+                self.route(turn, Input::ProbeFailed(peer.clone()))
+            }
+        }
+    }
+
+    /// An envelope's fate at the server.
+    pub(super) fn sent(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        request: RequestId,
+        make: fn(TextId) -> Input,
+    ) -> Result<(), StoreError> {
+        match self.sends.remove(&request) {
+            Some(id) => self.route(turn, make(id)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! What is asked over D-Bus; the caller is authorised already.
+
+use super::Core;
+use super::turn::{Effect, Turn};
+use crate::bus::{
+    Error, Filter, LEDGER_PAGE, LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer, RouteOptions, SendOptions,
+    Standing,
+};
+use crate::model::{
+    Address, Bearer, Body, Now, PeerPolicy, PhoneNumber, Reason, Segments, State, Switched, Text, TextId, Timestamp,
+    WordingKey,
+};
+use crate::router::{Class, Input, Refused, SwitchInput, marked};
+use crate::seal::{BODY_MAX, Payload};
+use crate::store::StoreError;
+use std::collections::HashSet;
+
+/// Watches, over all callers; the bus bounds those of one.
+const WATCHES: usize = 256;
+
+/// Who looks at a peer's icon, and what it shows.
+pub(super) struct Watch {
+    /// Each caller with the number as it wrote it.
+    callers: HashSet<(Box<str>, Address)>,
+    shown: (Bearer, Reason),
+}
+
+impl Core {
+    pub(super) fn request_came(&mut self, turn: &mut Turn<'_, '_>, request: Request) -> Result<(), StoreError> {
+        match request {
+            Request::Send { to, text, options, reply, .. } => self.send(turn, to, text, options, reply),
+            Request::Route { to, options, reply } => {
+                let answer = self.route_answer(turn.now, &to, &options);
+                turn.answer(reply, answer);
+                Ok(())
+            }
+            Request::Watch { to, caller, reply } => self.watch(turn, &to, caller.name, reply),
+            Request::Unwatch { to, caller, reply } => {
+                let peer = self.classify(&to, self.line(None)).1;
+                if let Some(peer) = peer {
+                    self.unwatch(turn, &peer, &caller.name, Some(&to))?;
+                }
+                turn.answer(reply, Ok(()));
+                Ok(())
+            }
+            Request::CallerGone { name } => {
+                let watched: Vec<PhoneNumber> = self.watches.keys().cloned().collect();
+                watched.iter().try_for_each(|peer| self.unwatch(turn, peer, &name, None))
+            }
+            Request::List { filter, reply } => {
+                let list = self.list(turn, &filter)?;
+                turn.answer(reply, Ok(list));
+                Ok(())
+            }
+            Request::Get { id, reply } => {
+                let record = self.record(turn, id)?.ok_or(Error::NotFound("no such text"));
+                turn.answer(reply, record);
+                Ok(())
+            }
+            Request::Acknowledge { id, reply } => self.acknowledge(turn, id, reply),
+            Request::Delete { id, reply } => self.delete(turn, id, reply),
+            Request::Cancel { id, reply } => {
+                let actions = self.router.cancel(turn.now, id);
+                self.decided(turn, id, actions, reply)
+            }
+            Request::Resolve { id, bearer, reply } => {
+                let actions = self.router.resolve(turn.now, id, bearer);
+                self.decided(turn, id, actions, reply)
+            }
+            Request::SetEnabled { on, consent, caller, reply } => {
+                let switched = Switched { at: turn.now.wall, uid: caller.uid, unit: caller.unit, consent };
+                self.set_enabled(turn, on, switched, reply)
+            }
+            Request::SetSetting { setting, reply, .. } => {
+                self.settings = setting.applied(self.settings);
+                self.keep_settings(turn);
+                turn.answer(reply, Ok(()));
+                self.refresh_conditions(turn)
+            }
+            Request::Identity { reply } => {
+                let text = self.identity_text(turn);
+                turn.answer(reply, text);
+                Ok(())
+            }
+            Request::Import { file, reply, .. } => {
+                self.import(turn, file, reply);
+                Ok(())
+            }
+            Request::Peers { reply } => {
+                let mut peers: Vec<PeerEntry> =
+                    self.peers.all().map(|(number, record)| entry(number, record)).collect();
+                peers.sort_by(|a, b| a.number.cmp(&b.number));
+                turn.answer(reply, Ok(peers));
+                Ok(())
+            }
+            Request::SetPolicy { peer, policy, reply } => {
+                self.change_named_peer(turn, &peer, reply, |record| record.policy = policy)
+            }
+            Request::Block { peer, blocked, reply } => {
+                self.change_named_peer(turn, &peer, reply, |record| record.blocked = blocked)
+            }
+            Request::LedgerRead { since, reply } => {
+                let entries = turn.tx.ledger_since(since, LEDGER_PAGE)?;
+                let row = |entry: crate::store::LedgerEntry| LedgerRow {
+                    at: entry.at,
+                    kind: entry.kind.into(),
+                    pseudonym: entry.pseudonym.into(),
+                    size: entry.size,
+                };
+                turn.answer(reply, Ok(entries.into_iter().map(row).collect()));
+                Ok(())
+            }
+            Request::LedgerTotals { reply } => {
+                let totals = self.totals(turn)?;
+                turn.answer(reply, Ok(totals));
+                Ok(())
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        to: Address,
+        body: Body,
+        options: SendOptions,
+        reply: Reply<TextId>,
+    ) -> Result<(), StoreError> {
+        if let Some(token) = &options.token
+            && let Some(earlier) = turn.tx.text_by_token(token)?
+        {
+            turn.answer(reply, Ok(earlier.id));
+            return Ok(());
+        }
+        match self.new_text(turn, to, body, options)? {
+            Ok((text, class)) => {
+                let id = text.id;
+                if let Some(peer) = &text.peer {
+                    self.change_peer(turn, &peer.clone(), |record| record.wrote_to = true)?;
+                }
+                turn.answer(reply, Ok(id));
+                self.route(turn, Input::Submit(Box::new(text), class))
+            }
+            Err(error) => {
+                turn.answer(reply, Err(error));
+                Ok(())
+            }
+        }
+    }
+
+    fn new_text(
+        &self,
+        turn: &Turn<'_, '_>,
+        to: Address,
+        body: Body,
+        options: SendOptions,
+    ) -> Result<Result<(Text, Class), Error>, StoreError> {
+        let (mut text, class) = match self.blank_text(turn.now.wall, to, body, options) {
+            Ok(made) => made,
+            Err(error) => return Ok(Err(error)),
+        };
+        // A short code has no twin; a text without a peer needs no ordinal.
+        if let Some(peer) = &text.peer {
+            text.wording = turn.tx.wording(peer, &text.body.0);
+            text.ordinal = turn.tx.ordinal(text.wording, Self::ordinals_since(turn.now.wall))?;
+        }
+        Ok(Ok((text, class)))
+    }
+
+    /// A text as it is handed over; touches no store.
+    fn blank_text(&self, at: Timestamp, to: Address, body: Body, options: SendOptions) -> Result<(Text, Class), Error> {
+        let line = self.line(options.line.as_ref()).ok_or({
+            if options.line.is_some() && !self.lines.is_empty() {
+                Error::NotFound("no such line")
+            } else {
+                Error::NoModem
+            }
+        })?;
+        if to.dialable().is_none() {
+            return Err(Error::BadNumber);
+        }
+        let segments = Segments::of(&body.0);
+        if segments.too_long() || body.0.len() > BODY_MAX {
+            return Err(Error::TooLong);
+        }
+        let (class, peer) = self.classify(&to, Some(line));
+        let text = Text {
+            id: TextId::new(at, super::random()),
+            line: line.id.clone(),
+            to,
+            peer,
+            body,
+            at,
+            state: State::Queued,
+            reason: Reason::Unknown,
+            only: options.only,
+            wording: WordingKey([0; 32]),
+            ordinal: 0,
+            im: None,
+            sms: None,
+            retries: 0,
+            encoding: segments.encoding,
+            token: options.token,
+            report: options.report,
+            cancelled: false,
+        };
+        Ok((text, class))
+    }
+
+    pub(super) fn is_emergency(&self, to: &Address, options: &SendOptions) -> bool {
+        self.classify(to, self.line(options.line.as_ref())).0 == Class::Emergency
+    }
+
+    /// As [`Self::blank_text`]. A repeated token is not looked for: that would be the store's.
+    pub(super) fn emergency_text(
+        &self,
+        at: Timestamp,
+        to: Address,
+        body: Body,
+        options: SendOptions,
+    ) -> Result<Text, Error> {
+        self.blank_text(at, to, body, SendOptions { token: None, ..options }).map(|(text, _)| text)
+    }
+
+    /// Records an emergency text that the modem has already.
+    pub(super) fn emergency_begun(&mut self, turn: &mut Turn<'_, '_>, text: Text) -> Result<(), StoreError> {
+        self.begun = Some(text.id);
+        self.route(turn, Input::Submit(Box::new(text), Class::Emergency))
+    }
+
+    /// Which way a text would go now; from memory alone, changes and sends nothing.
+    pub(super) fn route_answer(&self, now: Now, to: &Address, options: &RouteOptions) -> Result<RouteAnswer, Error> {
+        let line = self.line(options.line.as_ref());
+        if options.line.is_some() && line.is_none() {
+            return Err(Error::NotFound("no such line"));
+        }
+        if to.dialable().is_none() {
+            return Err(Error::BadNumber);
+        }
+        let (class, peer) = self.classify(to, line);
+        let explained = self.router.route(now, peer.as_ref(), class);
+        let reason = match (self.degraded, explained.reason) {
+            (Some(_), Reason::SwitchOff) => Reason::Store,
+            (_, reason) => reason,
+        };
+        let segments = options.text.as_ref().map(|text| Segments::of(&text.0));
+        let mark_segment = match (&options.text, segments) {
+            (Some(text), Some(plain)) => Segments::of(&marked(&text.0, 0)).count > plain.count,
+            _ => false,
+        };
+        let lease_ends = peer.as_ref().and_then(|peer| self.router.lease_ends(now, peer));
+        let mut rules = Vec::new();
+        if options.explain {
+            rules.extend(explained.passed.iter().map(|(name, _)| (*name, "passed")));
+            rules.push((explained.decided, reason.token()));
+        }
+        Ok(RouteAnswer {
+            bearer: explained.bearer,
+            reason,
+            segments,
+            mark_segment,
+            lease_ends: lease_ends.map(|ends| now.wall.plus(ends.since(now.mono))),
+            verified: false,
+            rules,
+        })
+    }
+
+    fn watch(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        to: &Address,
+        caller: Box<str>,
+        reply: Reply<()>,
+    ) -> Result<(), StoreError> {
+        let (Class::Mobile, Some(peer)) = self.classify(to, self.line(None)) else {
+            // Its route never changes.
+            turn.answer(reply, if to.dialable().is_some() { Ok(()) } else { Err(Error::BadNumber) });
+            return Ok(());
+        };
+        if !self.watches.contains_key(&peer) && self.watches.len() >= WATCHES {
+            turn.answer(reply, Err(Error::TooMany("watched numbers; end some by Unwatch")));
+            return Ok(());
+        }
+        let explained = self.router.route(turn.now, Some(&peer), Class::Mobile);
+        let shown = (explained.bearer, explained.reason);
+        let watch = self.watches.entry(peer.clone()).or_insert_with(|| Watch { callers: HashSet::new(), shown });
+        watch.callers.insert((caller, to.clone()));
+        turn.answer(reply, Ok(()));
+        self.route(turn, Input::Watch(peer))
+    }
+
+    fn unwatch(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: &PhoneNumber,
+        caller: &str,
+        spelling: Option<&Address>,
+    ) -> Result<(), StoreError> {
+        let Some(watch) = self.watches.get_mut(peer) else { return Ok(()) };
+        watch.callers.retain(|(name, to)| **name != *caller || spelling.is_some_and(|spelling| spelling != to));
+        if watch.callers.is_empty() {
+            self.watches.remove(peer);
+            return self.route(turn, Input::Unwatch(peer.clone()));
+        }
+        Ok(())
+    }
+
+    /// Tells watchers whose icon changed.
+    pub(super) fn refresh_watches(&mut self, turn: &mut Turn<'_, '_>) {
+        for (peer, watch) in &mut self.watches {
+            let explained = self.router.route(turn.now, Some(peer), Class::Mobile);
+            let shows = (explained.bearer, explained.reason);
+            if shows != watch.shown {
+                watch.shown = shows;
+                let spellings: HashSet<&Address> = watch.callers.iter().map(|(_, to)| to).collect();
+                let told = |to: &Address| Effect::Route(to.clone(), shows.0, shows.1);
+                turn.effects.extend(spellings.into_iter().map(told));
+            }
+        }
+    }
+
+    fn record(&self, turn: &Turn<'_, '_>, id: TextId) -> Result<Option<Record>, StoreError> {
+        if let Some(text) = self.router.text(id) {
+            return Ok(Some(Record::Outgoing(Box::new(text.clone()))));
+        }
+        if let Some(text) = turn.tx.text(id)? {
+            return Ok(Some(Record::Outgoing(Box::new(text))));
+        }
+        Ok(turn.tx.arrived(id)?.map(|arrived| Record::Incoming(Box::new(arrived))))
+    }
+
+    fn list(&self, turn: &Turn<'_, '_>, filter: &Filter) -> Result<Vec<TextId>, StoreError> {
+        let peer = filter.peer.as_ref().map(|peer| match self.classify(peer, self.line(None)).1 {
+            Some(number) => Address(number.as_e164().into()),
+            None => peer.clone(),
+        });
+        super::listing::list(turn.tx, filter, peer.as_ref())
+    }
+
+    fn acknowledge(&mut self, turn: &mut Turn<'_, '_>, id: TextId, reply: Reply<()>) -> Result<(), StoreError> {
+        let Some(arrived) = turn.tx.arrived(id)? else {
+            turn.answer(reply, Err(Error::NotFound("no such incoming text")));
+            return Ok(());
+        };
+        if !arrived.acknowledged {
+            turn.write(move |tx| tx.acknowledge(id).map(drop));
+            let peer = PhoneNumber::from_e164(&arrived.from.0).ok();
+            if let Some(peer) = peer.filter(|_| arrived.bearer == Bearer::Im && self.settings.read_receipts)
+                && self.granting.owes(turn.now.mono, &peer)
+            {
+                let theirs = Self::local_id(turn, &peer, id);
+                self.post(turn, &peer, Payload::Receipt { id: theirs, read: true })?;
+            }
+        }
+        turn.answer(reply, Ok(()));
+        Ok(())
+    }
+
+    fn delete(&mut self, turn: &mut Turn<'_, '_>, id: TextId, reply: Reply<()>) -> Result<(), StoreError> {
+        let answer = if self.router.text(id).is_some() {
+            Err(Error::TooLate("the text is still under way; cancel it first"))
+        } else if turn.tx.text(id)?.is_some() {
+            turn.write(move |tx| tx.delete_text(id).map(drop));
+            Ok(())
+        } else if turn.tx.arrived(id)?.is_some() {
+            turn.write(move |tx| tx.delete_arrived(id).map(drop));
+            Ok(())
+        } else {
+            Err(Error::NotFound("no such text"))
+        };
+        turn.answer(reply, answer);
+        Ok(())
+    }
+
+    fn decided(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: TextId,
+        actions: Result<Vec<crate::router::Action>, Refused>,
+        reply: Reply<()>,
+    ) -> Result<(), StoreError> {
+        match actions {
+            Ok(actions) => {
+                turn.answer(reply, Ok(()));
+                self.carry_out(turn, actions)
+            }
+            Err(refused) => {
+                let unknown = refused == Refused::Settled && self.record(turn, id)?.is_none();
+                let error = match refused {
+                    Refused::Settled if unknown => Error::NotFound("no such text"),
+                    Refused::Settled => Error::TooLate("the text is settled"),
+                    Refused::WithModem => Error::TooLate("the SMS is with the modem already"),
+                    Refused::NotHeld => Error::TooLate("the text waits for no decision"),
+                };
+                turn.answer(reply, Err(error));
+                Ok(())
+            }
+        }
+    }
+
+    fn set_enabled(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        on: bool,
+        switched: Switched,
+        reply: Reply<()>,
+    ) -> Result<(), StoreError> {
+        let refusal = match (on, self.degraded) {
+            (true, Some(token)) => Some(Error::Store(token)),
+            (true, None) if self.config.cloud.is_none() && self.account.is_none() => Some(Error::NotConfigured),
+            _ => None,
+        };
+        if let Some(error) = refusal {
+            turn.answer(reply, Err(error));
+            return Ok(());
+        }
+        if self.enabled != on {
+            log::info!("switched {} by uid {}", if on { "on" } else { "off" }, switched.uid);
+        }
+        self.enabled = on;
+        self.switched = Some(switched);
+        self.keep_settings(turn);
+        turn.answer(reply, Ok(()));
+        self.switch_event(turn, SwitchInput::Set(on))
+    }
+
+    fn change_named_peer(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: &Address,
+        reply: Reply<()>,
+        change: impl FnOnce(&mut crate::store::PeerRecord),
+    ) -> Result<(), StoreError> {
+        let (Class::Mobile | Class::SmsOnlyList, Some(peer)) = self.classify(peer, self.line(None)) else {
+            turn.answer(reply, Err(Error::BadNumber));
+            return Ok(());
+        };
+        self.change_peer(turn, &peer, change)?;
+        turn.answer(reply, Ok(()));
+        Ok(())
+    }
+
+    fn totals(&self, turn: &Turn<'_, '_>) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut totals = Vec::new();
+        for total in turn.tx.ledger_totals()? {
+            totals.push((format!("frames-{}", total.kind), total.frames));
+            totals.push((format!("bytes-{}", total.kind), total.bytes));
+        }
+        let counters = &self.counters;
+        totals.push(("network-sent".to_owned(), counters.sent));
+        totals.push(("network-received".to_owned(), counters.received));
+        totals.push(("network-connections".to_owned(), counters.connections.into()));
+        Ok(totals)
+    }
+}
+
+fn entry(number: &PhoneNumber, record: &crate::store::PeerRecord) -> PeerEntry {
+    let standing = match record {
+        record if record.blocked => Standing::Blocked,
+        record if record.new_identity.is_some() => Standing::Changed,
+        record if record.pinned_identity.is_some() => Standing::Pinned,
+        _ => Standing::Unknown,
+    };
+    let policy: PeerPolicy = record.policy;
+    PeerEntry { number: number.clone(), policy, standing }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_that_would_cost_a_segment_is_foreseen() {
+        let long = "a".repeat(155);
+        assert_eq!(Segments::of(&long).count, 1);
+        assert_eq!(Segments::of(&marked(&long, 0)).count, 2);
+    }
+}

@@ -1,0 +1,310 @@
+//! The core's entry: take the channel, confine, read the config, open the store, serve, loop.
+
+use super::account::{ACCOUNT, IDENTITY};
+use super::driver::{Daemon, Ended};
+use super::{Core, peers};
+use crate::bus::{Bus, BusError, Published};
+use crate::config::{Config, ConfigError, KeySource as Source};
+use crate::model::{LineId, Settings};
+use crate::modem::ModemError;
+use crate::modem::modemmanager::{ModemManager, Options};
+use crate::router::{Granting, Input, Router, Switch, SwitchInput};
+use crate::seal::{AccountFile, Identity};
+use crate::store::{Damage, KeySource, Store, StoreError, Unusable, exists, set_aside};
+use crate::sys::{confine, inherited_control, now, warden};
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::task::LocalSet;
+
+/// How long the texts of an earlier life wait for the modem service.
+const MODEM_MAY_TAKE: Duration = Duration::from_secs(10);
+
+/// Shown for `--help` and on a wrong command line.
+const USAGE: &str = "\
+usage: shuntd-core [--defaults FILE] [--drop-ins DIR] [--config FILE]… [--state DIR] [--generation DIR]
+
+Started by shuntd, which hands it what follows `--` on its own command line.
+
+  --defaults FILE    the ROM's configuration [/usr/share/shunt/shunt.toml]
+  --drop-ins DIR     drop-ins, read in name order [/etc/shunt/shunt.toml.d]
+  --config FILE      a further file, read last; must exist
+  --state DIR        the store [/var/lib/shunt]
+  --generation DIR   a directory that no backup takes [DIR of --state, plus /no-backup]
+";
+
+/// The core's command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Args {
+    defaults: PathBuf,
+    drop_ins: PathBuf,
+    extra: Vec<PathBuf>,
+    state: PathBuf,
+    generation: Option<PathBuf>,
+}
+
+/// Why the core could not start.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("unknown or incomplete argument {0:?}\n\n{USAGE}")]
+    Usage(OsString),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("[cloud] ca {0} can't be read: {1}")]
+    Ca(PathBuf, #[source] std::io::Error),
+    #[error(transparent)]
+    Warden(#[from] warden::WardenError),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("not even a store in memory can be had: {0}")]
+    Memory(Unusable),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error("the bus can't be reached: {0}; check that dbus-daemon runs and DBUS_SYSTEM_BUS_ADDRESS is right")]
+    NoBus(#[from] zbus::Error),
+    #[error("ModemManager can't be watched: {0}")]
+    Modem(#[from] ModemError),
+}
+
+impl Args {
+    fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, StartError> {
+        let mut args = Self {
+            defaults: "/usr/share/shunt/shunt.toml".into(),
+            drop_ins: "/etc/shunt/shunt.toml.d".into(),
+            extra: Vec::new(),
+            state: "/var/lib/shunt".into(),
+            generation: None,
+        };
+        let mut arguments = arguments;
+        while let Some(name) = arguments.next() {
+            let Some(value) = arguments.next().map(PathBuf::from) else { return Err(StartError::Usage(name)) };
+            match name.to_str() {
+                Some("--defaults") => args.defaults = value,
+                Some("--drop-ins") => args.drop_ins = value,
+                Some("--config") => args.extra.push(value),
+                Some("--state") => args.state = value,
+                Some("--generation") => args.generation = Some(value),
+                _ => return Err(StartError::Usage(name)),
+            }
+        }
+        Ok(args)
+    }
+
+    fn generation(&self) -> PathBuf {
+        self.generation.clone().unwrap_or_else(|| self.state.join("no-backup"))
+    }
+}
+
+/// Runs the core until something ends it; the exit status is for init.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
+    crate::sys::journal::start("shuntd-core", log::LevelFilter::Info);
+    match serve(arguments) {
+        Ok(Ended::Asked) => 0,
+        Ok(ended) => {
+            log::error!("{ended}");
+            75
+        }
+        Err(error) => {
+            log::error!("{error}");
+            match error {
+                StartError::Usage(_) => 64,
+                StartError::Config(_) | StartError::Ca(..) => 78,
+                _ => 1,
+            }
+        }
+    }
+}
+
+fn serve(arguments: impl Iterator<Item = OsString>) -> Result<Ended, StartError> {
+    let args = Args::parse(arguments)?;
+    let channel = inherited_control()?;
+    let confinement = confine::core(channel.as_fd());
+    let config = Config::load(&args.defaults, &args.drop_ins, &args.extra)?;
+    crate::sys::journal::level(config.log.level);
+    let ca = match &config.cloud {
+        Some(cloud) => Some(std::fs::read_to_string(&cloud.ca).map_err(|e| StartError::Ca(cloud.ca.clone(), e))?),
+        None => None,
+    };
+    // The key may come from a command; after it no program is started any more.
+    let opened = open(&args, &config.store.key);
+    if let Err(error) = confine::core_no_exec() {
+        log::warn!("no filter against starting programs: {error}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .thread_keep_alive(Duration::from_secs(1))
+        .build()?;
+    let local = LocalSet::new();
+    let ended = local.block_on(&runtime, live(&args, config, ca, confinement, opened, channel));
+    runtime.shutdown_background();
+    ended
+}
+
+async fn live(
+    args: &Args,
+    config: Config,
+    ca: Option<String>,
+    confinement: Vec<&'static str>,
+    opened: Result<Store, Unusable>,
+    channel: std::os::fd::OwnedFd,
+) -> Result<Ended, StartError> {
+    let warden = warden::WardenHandle::new(channel)?;
+    let (mut store, unusable) = match opened {
+        Ok(store) => (store, None),
+        Err(error) => {
+            log::error!("{error}; texts go by SMS only");
+            (Store::volatile().map_err(StartError::Memory)?, Some(error))
+        }
+    };
+    let mut core = Core::new(config, ca, confinement);
+    core.degraded = unusable.as_ref().map(Unusable::token);
+    let line_key = store.transaction(|tx| {
+        core.load(tx)?;
+        Ok(tx.digest("line", b""))
+    })?;
+    let connection = zbus::connection::Builder::system().build().await?;
+    let rules = core.config.access.clone();
+    let name = Box::new(move |iccid: &str| line_name(&line_key, iccid));
+    let modem = ModemManager::start(&connection, Options::default(), name).await?;
+    let bus = Bus::serve(&connection, rules, Published::clone(&core.published())).await?;
+    let (mut daemon, inputs) = Daemon::new(core, store, bus, modem, warden);
+    if unusable.as_ref().is_some_and(Unusable::may_pass) {
+        let (args, source) = (args.clone(), daemon.core.config.store.key.clone());
+        // A command can't be run any more: init must try that anew.
+        let command = matches!(source, Source::Command(_));
+        daemon.reopen = Some(Box::new(move || command || open(&args, &source).is_ok()));
+    }
+    daemon.warden.ready()?;
+    log::info!("ready");
+    Ok(daemon.run(inputs).await)
+}
+
+/// Opens the store; an old copy of it is set aside, since its ratchets and ordinals are used up
+/// (protocol.md §4).
+fn open(args: &Args, source: &Source) -> Result<Store, Unusable> {
+    let generation = args.generation();
+    let source = match source {
+        Source::File(path) => KeySource::File(args.state.join(path)),
+        Source::Credential(_) => KeySource::Credential(std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)),
+        Source::Command(words) => KeySource::Command(words.iter().map(OsString::from).collect()),
+    };
+    let key = source.load(exists(&args.state, &generation))?;
+    match Store::open(&args.state, &generation, &key) {
+        Err(Unusable::Corrupt(damage @ (Damage::RolledBack | Damage::NoWitness))) => {
+            let aside = set_aside(&args.state, &generation)?;
+            log::error!("the store is {damage}: set aside in {}; a new one begins, switched off", aside.display());
+            Store::open(&args.state, &generation, &key)
+        }
+        opened => opened,
+    }
+}
+
+/// A line's name: stable for its SIM, and no clue to it.
+fn line_name(key: &[u8; 32], iccid: &str) -> LineId {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key);
+    let tag = ring::hmac::sign(&key, iccid.as_bytes());
+    let hex: String = tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    LineId(format!("line-{hex}").into())
+}
+
+impl Core {
+    fn new(config: Config, ca: Option<String>, confinement: Vec<&'static str>) -> Self {
+        Self {
+            settings: config.defaults,
+            config,
+            ca,
+            degraded: None,
+            confinement: confinement.into_iter().map(str::to_owned).collect(),
+            uplink_lacks: Vec::new(),
+            enabled: false,
+            switched: None,
+            switch: Switch::default(),
+            router: Router::new(),
+            granting: Granting::default(),
+            metered: false,
+            lines: BTreeMap::new(),
+            account: None,
+            identity: None,
+            peers: peers::Peers::default(),
+            sessions: HashMap::new(),
+            strangers: super::inbox::Strangers::default(),
+            reaching: super::reach::Reaching::default(),
+            watches: HashMap::new(),
+            wall_open: false,
+            last_request: 0,
+            sends: HashMap::new(),
+            answers_due: BTreeMap::new(),
+            counters: crate::wall::Counters::default(),
+            published_at: None,
+            restore_by: Some(now().mono.plus(MODEM_MAY_TAKE)),
+            begun: None,
+            first_step: None,
+            early: Vec::new(),
+        }
+    }
+
+    /// Takes up what the store holds; texts come later, with the modem.
+    fn load(&mut self, tx: &crate::store::Tx<'_>) -> Result<(), StoreError> {
+        self.settings = tx.settings()?.unwrap_or(self.config.defaults);
+        let switch = tx.switch()?;
+        self.enabled = switch.on && self.degraded.is_none();
+        self.switched = switch.switched;
+        if let Some(pickle) = tx.blob(IDENTITY)? {
+            self.identity = Identity::from_pickle(&pickle).map_err(|error| log::error!("{error}")).ok();
+        }
+        if let Some(file) = tx.blob(ACCOUNT)? {
+            self.account = AccountFile::parse(&file).map_err(|error| log::error!("{error}")).ok();
+        }
+        let all = tx.peers()?;
+        for (peer, record) in &all {
+            // At start nothing waits for what a peer's facts decide.
+            let _nothing = self.router.handle(now(), Input::Peer(peer.clone(), peers::facts(record)));
+        }
+        self.peers = peers::Peers::load(all);
+        for input in [SwitchInput::Account(self.account.is_some()), SwitchInput::Set(self.enabled)] {
+            if let Some(step) = self.switch.handle(now().mono, 0, input) {
+                self.first_step = Some(step);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn keep_settings(&mut self, turn: &mut super::turn::Turn<'_, '_>) {
+        let settings: Settings = self.settings;
+        let switch = crate::store::Switch { on: self.enabled, switched: self.switched.clone() };
+        turn.write(move |tx| {
+            tx.put_settings(&settings)?;
+            tx.put_switch(&switch)
+        });
+    }
+}
+
+/// For the tests of a directory's own place.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_lines_name_is_stable_and_shows_no_digit_run_of_its_sim() {
+        let name = line_name(&[1; 32], "894902000021436587");
+        assert_eq!(name, line_name(&[1; 32], "894902000021436587"));
+        assert_ne!(name, line_name(&[2; 32], "894902000021436587"));
+        assert!(!name.0.contains("2143"));
+    }
+
+    #[test]
+    fn arguments_come_in_pairs() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>().into_iter();
+        let args = Args::parse(words("--state /s --config /a --config /b")).unwrap();
+        assert_eq!(args.extra, [Path::new("/a"), Path::new("/b")]);
+        assert_eq!(args.generation(), Path::new("/s/no-backup"));
+        assert!(Args::parse(words("--state")).is_err());
+        assert!(Args::parse(words("--on yes")).is_err());
+    }
+}
