@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod shunt;
 pub mod smsc;
 pub mod user_data;
+pub mod world;
 
 pub use modem::{Identity, Modem, Registration};
 pub use ofono::Ofono;

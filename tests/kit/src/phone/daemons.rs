@@ -107,7 +107,7 @@ impl Phone {
         command.env("PATH", "/usr/bin:/bin").env("DBUS_SYSTEM_BUS_ADDRESS", self.bus.address());
         command.envs(config.environment.iter().map(|(name, value)| (name, value)));
         command.arg("--libexec").arg(&programs).args(&config.warden_arguments).arg("--");
-        command.arg("--config").arg(&file).arg("--state").arg(&state).arg("--run").arg(&run);
+        command.arg("--config").arg(&file).arg("--state").arg(&state).arg("--generation").arg(&run);
         command.args(&config.core_arguments);
         let mut binds = vec![(config.programs.as_path(), programs.as_path())];
         binds.extend(self.accounts.binds());

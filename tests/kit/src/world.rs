@@ -1,0 +1,111 @@
+//! Phones, one cloud and one SMSC: everything that the main job needs, in one call.
+
+use crate::cloud::Cloud;
+use crate::directory::Directory;
+use crate::phone::{Phone, PhoneBuilder, ShuntConfig};
+use crate::proxy::Proxy;
+use crate::shunt::Shunt;
+use crate::smsc::Smsc;
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A cloud and an SMSC, for any number of phones.
+pub struct World {
+    /// The SMSC.
+    pub smsc: Smsc,
+    /// ejabberd.
+    pub cloud: Cloud,
+    /// The directory.
+    pub directory: Directory,
+    programs: PathBuf,
+}
+
+impl World {
+    /// Starts both. `programs` has the daemons and, built with that feature, `shunt-directory`.
+    ///
+    /// # Errors
+    /// Something did not start; the end of its log is in the text.
+    pub async fn start(programs: &Path) -> Result<Self> {
+        let cloud = Cloud::start().await?;
+        let directory = cloud.start_directory(&programs.join("shunt-directory")).await?;
+        Ok(Self { smsc: Smsc::new(), cloud, directory, programs: programs.to_owned() })
+    }
+
+    /// A phone to be, with the repository's own D-Bus and polkit files.
+    #[must_use]
+    pub fn builder(&self, number: &str) -> PhoneBuilder {
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+        Phone::builder(&self.smsc, number).shipped(&config)
+    }
+
+    /// The daemons' configuration for this cloud.
+    #[must_use]
+    pub fn config(&self) -> ShuntConfig {
+        self.config_via(self.cloud.xmpp_addr())
+    }
+
+    /// The same with another way to the XMPP server, such as a proxy's.
+    #[must_use]
+    pub fn config_via(&self, xmpp: SocketAddr) -> ShuntConfig {
+        let (domain, ca) = (self.cloud.domain(), self.cloud.ca_pem());
+        ShuntConfig::new(&self.programs).cloud(domain, &xmpp.to_string(), &self.directory.addr().to_string(), ca)
+    }
+
+    /// A started phone with running, enrolled daemons; the switch is off.
+    ///
+    /// # Errors
+    /// Something did not start.
+    pub async fn phone(&self, number: &str) -> Result<Phone> {
+        let mut phone = self.builder(number).start().await?;
+        phone.start_shunt(self.config()).await?;
+        self.enrol(&phone).await?;
+        Ok(phone)
+    }
+
+    /// The same, with its own proxy in front of the XMPP server.
+    ///
+    /// # Errors
+    /// Something did not start.
+    pub async fn phone_behind_proxy(&self, number: &str) -> Result<(Phone, Proxy)> {
+        let proxy = Proxy::start(self.cloud.xmpp_addr())?;
+        let mut phone = self.builder(number).start().await?;
+        phone.start_shunt(self.config_via(proxy.addr())).await?;
+        self.enrol(&phone).await?;
+        Ok((phone, proxy))
+    }
+
+    /// Provisions the phone's number at the directory and has the phone take the account file.
+    ///
+    /// # Errors
+    /// One of both refused.
+    pub async fn enrol(&self, phone: &Phone) -> Result<()> {
+        let identity = phone.shunt().identity().await.context("the phone's identity")?;
+        let file = self.directory.provision(phone.number(), &identity).await?;
+        let path = phone.path("account.json");
+        std::fs::write(&path, file)?;
+        phone.shunt().import(&path).await.context("the phone takes its account")?;
+        std::fs::remove_file(&path)?;
+        Ok(())
+    }
+}
+
+/// Turns a phone's switch on and waits until it is connected.
+///
+/// # Errors
+/// It did not connect.
+pub async fn go_online(shunt: &Shunt) -> Result<()> {
+    shunt.set_enabled(true).await?;
+    shunt.wait_service_state(&["online"]).await?;
+    Ok(())
+}
+
+/// Turns it off and waits until that is true.
+///
+/// # Errors
+/// It did not end.
+pub async fn go_off(shunt: &Shunt) -> Result<()> {
+    shunt.set_enabled(false).await?;
+    shunt.wait_service_state(&["off"]).await?;
+    Ok(())
+}
