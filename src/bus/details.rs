@@ -65,6 +65,7 @@ pub(super) fn progress(text: &Text) -> Details {
 fn outgoing(text: &Text) -> Details {
     let mut details = progress(text);
     details.extend([
+        ("id", text.id.to_hex().into()),
         ("direction", "outgoing".into()),
         ("line", text.line.0.to_string().into()),
         ("to", text.to.0.to_string().into()),
@@ -85,6 +86,7 @@ fn outgoing(text: &Text) -> Details {
 /// An incoming text: for `Received` and `Get`.
 pub(super) fn incoming(text: &Arrived) -> Details {
     Details::from([
+        ("id", text.id.to_hex().into()),
         ("direction", "incoming".into()),
         ("line", text.line.0.to_string().into()),
         ("from", text.from.0.to_string().into()),

@@ -1,5 +1,6 @@
 //! The errors that a caller of our D-Bus API can meet: `org.shunt.Error.*`.
 
+use zbus::DBusError;
 use zbus::message::{Header, Message};
 use zbus::names::ErrorName;
 
@@ -70,7 +71,7 @@ impl Error {
     }
 }
 
-impl zbus::DBusError for Error {
+impl DBusError for Error {
     fn create_reply(&self, call: &Header<'_>) -> zbus::Result<Message> {
         Message::error(call, self.dbus_name()).build(&(self.to_string(),))
     }
@@ -81,5 +82,15 @@ impl zbus::DBusError for Error {
 
     fn description(&self) -> Option<&str> {
         None
+    }
+}
+
+/// The D-Bus name of an error that a call of ours got, whichever way zbus keeps it.
+pub(in crate::bus) fn error_name(error: &zbus::Error) -> Option<String> {
+    match error {
+        zbus::Error::MethodError(name, _, _) => Some(name.as_str().to_owned()),
+        zbus::Error::FDO(error) => Some(error.name().as_str().to_owned()),
+        zbus::Error::DBus(error) => Some(error.name().as_str().to_owned()),
+        _ => None,
     }
 }

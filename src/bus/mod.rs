@@ -1,7 +1,7 @@
 //! Our D-Bus objects and who may call them. Each method authorises its caller and sends one
 //! [`Request`] to the core's loop; properties are read from the [`Published`] snapshot.
 //!
-//! The contract is `config/org.shunt.Shunt1.xml`; `tests/bus_contract.rs` holds it against us.
+//! The contract is `config/org.shunt.Shunt1.xml`; `tests/bus_contract` holds it against us.
 
 pub mod access;
 mod core;
@@ -17,6 +17,7 @@ mod serve;
 
 pub use access::Caller;
 pub use error::Error;
+use error::error_name;
 pub use published::{LineEntry, Published, ServiceState};
 pub use request::{
     Direction, Filter, IMPORT_MAX, LEDGER_PAGE, LIST_MAX, LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer,

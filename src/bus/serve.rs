@@ -5,7 +5,7 @@ use super::core::Shared;
 use super::details;
 use super::emit::{self, Emission, PATH};
 use super::interface::{Ledger, Messaging, Peers, Service, Settings};
-use super::{Published, Request};
+use super::{Published, Request, error_name};
 use crate::model::{Address, Arrived, Bearer, PhoneNumber, Question, Reason, Text, TextId};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -63,7 +63,7 @@ impl Bus {
         match connection.request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE).await {
             Ok(_) => Ok((Self { connection: connection.clone(), shared, emissions }, requests)),
             Err(zbus::Error::NameTaken) => Err(BusError::NameTaken),
-            Err(zbus::Error::MethodError(name, _, _)) if name == "org.freedesktop.DBus.Error.AccessDenied" => {
+            Err(error) if error_name(&error).is_some_and(|name| name == "org.freedesktop.DBus.Error.AccessDenied") => {
                 Err(BusError::NameDenied)
             }
             Err(error) => Err(error.into()),

@@ -1,5 +1,6 @@
 //! Asking polkit (`org.freedesktop.PolicyKit1.Authority.CheckAuthorization`).
 
+use crate::bus::error_name;
 use std::collections::HashMap;
 use std::time::Duration;
 use zbus::{Connection, Variant};
@@ -59,6 +60,9 @@ pub(super) async fn check(bus: &Connection, name: &str, action: &str, interactiv
 }
 
 fn is_absent(error: &zbus::Error) -> bool {
-    let zbus::Error::MethodError(name, _, _) = error else { return false };
-    matches!(name.as_str(), "org.freedesktop.DBus.Error.ServiceUnknown" | "org.freedesktop.DBus.Error.NameHasNoOwner")
+    let name = error_name(error);
+    matches!(
+        name.as_deref(),
+        Some("org.freedesktop.DBus.Error.ServiceUnknown" | "org.freedesktop.DBus.Error.NameHasNoOwner")
+    )
 }

@@ -1,0 +1,184 @@
+//! What callers ask arrives at the core; what they ask wrongly is refused by name.
+
+use crate::rights::until_may_send;
+use crate::support::*;
+use shunt::bus::{Bus, BusError};
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use zbus::Variant;
+
+#[tokio::test]
+async fn every_method_reaches_the_core_and_answers() {
+    let phone = phone().without_polkit().start().await.unwrap();
+    let mut served = Served::as_core(&phone).await;
+    let client = served.client.clone();
+    let options = HashMap::from([("token", Variant::from("t1"))]);
+    let reply = call(&client, MESSAGING, "Send", &("+4917012345", "hi", options)).await.unwrap();
+    assert_eq!(reply.body().deserialize::<zbus::OwnedObjectPath>().unwrap(), path(1));
+    assert_eq!(served.next_asked().await, "send +4917012345 hi Some(\"t1\") uid 0");
+    let reply = call(&client, MESSAGING, "Route", &("017012345", none())).await.unwrap();
+    let (bearer, reason, details): (String, String, HashMap<String, zbus::OwnedVariant>) =
+        reply.body().deserialize().unwrap();
+    assert_eq!((bearer.as_str(), reason.as_str()), ("sms", "switch-off"));
+    assert!(details.contains_key("verified") && !details.contains_key("rules"));
+    assert_eq!(served.next_asked().await, "route 017012345");
+    call(&client, MESSAGING, "Watch", &("+4917012345",)).await.unwrap();
+    assert_eq!(served.next_asked().await, "watch +4917012345");
+    call(&client, MESSAGING, "Unwatch", &("+4917012345",)).await.unwrap();
+    assert_eq!(served.next_asked().await, "unwatch +4917012345");
+    let reply = call(&client, MESSAGING, "List", &(none(),)).await.unwrap();
+    assert_eq!(reply.body().deserialize::<Vec<zbus::OwnedObjectPath>>().unwrap(), [path(1), path(2)]);
+    assert_eq!(served.next_asked().await, "list");
+    let reply = call(&client, MESSAGING, "Get", &(path(2),)).await.unwrap();
+    let details: HashMap<String, zbus::OwnedVariant> = reply.body().deserialize().unwrap();
+    assert_eq!(String::try_from(details["text"].try_clone().unwrap()).unwrap(), "hello");
+    assert_eq!(u64::try_from(details["time"].try_clone().unwrap()).unwrap(), 2_000);
+    assert_eq!(served.next_asked().await, "get");
+    for (method, note) in [("Acknowledge", "acknowledge"), ("Delete", "delete")] {
+        call(&client, MESSAGING, method, &(path(2),)).await.unwrap();
+        assert_eq!(served.next_asked().await, note);
+    }
+    call(&client, MESSAGING, "Resolve", &(path(2), "sms")).await.unwrap();
+    assert_eq!(served.next_asked().await, "resolve sms");
+    call(&client, PEERS, "List", &()).await.unwrap();
+    assert_eq!(served.next_asked().await, "peers");
+    call(&client, PEERS, "SetPolicy", &("+4917012345", "im-only")).await.unwrap();
+    assert_eq!(served.next_asked().await, "policy im-only");
+    call(&client, PEERS, "Block", &("+4917012345", true)).await.unwrap();
+    assert_eq!(served.next_asked().await, "block true");
+    call(&client, LEDGER, "Read", &(5_u64,)).await.unwrap();
+    assert_eq!(served.next_asked().await, "ledger 5");
+    let totals: HashMap<String, u64> =
+        call(&client, LEDGER, "Totals", &()).await.unwrap().body().deserialize().unwrap();
+    assert_eq!((served.next_asked().await.as_str(), totals["frames"]), ("totals", 3));
+    let key: String = call(&client, SERVICE, "Identity", &()).await.unwrap().body().deserialize().unwrap();
+    assert_eq!((served.next_asked().await.as_str(), key.as_str()), ("identity", "a2V5"));
+    let account = file(phone.dir(), b"account");
+    call(&client, SERVICE, "Import", &(zbus::Fd::from(account.as_fd()),)).await.unwrap();
+    assert_eq!(served.next_asked().await, "import 7 bytes");
+    let consent = HashMap::from([("consent", Variant::from("c-1")), ("locale", Variant::from("de_DE"))]);
+    call(&client, SETTINGS, "Enable", &(consent,)).await.unwrap();
+    assert_eq!(served.next_asked().await, "enabled true Some(\"c-1 de_DE\") uid 0");
+}
+
+#[tokio::test]
+async fn every_setting_is_written_and_read_as_the_core_has_it() {
+    let phone = phone().without_polkit().start().await.unwrap();
+    let mut served = Served::as_core(&phone).await;
+    let client = served.client.clone();
+    let settings: [(&str, Variant<'_>, &str); 7] = [
+        ("Enabled", true.into(), "enabled true None uid 0"),
+        ("FallbackAfter", 20_u32.into(), "FallbackAfter(20)"),
+        ("FallbackPolicy", "ask".into(), "FallbackPolicy(Ask)"),
+        ("AllowRoaming", true.into(), "AllowRoaming(true)"),
+        ("AllowMetered", false.into(), "AllowMetered(false)"),
+        ("PresencePolicy", "nobody".into(), "PresencePolicy(Nobody)"),
+        ("ReadReceipts", true.into(), "ReadReceipts(true)"),
+    ];
+    for (name, value, note) in settings {
+        let before = get(&client, SETTINGS, name).await.unwrap();
+        assert_ne!(*before, value, "{name} was something else");
+        set(&client, name, value.try_clone().unwrap()).await.unwrap();
+        assert_eq!(served.next_asked().await, note);
+        assert_eq!(*get(&client, SETTINGS, name).await.unwrap(), value);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_refused_by_name_before_the_core_sees_it() {
+    let phone = phone().without_polkit().start().await.unwrap();
+    let mut served = Served::as_core(&phone).await;
+    let client = served.client.clone();
+    let too_long = "a".repeat(255 * 153 * 3 + 1);
+    let unknown = || HashMap::from([("lien", Variant::from("x"))]);
+    let failures = [
+        (call(&client, MESSAGING, "Send", &("", "hi", none())).await, "BadNumber"),
+        (call(&client, MESSAGING, "Send", &("1".repeat(65), "hi", none())).await, "BadNumber"),
+        (call(&client, MESSAGING, "Send", &("+49170", too_long, none())).await, "TooLong"),
+        (call(&client, MESSAGING, "Send", &("+49170", "hi", unknown())).await, "BadArgument"),
+        (call(&client, MESSAGING, "Route", &("+49170", unknown())).await, "BadArgument"),
+        (call(&client, MESSAGING, "List", &(unknown(),)).await, "BadArgument"),
+        (call(&client, MESSAGING, "Unwatch", &("+49170",)).await, "NotFound"),
+        (call(&client, MESSAGING, "Resolve", &(path(2), "pigeon")).await, "BadArgument"),
+        (call(&client, PEERS, "SetPolicy", &("+49170", "never")).await, "BadArgument"),
+        (call(&client, SETTINGS, "Enable", &(unknown(),)).await, "BadArgument"),
+    ];
+    for (at, (result, name)) in failures.into_iter().enumerate() {
+        let failure = result.expect_err("a failure");
+        assert!(failure.is(name), "{at}: {failure:?}");
+        assert!(!failure.message.contains("49170"), "no number in an error");
+    }
+    let root = zbus::ObjectPath::try_from("/").unwrap();
+    assert!(call(&client, MESSAGING, "Get", &(root,)).await.unwrap_err().is("NotFound"));
+    for (name, value) in [
+        ("FallbackAfter", Variant::from(2_u32)),
+        ("FallbackPolicy", "perhaps".into()),
+        ("PresencePolicy", "some".into()),
+    ] {
+        assert!(set(&client, name, value).await.unwrap_err().is("BadArgument"));
+    }
+    let wrong = set(&client, "Enabled", "yes").await.unwrap_err();
+    assert_eq!(wrong.name, "org.freedesktop.DBus.Error.InvalidArgs");
+    let directory = std::fs::File::open(phone.dir()).unwrap();
+    let import = call(&client, SERVICE, "Import", &(zbus::Fd::from(directory.as_fd()),)).await;
+    assert!(import.unwrap_err().is("BadAccount"));
+    assert!(served.asked.try_recv().is_err(), "the core was asked nothing");
+}
+
+#[tokio::test]
+async fn errors_of_the_core_reach_the_caller_with_their_names() {
+    let phone = phone().without_polkit().start().await.unwrap();
+    let served = Served::as_core(&phone).await;
+    let client = &served.client;
+    assert!(call(client, MESSAGING, "Send", &("+49170", "full", none())).await.unwrap_err().is("Store"));
+    assert!(call(client, MESSAGING, "Get", &(path(9),)).await.unwrap_err().is("NotFound"));
+    assert!(call(client, MESSAGING, "Cancel", &(path(2),)).await.unwrap_err().is("TooLate"));
+}
+
+#[tokio::test]
+async fn calls_sent_without_waiting_arrive_in_their_order_even_from_a_caller_not_judged_yet() {
+    let phone = phone().start().await.unwrap();
+    let allow = "polkit.addRule(function (action, subject) {
+        if (action.id == 'org.shunt.Shunt1.send') { return polkit.Result.YES; } });";
+    phone.add_polkit_rule("10-allow", allow).unwrap();
+    let mut served = Served::as_root(&phone).await;
+    until_may_send(&phone.bus().connect_now(Some(NOBODY)).unwrap(), true).await;
+    while served.asked.try_recv().is_ok() {}
+    let client = phone.bus().connect_now(Some(NOBODY)).unwrap();
+    for n in 0..50 {
+        let body = &("+49170", n.to_string(), none());
+        let message =
+            zbus::Message::method_call(PATH, "Send").destination(SERVICE).interface(MESSAGING).build(body).unwrap();
+        client.send(&message).await.unwrap();
+    }
+    for n in 0..50 {
+        assert_eq!(served.next_asked().await, format!("send +49170 {n} None uid {NOBODY}"));
+    }
+}
+
+#[tokio::test]
+async fn second_daemon_is_told_that_the_name_is_taken() {
+    let phone = phone().without_polkit().start().await.unwrap();
+    let _served = Served::as_root(&phone).await;
+    let other = phone.bus().connect_now(None).unwrap();
+    let second = Bus::serve(&other, lists(""), published()).await;
+    assert!(matches!(second, Err(BusError::NameTaken)));
+}
+
+#[tokio::test]
+async fn callers_of_a_stopping_core_are_told_so() {
+    let phone = phone().without_polkit().start().await.unwrap();
+    let connection = phone.bus().connect_now(None).unwrap();
+    let (_bus, requests) = Bus::serve(&connection, lists(""), published()).await.unwrap();
+    drop(requests);
+    let client = phone.bus().connect_now(None).unwrap();
+    assert!(call(&client, MESSAGING, "Route", &("+49170", none())).await.unwrap_err().is("Stopping"));
+}
+
+#[tokio::test]
+async fn loss_of_the_bus_is_noticed() {
+    let mut phone = phone().without_polkit().start().await.unwrap();
+    let served = Served::as_core(&phone).await;
+    phone.bus_mut().kill();
+    in_time("the end of the bus", served.bus.lost()).await;
+}
