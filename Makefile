@@ -1,0 +1,73 @@
+# Shunt. `make demo` and `make test` work on a fresh Debian or Ubuntu with Rust; `make help` lists the rest.
+
+CARGO ?= cargo
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+LOCALSTATEDIR ?= /var
+DESTDIR ?=
+ARGS ?=
+
+LIBEXECDIR = $(PREFIX)/libexec/shunt
+DATADIR = $(PREFIX)/share
+RELEASE = target/release
+FUZZ_SECONDS ?= 60
+
+export SHUNT_LIBEXEC = $(LIBEXECDIR)
+
+.PHONY: help build demo test lint fuzz figures install clean
+
+help:
+	@echo 'make demo              two phones and a cloud show the main job (root); ARGS=--json for a line a step'
+	@echo 'make test              everything that CI runs (root)'
+	@echo 'make build             the device build, optimised: three daemons and shuntctl'
+	@echo 'make install           install that build; DESTDIR=, PREFIX=, SYSCONFDIR='
+	@echo 'make fuzz              each fuzz target for FUZZ_SECONDS (60)'
+	@echo 'make figures           memory, wake-ups, sizes and latencies beside their lower bounds (root)'
+
+build:
+	$(CARGO) build --locked --release --bins
+
+demo:
+	@tests/packages demo >&2
+	@$(CARGO) build --locked --quiet --features directory --bins >&2
+	@$(CARGO) build --locked --quiet -p shunt-kit --bin demo >&2
+	@target/debug/demo "$$(pwd)/target/debug" $(ARGS)
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --features directory -- -D warnings
+
+test:
+	@tests/packages test
+	$(MAKE) lint
+	$(CARGO) test --locked --workspace --features directory --no-fail-fast
+
+fuzz:
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install cargo-fuzz --locked
+	tests/fuzz/run $(FUZZ_SECONDS)
+
+figures:
+	@tests/packages demo >&2
+	$(CARGO) build --locked --release --features directory --bins
+	$(CARGO) run --locked --release --quiet -p shunt-kit --bin figures "$$(pwd)/$(RELEASE)"
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR)
+	install -m 0755 $(RELEASE)/shuntctl $(DESTDIR)$(PREFIX)/bin/shuntctl
+	for daemon in shuntd shuntd-core shuntd-uplink; do \
+	  install -m 0755 $(RELEASE)/$$daemon $(DESTDIR)$(LIBEXECDIR)/$$daemon; done
+	install -Dm 0644 config/shunt.toml $(DESTDIR)$(DATADIR)/shunt/shunt.toml
+	install -d $(DESTDIR)$(SYSCONFDIR)/shunt/shunt.toml.d
+	install -Dm 0644 config/org.shunt.Shunt1.xml $(DESTDIR)$(DATADIR)/dbus-1/interfaces/org.shunt.Shunt1.xml
+	install -Dm 0644 config/org.shunt.Shunt1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.shunt.Shunt1.conf
+	install -Dm 0644 config/org.shunt.Shunt1.policy $(DESTDIR)$(DATADIR)/polkit-1/actions/org.shunt.Shunt1.policy
+	install -Dm 0644 config/org.shunt.Shunt1.rules $(DESTDIR)$(DATADIR)/polkit-1/rules.d/org.shunt.Shunt1.rules
+	install -Dm 0644 init/systemd/shuntd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/shuntd.service
+	install -Dm 0644 init/systemd/shunt.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/shunt.conf
+	install -Dm 0644 init/systemd/shunt.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/shunt.conf
+	install -d $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/bash-completion/completions
+	$(RELEASE)/shuntctl man > $(DESTDIR)$(DATADIR)/man/man1/shuntctl.1
+	$(RELEASE)/shuntctl completions bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/shuntctl
+
+clean:
+	$(CARGO) clean
