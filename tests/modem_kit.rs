@@ -1,5 +1,7 @@
 //! The kit checked against the real ModemManager: what the other tests stand on.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -116,6 +118,18 @@ async fn a_lost_port_fails_sends_and_comes_back_as_a_new_modem() {
     assert_ne!(bob.modem_manager().unwrap().modem().unwrap(), &before);
     bob.sms().send(ALICE, "wieder da", false).await.unwrap();
     assert_eq!(smsc.traffic().between(BOB, ALICE), ["wieder da"]);
+}
+
+#[tokio::test]
+async fn a_phone_without_a_sim_is_one_with_a_failed_modem_until_it_gets_one() {
+    let smsc = Smsc::new();
+    let mut bob = Phone::builder(&smsc, BOB).without_sim().start().await.unwrap();
+    let shown = bob.command("mmcli").args(["-m", "any", "-K"]).output().unwrap();
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("sim-missing"));
+    bob.modem().set_sim_present(true);
+    bob.reattach().await.unwrap();
+    bob.sms().send(ALICE, "mit SIM", false).await.unwrap();
+    assert_eq!(smsc.submitted_total(), 1);
 }
 
 #[tokio::test]

@@ -33,14 +33,15 @@ impl Messaging {
         for state in ["sms-sending", "sms-sent"] {
             Self::changed(&emitter, path.clone(), HashMap::from([("state", state.into())])).await?;
         }
-        let shown = [("from", to.as_str()), ("text", text.as_str()), ("bearer", "sms"), ("id", "7")];
+        let shown = [("from", to.as_str()), ("text", text.as_str()), ("bearer", "sms")];
         let shown = shown.map(|(key, value)| (key, Variant::from(value)));
         Self::received(&emitter, path.clone(), HashMap::from(shown)).await?;
         Ok(path)
     }
 
     fn get(&self, _path: OwnedObjectPath) -> HashMap<&str, Variant<'_>> {
-        HashMap::from([("state", Variant::from("sms-sent"))])
+        let kept = [("state", "sms-sent"), ("direction", "incoming"), ("text", "kept")];
+        HashMap::from(kept.map(|(key, value)| (key, Variant::from(value))))
     }
 
     fn route(&self, _to: String, _options: HashMap<String, OwnedVariant>) -> (&str, &str, HashMap<&str, Variant<'_>>) {
@@ -48,7 +49,7 @@ impl Messaging {
     }
 
     fn list(&self, _options: HashMap<String, OwnedVariant>) -> Vec<OwnedObjectPath> {
-        Vec::new()
+        vec![OwnedObjectPath::try_from("/org/shunt/Shunt1/text/1").unwrap()]
     }
 
     #[zbus(signal)]
@@ -137,11 +138,14 @@ async fn the_client_calls_and_hears() {
 
     let path = shunt.send("+49151", "Hallo").await.unwrap();
     let shown = shunt.wait_received(|r| r.text == "Hallo").await.unwrap();
-    assert_eq!((&*shown.from, &*shown.bearer, &*shown.id), ("+49151", "sms", "7"));
+    assert_eq!((&*shown.from, &*shown.bearer, shown.id()), ("+49151", "sms", "7"));
     assert_eq!(shunt.shown("Hallo"), 1);
     assert_eq!(shunt.wait_state(&path, &["sms-sending"]).await.unwrap(), "sms-sending");
     assert_eq!(shunt.wait_state(&path, &["im-delivered", "sms-sent"]).await.unwrap(), "sms-sent");
     assert_eq!(shunt.states(&path), ["sms-sending", "sms-sent"]);
+
+    assert_eq!(shunt.wait_received(|r| r.text == "kept").await.unwrap().id(), "1");
+    assert_eq!(shunt.shown("kept"), 0);
 
     let route = shunt.route("+49151").await.unwrap();
     assert_eq!((&*route.bearer, &*route.reason), ("sms", "switch-off"));

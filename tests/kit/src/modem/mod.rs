@@ -149,6 +149,11 @@ impl Modem {
         self.shared.change(|s| s.sim_absent = !present);
     }
 
+    /// Whether the SIM is in.
+    pub fn sim_present(&self) -> bool {
+        !self.shared.state().sim_absent
+    }
+
     /// Puts a part into the storage without announcing it, as left by an earlier owner.
     pub fn store_silently(&self, pdu: Pdu) {
         self.shared.change(|s| s.keep(pdu));

@@ -127,15 +127,7 @@ impl PhoneBuilder {
         if self.with_modem_manager {
             phone.modem_manager =
                 Some(ModemManager::start(phone.dir.path(), &phone.bus, &phone.connection, phone.netns.as_ref()).await?);
-            let name = socket_name();
-            phone.modem.plug_abstract(&name, phone.netns.as_ref())?;
-            if let Some(manager) = &mut phone.modem_manager {
-                if self.sim_present {
-                    manager.bring_up(&phone.connection, &name).await?;
-                } else {
-                    manager.set_profile(&phone.connection, &name).await?;
-                }
-            }
+            phone.plug_in().await?;
         }
         Ok(phone)
     }

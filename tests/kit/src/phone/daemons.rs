@@ -10,6 +10,8 @@ use rustix::process::{Signal, kill_process};
 
 use super::{Phone, measure};
 use crate::bus::name_owned;
+use crate::cloud::Cloud;
+use crate::directory::Directory;
 use crate::mounts::own_view;
 use crate::process::{Process, all_processes, descendants};
 use crate::shunt::{SERVICE, Shunt};
@@ -51,6 +53,12 @@ impl ShuntConfig {
             "[cloud]\ndomain = \"{domain}\"\nservers = [\"{server}\"]\ndirectory = \"https://{directory}\"\nca = \"{{ca}}\"\n"
         ));
         self
+    }
+
+    /// With a cloud of the kit, reached at its own address, and its directory.
+    pub fn in_cloud(self, cloud: &Cloud, directory: &Directory) -> Self {
+        let (server, directory) = (cloud.xmpp_addr().to_string(), directory.addr().to_string());
+        self.cloud(cloud.domain(), &server, &directory, cloud.ca_pem())
     }
 
     /// Adds lines to the configuration.

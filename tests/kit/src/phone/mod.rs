@@ -133,12 +133,18 @@ impl Phone {
     }
 
     /// Plugs the modem in again, under a new name as a USB modem comes back, and waits until
-    /// ModemManager made it a new object and registered it.
+    /// ModemManager made it a new object and registered it (or found it without SIM).
     pub async fn reattach(&mut self) -> Result<()> {
+        self.modem.unplug().await;
+        self.plug_in().await
+    }
+
+    async fn plug_in(&mut self) -> Result<()> {
         let name = builder::socket_name();
         self.modem.plug_abstract(&name, self.netns.as_ref())?;
+        let has_sim = self.modem.sim_present();
         match &mut self.modem_manager {
-            Some(manager) => manager.bring_up(&self.connection, &name).await,
+            Some(manager) => manager.bring_up(&self.connection, &name, has_sim).await,
             None => Ok(()),
         }
     }

@@ -21,8 +21,11 @@ const MODEM: &str = "org.freedesktop.ModemManager1.Modem";
 pub(super) const MESSAGING: &str = "org.freedesktop.ModemManager1.Modem.Messaging";
 /// MM_MODEM_STATE_REGISTERED.
 const REGISTERED: i32 = 8;
+/// MM_MODEM_STATE_FAILED: among others, no SIM.
+const FAILED: i32 = -1;
 
-type Objects = HashMap<OwnedObjectPath, HashMap<String, HashMap<String, OwnedVariant>>>;
+type Interfaces = HashMap<String, HashMap<String, OwnedVariant>>;
+type Objects = HashMap<OwnedObjectPath, Interfaces>;
 
 /// A running ModemManager.
 pub struct ModemManager {
@@ -55,48 +58,40 @@ impl ModemManager {
         self.modem.as_ref()
     }
 
-    /// Points ModemManager at the modem's socket.
-    pub(super) async fn set_profile(&self, connection: &Connection, socket: &str) -> Result<()> {
-        let ports = vec![format!("abstract:{socket}")];
-        connection
-            .call_method(
-                Some(SERVICE),
-                ROOT,
-                Some("org.freedesktop.ModemManager1.Test"),
-                "SetProfile",
-                &("prof0", "generic", ports),
-            )
-            .await
-            .with_context(|| format!("handing the modem to ModemManager; {}", self.process.log_tail()))?;
-        Ok(())
-    }
-
-    /// Points ModemManager at the modem's socket, enables the modem and waits until it is registered.
-    pub(super) async fn bring_up(&mut self, connection: &Connection, socket: &str) -> Result<()> {
+    /// Points ModemManager at the modem's socket and waits until the modem is usable: enabled and
+    /// registered, or found to have no SIM where it has none.
+    pub(super) async fn bring_up(&mut self, connection: &Connection, socket: &str, has_sim: bool) -> Result<()> {
         let mut signals = signals(connection).await?;
         let before = self.modem.take();
-        self.set_profile(connection, socket).await?;
+        let ports = vec![format!("abstract:{socket}")];
+        let profile = ("prof0", "generic", ports);
+        let test = Some("org.freedesktop.ModemManager1.Test");
         let ready = async {
+            let set = connection.call_method(Some(SERVICE), ROOT, test, "SetProfile", &profile).await;
+            set.context("handing the modem to ModemManager")?;
             let modem = until(connection, &mut signals, |objects| {
-                let (path, _) =
-                    objects.iter().find(|(path, i)| i.contains_key(MESSAGING) && Some(*path) != before.as_ref())?;
-                Some(path.clone())
+                let usable = |interfaces: &Interfaces| {
+                    if has_sim { interfaces.contains_key(MESSAGING) } else { state(interfaces) == Some(FAILED) }
+                };
+                let new = objects.iter().find(|(path, i)| Some(*path) != before.as_ref() && usable(i));
+                new.map(|(path, _)| path.clone())
             })
             .await?;
-            connection
-                .call_method(Some(SERVICE), &modem, Some(MODEM), "Enable", &(true,))
-                .await
-                .context("enabling the modem")?;
-            until(connection, &mut signals, |objects| {
-                let state = objects.get(&modem)?.get(MODEM)?.get("State")?;
-                (i32::try_from(state).ok()? >= REGISTERED).then_some(())
-            })
-            .await?;
+            if has_sim {
+                let enable = connection.call_method(Some(SERVICE), &modem, Some(MODEM), "Enable", &(true,)).await;
+                enable.context("enabling the modem")?;
+                let registered = |objects: &Objects| (state(objects.get(&modem)?)? >= REGISTERED).then_some(());
+                until(connection, &mut signals, registered).await?;
+            }
             Ok(modem)
         };
-        self.modem = Some(self.process.until("a registered modem", ready).await?);
+        self.modem = Some(self.process.until("a usable modem", ready).await?);
         Ok(())
     }
+}
+
+fn state(interfaces: &Interfaces) -> Option<i32> {
+    interfaces.get(MODEM)?.get("State").and_then(|s| i32::try_from(s).ok())
 }
 
 /// All that ModemManager signals: any of it may be the change that is waited for.

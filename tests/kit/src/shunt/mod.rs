@@ -1,9 +1,11 @@
 //! A thin client of `org.shunt.Shunt1`, written from its description alone: no types are shared
 //! with the daemon, and every name is spelled here again.
 
+mod heard;
+
 use std::collections::HashMap;
+use std::io::{Seek, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
@@ -13,6 +15,8 @@ use zbus::{Connection, Message, MessageStream, ObjectPath, OwnedObjectPath, Owne
 
 use crate::background::{self, Changes};
 use crate::bus::Bus;
+use heard::heard;
+pub use heard::{Dict, Heard, Received};
 
 /// The daemons' name on the bus.
 pub const SERVICE: &str = "org.shunt.Shunt1";
@@ -23,57 +27,6 @@ const MESSAGING: &str = "org.shunt.Shunt1.Messaging";
 const PEERS: &str = "org.shunt.Shunt1.Peers";
 const LEDGER: &str = "org.shunt.Shunt1.Ledger";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-
-/// An `a{sv}` with what tests ask of it.
-#[derive(Debug, Default)]
-pub struct Dict(pub HashMap<String, OwnedVariant>);
-
-impl Clone for Dict {
-    fn clone(&self) -> Self {
-        Self(self.0.iter().filter_map(|(k, v)| Some((k.clone(), v.try_clone().ok()?))).collect())
-    }
-}
-
-impl Dict {
-    /// A string entry; empty where there is none.
-    pub fn text(&self, key: &str) -> String {
-        let value = self.0.get(key).and_then(|v| v.try_clone().ok());
-        value.and_then(|v| String::try_from(v).ok()).unwrap_or_default()
-    }
-
-    /// An entry of any other type, or none.
-    pub fn get<T: TryFrom<OwnedVariant>>(&self, key: &str) -> Option<T> {
-        self.0.get(key)?.try_clone().ok()?.try_into().ok()
-    }
-}
-
-/// One signal of the daemons, whatever it is.
-#[derive(Debug, Clone)]
-pub struct Heard {
-    /// Interface and member, such as `org.shunt.Shunt1.Messaging.Received`.
-    pub name: String,
-    /// The object of `Received` and `Changed`.
-    pub path: Option<OwnedObjectPath>,
-    /// Their dictionary; that of `PropertiesChanged` too.
-    pub dict: Dict,
-    /// The strings of `RouteChanged`, `DecisionNeeded`, `IdentityChanged`.
-    pub words: Vec<String>,
-}
-
-/// A text that was shown: one `Messaging.Received`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
-    /// Its object.
-    pub path: OwnedObjectPath,
-    /// The sender.
-    pub from: String,
-    /// The text.
-    pub text: String,
-    /// `im` or `sms`.
-    pub bearer: String,
-    /// The text's id.
-    pub id: String,
-}
 
 /// What `Route` answers.
 #[derive(Debug, Clone)]
@@ -93,6 +46,8 @@ pub struct Shunt(Arc<Inner>);
 struct Inner {
     connection: Connection,
     heard: Mutex<Vec<Heard>>,
+    /// Incoming texts that were there before signals could be heard.
+    earlier: Mutex<Vec<Received>>,
     changes: Changes,
 }
 
@@ -110,7 +65,8 @@ impl Shunt {
     }
 
     fn on(connection: Connection) -> Result<Self> {
-        let inner = Arc::new(Inner { connection, heard: Mutex::default(), changes: Changes::new() });
+        let inner =
+            Arc::new(Inner { connection, heard: Mutex::default(), earlier: Mutex::default(), changes: Changes::new() });
         let mut stream = MessageStream::from(inner.connection.clone());
         let weak = Arc::downgrade(&inner);
         background::spawn(async move {
@@ -130,7 +86,13 @@ impl Shunt {
         let rule = zbus::MatchRule::builder().msg_type(zbus::message::Type::Signal).path_namespace(PATH).build()?;
         zbus::fdo::DBusProxy::new(&self.0.connection).await?.add_match_rule(rule).await?;
         // Refused callers hear less, which is what they are for.
-        let _refused = self.list().await;
+        for path in self.list().await.unwrap_or_default() {
+            let record = self.get(&path).await?;
+            if record.text("direction") == "incoming" {
+                let earlier = Received::from_record(path, &record);
+                self.0.earlier.lock().unwrap_or_else(PoisonError::into_inner).push(earlier);
+            }
+        }
         Ok(())
     }
 
@@ -291,9 +253,11 @@ impl Shunt {
         Ok(self.call(ROOT, "Identity", &()).await?.body().deserialize()?)
     }
 
-    /// Takes an account file.
-    pub async fn import(&self, file: &Path) -> Result<()> {
-        let file = std::fs::File::open(file)?;
+    /// Takes an account file, given by its content.
+    pub async fn import(&self, content: &[u8]) -> Result<()> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(content)?;
+        file.rewind()?;
         self.call(ROOT, "Import", &(zbus::Fd::from(file.as_fd()),)).await.map(drop)
     }
 
@@ -305,6 +269,11 @@ impl Shunt {
     /// Sets a peer's policy.
     pub async fn set_policy(&self, peer: &str, policy: &str) -> Result<()> {
         self.call(PEERS, "SetPolicy", &(peer, policy)).await.map(drop)
+    }
+
+    /// Blocks a peer, or lets it again.
+    pub async fn block(&self, peer: &str, blocked: bool) -> Result<()> {
+        self.call(PEERS, "Block", &(peer, blocked)).await.map(drop)
     }
 
     /// What left the phone since a time: time, kind, pseudonym, size.
@@ -324,19 +293,25 @@ impl Shunt {
         self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// All texts shown so far.
+    /// All texts shown since this client came, one for each signal.
     pub fn received(&self) -> Vec<Received> {
         self.heard().iter().filter_map(Received::of).collect()
     }
 
-    /// How often a text was shown.
+    /// How often a text was shown since this client came.
     pub fn shown(&self, text: &str) -> usize {
         self.received().iter().filter(|r| r.text == text).count()
     }
 
-    /// Waits for a shown text that fits.
+    /// Incoming texts that were kept already when this client came.
+    pub fn earlier(&self) -> Vec<Received> {
+        self.0.earlier.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for a text that fits: shown since this client came, or kept already.
     pub async fn wait_received(&self, fits: impl Fn(&Received) -> bool) -> Result<Received> {
-        self.0.changes.until("a text to be shown", || self.received().into_iter().find(|r| fits(r))).await
+        let find = || self.received().into_iter().chain(self.earlier()).find(|r| fits(r));
+        self.0.changes.until("a text to be shown", find).await
     }
 
     /// Waits for any signal that fits.
@@ -375,14 +350,6 @@ impl Shunt {
     }
 }
 
-impl Received {
-    fn of(heard: &Heard) -> Option<Self> {
-        let path = heard.path.clone().filter(|_| heard.name == format!("{MESSAGING}.Received"))?;
-        let text = |key| heard.dict.text(key);
-        Some(Self { path, from: text("from"), text: text("text"), bearer: text("bearer"), id: text("id") })
-    }
-}
-
 /// A D-Bus error's name, such as `org.shunt.Error.Denied`.
 pub fn error_name(error: &anyhow::Error) -> Option<String> {
     match error.downcast_ref::<zbus::Error>()? {
@@ -390,27 +357,4 @@ pub fn error_name(error: &anyhow::Error) -> Option<String> {
         zbus::Error::FDO(error) => Some(zbus::DBusError::name(&**error).to_string()),
         _ => None,
     }
-}
-
-fn heard(message: &Message) -> Option<Heard> {
-    let header = message.header();
-    if header.message_type() != zbus::message::Type::Signal || !header.path()?.starts_with(PATH) {
-        return None;
-    }
-    let name = format!("{}.{}", header.interface()?, header.member()?);
-    let body = message.body();
-    let mut heard = Heard { name, path: None, dict: Dict::default(), words: Vec::new() };
-    if let Ok((path, dict)) = body.deserialize::<(OwnedObjectPath, HashMap<String, OwnedVariant>)>() {
-        (heard.path, heard.dict) = (Some(path), Dict(dict));
-    } else if let Ok((interface, dict, _)) = body.deserialize::<(String, HashMap<String, OwnedVariant>, Vec<String>)>()
-    {
-        (heard.words, heard.dict) = (vec![interface], Dict(dict));
-    } else if let Ok((path, word)) = body.deserialize::<(OwnedObjectPath, String)>() {
-        (heard.path, heard.words) = (Some(path), vec![word]);
-    } else if let Ok((to, bearer, reason)) = body.deserialize::<(String, String, String)>() {
-        heard.words = vec![to, bearer, reason];
-    } else if let Ok(word) = body.deserialize::<String>() {
-        heard.words = vec![word];
-    }
-    Some(heard)
 }
