@@ -4,8 +4,8 @@
 mod heard;
 
 use std::collections::HashMap;
-use std::io::{Seek, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
@@ -253,11 +253,9 @@ impl Shunt {
         Ok(self.call(ROOT, "Identity", &()).await?.body().deserialize()?)
     }
 
-    /// Takes an account file, given by its content.
-    pub async fn import(&self, content: &[u8]) -> Result<()> {
-        let mut file = tempfile::tempfile()?;
-        file.write_all(content)?;
-        file.rewind()?;
+    /// Takes an account file.
+    pub async fn import(&self, file: &Path) -> Result<()> {
+        let file = std::fs::File::open(file)?;
         self.call(ROOT, "Import", &(zbus::Fd::from(file.as_fd()),)).await.map(drop)
     }
 
