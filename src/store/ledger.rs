@@ -35,8 +35,8 @@ pub struct LedgerTotal {
 impl Tx<'_> {
     /// Enters frames; beyond [`LEDGER_ROWS`] the oldest go.
     pub fn ledger_append(&self, entries: &[LedgerEntry]) -> Result<(), StoreError> {
-        let last = self.first("SELECT seq FROM ledger ORDER BY seq DESC LIMIT 1", [], |row| row.get::<_, i64>(0))?;
-        let mut seq = last.unwrap_or(0);
+        let last = self.first("SELECT max(seq) FROM ledger", [], |row| row.get::<_, Option<i64>>(0))?;
+        let mut seq = last.flatten().unwrap_or(0);
         for entry in entries {
             seq += 1;
             let pseudonym = self.seal(("ledger", &seq.to_be_bytes(), "pseudonym"), entry.pseudonym.as_bytes())?;

@@ -47,9 +47,9 @@ impl Store {
             for (statement, kept) in RULES {
                 full |= tx.run(statement, params![now.minus(*kept).0, STEP])? >= STEP as usize;
             }
-            // Their peers went just now, by the rule for strangers.
-            tx.run(ORPHANS[0], [])?;
-            tx.run(ORPHANS[1], [])?;
+            for statement in ORPHANS {
+                tx.run(statement, [])?;
+            }
             Ok(if full { Purged::More } else { Purged::Done })
         })
     }
@@ -68,7 +68,7 @@ pub(super) const RULES: &[(&str, Duration)] = &[
 ];
 
 /// What has lost its reason. These tables hold a few rows a peer, and the unsettled texts' envelopes.
-pub(super) const ORPHANS: &[&str; 2] = &[
-    "DELETE FROM sessions WHERE number NOT IN (SELECT number FROM peers)",
-    "DELETE FROM envelopes WHERE id NOT IN (SELECT id FROM texts WHERE live = 1)",
+pub(super) const ORPHANS: &[&str] = &[
+    "DELETE FROM sessions WHERE NOT EXISTS (SELECT 1 FROM peers WHERE peers.number = sessions.number)",
+    "DELETE FROM envelopes WHERE NOT EXISTS (SELECT 1 FROM texts WHERE texts.id = envelopes.id AND live = 1)",
 ];
