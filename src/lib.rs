@@ -7,6 +7,7 @@
 pub mod bus;
 pub mod config;
 pub mod core;
+pub mod ctl;
 #[cfg(feature = "directory")]
 pub mod directory;
 pub mod model;

@@ -1,2 +1,5 @@
-//! shuntctl
-fn main() {}
+//! The command line for testers and scripts.
+
+fn main() -> std::process::ExitCode {
+    shunt::ctl::main()
+}

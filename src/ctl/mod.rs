@@ -1,0 +1,86 @@
+//! `shuntctl`: what testers type. Each command is a few calls on `config/org.shunt.Shunt1.xml`.
+
+mod account;
+mod args;
+mod client;
+mod failure;
+mod manual;
+mod output;
+mod peers;
+mod route;
+mod status;
+mod texts;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use client::Client;
+use failure::Failure;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// Runs the command line, and gives the exit status that `--help` documents.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Usage errors and --help end here, with clap's 2 and 0.
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell(&cli, &failure);
+            failure.exit()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "shuntctl", &mut script);
+            return output::write(&String::from_utf8_lossy(&script));
+        }
+        Command::Man => {
+            return output::write(&manual::page(Cli::command())?);
+        }
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = Client::connect(cli).await?;
+        let json = cli.json;
+        match &cli.command {
+            Command::Status => status::status(&client, json).await,
+            Command::On { consent, locale } => status::on(&client, json, consent, locale).await,
+            Command::Off { timeout } => status::off(&client, json, *timeout).await,
+            Command::Send(send) => texts::send(&client, json, send).await,
+            Command::Route { number, line, text } => route::route(&client, json, number, line, text).await,
+            Command::Watch { number } => route::watch(&client, json, number).await,
+            Command::Inbox { ack } => texts::inbox(&client, json, *ack).await,
+            Command::List { peer, direction, since } => texts::list(&client, json, peer, *direction, *since).await,
+            Command::Peers { action } => peers::peers(&client, json, action).await,
+            Command::Ledger { since, totals } => peers::ledger(&client, json, *since, *totals).await,
+            Command::Identity => account::identity(&client, json).await,
+            Command::Import { file } => account::import(&client, json, file).await,
+            Command::Cancel { id } => texts::cancel(&client, json, id).await,
+            Command::Resolve { id, bearer } => texts::resolve(&client, json, id, *bearer).await,
+            Command::Completions { .. } | Command::Man => Ok(()),
+        }
+    })
+}
+
+fn tell(cli: &Cli, failure: &Failure) {
+    use std::io::Write;
+    let message = output::plain(&failure.to_string());
+    // A closed pipe is no news to the one who closed it.
+    if cli.json {
+        let _ = output::document(&json!({ "error": failure.name(), "message": message }));
+    } else {
+        let _ = writeln!(std::io::stderr(), "shuntctl: {message}");
+    }
+}
+
+/// Milliseconds since 1970, `age` ago.
+fn ago(age: Option<u64>) -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    age.map_or(0, |age| u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_sub(age))
+}
