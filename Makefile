@@ -62,9 +62,9 @@ install: build
 	install -Dm 0644 config/org.shunt.Shunt1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.shunt.Shunt1.conf
 	install -Dm 0644 config/org.shunt.Shunt1.policy $(DESTDIR)$(DATADIR)/polkit-1/actions/org.shunt.Shunt1.policy
 	install -Dm 0644 config/org.shunt.Shunt1.rules $(DESTDIR)$(DATADIR)/polkit-1/rules.d/org.shunt.Shunt1.rules
-	install -Dm 0644 init/systemd/shuntd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/shuntd.service
-	install -Dm 0644 init/systemd/shunt.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/shunt.conf
-	install -Dm 0644 init/systemd/shunt.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/shunt.conf
+	install -Dm 0644 init/shuntd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/shuntd.service
+	install -Dm 0644 init/shunt.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/shunt.conf
+	install -Dm 0644 init/shunt.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/shunt.conf
 	install -d $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/bash-completion/completions
 	$(RELEASE)/shuntctl man > $(DESTDIR)$(DATADIR)/man/man1/shuntctl.1
 	$(RELEASE)/shuntctl completions bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/shuntctl
