@@ -124,6 +124,10 @@ impl Permit {
             FromUplink::Ready { .. } => Ok(()),
             FromUplink::Link(state) => {
                 self.was_online |= matches!(state, LinkState::Online { .. });
+                // Offline is the other answer to a ping.
+                if matches!(state, LinkState::Offline(_)) {
+                    self.outstanding.retain(|_, asked| *asked != Asked::Ping);
+                }
                 self.after_connect()
             }
             FromUplink::Counters(_) => self.after_connect(),

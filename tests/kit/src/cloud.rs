@@ -87,6 +87,12 @@ impl Cloud {
         format!("http://{}{}", self.ejabberd.api, self.ejabberd.api_path)
     }
 
+    /// The end of the server's log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.ejabberd.log_tail()
+    }
+
     /// A place for files of those who belong to this cloud; removed with it.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -43,6 +43,7 @@ struct Counts {
     up: AtomicU64,
     down: AtomicU64,
     connections: AtomicU64,
+    open: watch::Sender<u64>,
 }
 
 impl Proxy {
@@ -102,10 +103,28 @@ impl Proxy {
         self.counts.connections.load(Ordering::SeqCst)
     }
 
+    /// Connections open now, whatever the network does with them.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        *self.counts.open.borrow()
+    }
+
+    /// Waits until so many connections are open.
+    pub async fn until_open(&self, count: u64) {
+        let _ = self.counts.open.subscribe().wait_for(|open| *open == count).await;
+    }
+
     /// Bytes that came from clients, also those lost.
     #[must_use]
     pub fn bytes_up(&self) -> u64 {
         self.counts.up.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many bytes came from clients.
+    pub async fn until_bytes_up(&self, count: u64) {
+        while self.bytes_up() < count {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
 
     /// Bytes that came from the server, also those lost.
@@ -169,6 +188,7 @@ async fn connection(
     mut cuts: watch::Receiver<u64>,
     counts: Arc<Counts>,
 ) {
+    counts.open.send_modify(|open| *open += 1);
     let mut server = None;
     let ended = tokio::select! {
         ended = relay(&mut client, &mut server, target, &mut mode, &counts) => ended,
@@ -179,6 +199,7 @@ async fn connection(
             let _ = stream.set_zero_linger();
         }
     }
+    counts.open.send_modify(|open| *open -= 1);
 }
 
 async fn relay(

@@ -32,6 +32,7 @@ impl Ejabberd {
         let api_path = format!("/{id}/api");
         let config = CONFIG
             .replace("@DOMAIN@", DOMAIN)
+            .replace("@CA@", &pki.ca.display().to_string())
             .replace("@CERT@", &pki.cert.display().to_string())
             .replace("@KEY@", &pki.key.display().to_string())
             .replace("@XMPP@", &xmpp.port().to_string())
@@ -106,8 +107,22 @@ impl Ejabberd {
     /// Erlang without epmd: both ends know the one distribution port.
     fn erl(&self) -> Command {
         let mut command = Command::new("erl");
+        // Its XML parser recurses on a scheduler's stack, 128 kB by default: one deeply nested stanza ends
+        // the whole server. In kilowords; reserved, not used.
         command
-            .args(["-noinput", "+S", "2:2", "+sbwt", "none", "-setcookie", &self.cookie, "-start_epmd", "false"])
+            .args([
+                "-noinput",
+                "+S",
+                "2:2",
+                "+sbwt",
+                "none",
+                "+sss",
+                "4096",
+                "-setcookie",
+                &self.cookie,
+                "-start_epmd",
+                "false",
+            ])
             .args(["-erl_epmd_port", &self.distribution.to_string()])
             .env("ERL_LIBS", erlang_libraries())
             .env("ERL_CRASH_DUMP_BYTES", "0")
@@ -116,7 +131,8 @@ impl Ejabberd {
         command
     }
 
-    fn log_tail(&self) -> String {
+    /// The end of both logs.
+    pub(super) fn log_tail(&self) -> String {
         ["log/console", "log/ejabberd.log"]
             .iter()
             .filter_map(|name| std::fs::read_to_string(self.dir.join(name)).ok())
@@ -137,6 +153,9 @@ const CONFIG: &str = r#"
 hosts: ["@DOMAIN@"]
 loglevel: warning
 certfiles: ["@CERT@", "@KEY@"]
+ca_file: "@CA@"
+acme:
+  auto: false
 auth_method: [mnesia]
 auth_password_format: scram
 auth_scram_hash: sha256
@@ -166,6 +185,7 @@ modules:
   mod_disco: {}
   mod_ping:
     send_pings: true
+    ping_interval: 10 min
     timeout_action: kill
   mod_stream_mgmt:
     resume_timeout: 30

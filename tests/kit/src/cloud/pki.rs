@@ -25,6 +25,8 @@ impl Pki {
     pub fn generate(domain: &str, dir: &Path) -> Result<Self> {
         let ca_key = KeyPair::generate()?;
         let mut params = CertificateParams::new(Vec::new())?;
+        let (from, until) = (date_time_ymd(2020, 1, 1), date_time_ymd(2049, 1, 1));
+        (params.not_before, params.not_after) = (from, until);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name.push(DnType::CommonName, "Shunt test CA");
@@ -35,8 +37,8 @@ impl Pki {
         let names = [domain, "localhost", "127.0.0.1"].map(str::to_owned);
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, domain);
-        // The default year, 4096, is beyond Erlang's timers: ejabberd would take no certificate at all.
-        params.not_after = date_time_ymd(2099, 1, 1);
+        // ejabberd sets a timer for the end of validity, and fails on rcgen's default, the year 4096.
+        (params.not_before, params.not_after) = (from, until);
         params.use_authority_key_identifier_extension = true;
         let cert = params.signed_by(&key, &issuer)?;
 
