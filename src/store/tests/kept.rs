@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::{
-    Cause, FallbackPolicy, ImAttempt, LeaseId, PeerPolicy, PresencePolicy, Question, Settings, Shown, SmsAttempt,
+    Cause, Consent, FallbackPolicy, ImAttempt, LeaseId, PeerPolicy, PresencePolicy, Question, Settings, Shown,
+    SmsAttempt, Switched,
 };
 use proptest::prelude::*;
 
