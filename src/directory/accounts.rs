@@ -137,8 +137,8 @@ impl Accounts {
     /// Whose token this is.
     pub fn find(&self, token: &TokenHash) -> Result<Option<Row>, AccountsError> {
         let db = self.db();
-        let find = "SELECT id FROM account WHERE token = ?1";
-        Ok(db.query_row(find, [token], |row| Ok(Row(row.get(0)?))).optional()?)
+        let mut find = db.prepare_cached("SELECT id FROM account WHERE token = ?1")?;
+        Ok(find.query_row([token], |row| Ok(Row(row.get(0)?))).optional()?)
     }
 
     /// Takes `points` evaluations from the account's bucket, all or none, in one transaction.
@@ -152,17 +152,15 @@ impl Accounts {
         let mut db = self.db();
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let bucket = tx
-            .query_row("SELECT level, at FROM account WHERE id = ?1", [account.0], |row| {
-                Ok(Bucket { level: row.get(0)?, at: row.get(1)? })
-            })
+            .prepare_cached("SELECT level, at FROM account WHERE id = ?1")?
+            .query_row([account.0], |row| Ok(Bucket { level: row.get(0)?, at: row.get(1)? }))
             .optional()?;
         let Some(bucket) = bucket else { return Ok(None) };
         let charged = bucket.charge(points, now);
         let kept = charged.unwrap_or_else(|_| bucket.refilled(now));
-        tx.execute(
-            "UPDATE account SET level = ?2, at = ?3, seen = ?4 WHERE id = ?1",
-            params![account.0, kept.level, kept.at, now.div_euclid(SECONDS_A_DAY)],
-        )?;
+        let day = now.div_euclid(SECONDS_A_DAY);
+        tx.prepare_cached("UPDATE account SET level = ?2, at = ?3, seen = ?4 WHERE id = ?1")?
+            .execute(params![account.0, kept.level, kept.at, day])?;
         tx.commit()?;
         Ok(Some(charged))
     }

@@ -146,6 +146,7 @@ pub(super) fn parse(body: &[u8]) -> Result<(char, Vec<[u8; 32]>), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn body(epoch: &str, points: usize, bytes: usize) -> Vec<u8> {
         let blinded = vec![BASE64.encode(vec![1; bytes]); points];
@@ -175,6 +176,14 @@ mod tests {
             br#"{"epoch":1,"blinded":[]}"#.to_vec(),
         ] {
             assert_eq!(parse(&bad), Err(Refusal::BadRequest));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_judged_without_a_panic(body: Vec<u8>, epoch: String, points: Vec<String>) {
+            let _ = parse(&body);
+            let _ = parse(&serde_json::to_vec(&serde_json::json!({ "epoch": epoch, "blinded": points })).unwrap());
         }
     }
 }

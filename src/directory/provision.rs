@@ -33,7 +33,7 @@ pub(super) enum ProvisionError {
     Domain(#[from] BadJid),
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    #[error(transparent)]
+    #[error("the configuration makes an account file that no phone would take: {0}")]
     AccountFile(#[from] AccountError),
     #[error(transparent)]
     Ejabberd(#[from] EjabberdError),
@@ -78,6 +78,7 @@ pub(super) async fn provision(
         transcript,
     };
     let file = file.to_json()?;
+    AccountFile::parse(file.as_bytes())?;
 
     ejabberd.register(pseudonym.as_str(), &config.domain, &secret).await?;
     accounts.put(&Account { pseudonym: pseudonym.as_str(), token: &token, certificate: &encoded }, now)?;

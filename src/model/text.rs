@@ -181,6 +181,8 @@ tokens! {
         Denied = 12 "denied",
         /// The daemon restarted between Send and its answer, and the modem cannot prove the outcome.
         Restarted = 13 "restarted",
+        /// The modem failed without saying whether the text left: it may have been sent.
+        ModemError = 14 "modem-error",
     }
 }
 

@@ -41,6 +41,9 @@ pub enum ModemError {
     /// The bus policy or polkit does not let us.
     #[error("the modem service denied it: let the core use org.freedesktop.ModemManager1.Messaging")]
     Denied,
+    /// The modem service found no polkit to ask.
+    #[error("the modem service cannot ask polkit whether we may: is polkitd running?")]
+    NoAuthority,
     /// Any other failure, which says nothing about whether the text left.
     #[error("the modem failed without saying whether the text left ({0})")]
     Unclear(Box<str>),
@@ -83,10 +86,11 @@ impl ModemError {
             Self::NotSendable => Retry::Never(Cause::NotSendable),
             Self::TooLong => Retry::Never(Cause::TooLong),
             Self::Denied => Retry::Never(Cause::Denied),
+            Self::NoAuthority => Retry::Later(Cause::Denied),
             Self::NetworkTimeout => Retry::Unknown(Cause::NetworkTimeout),
             Self::Mute => Retry::Unknown(Cause::ModemMute),
             Self::Lost => Retry::Unknown(Cause::ModemLost),
-            Self::Unclear(_) => Retry::Unknown(Cause::Refused),
+            Self::Unclear(_) => Retry::Unknown(Cause::ModemError),
         }
     }
 }

@@ -128,7 +128,8 @@ pub trait Modem {
 
     /// Sends it. Commit "Send issued" first (protocol.md §1), and judge a failure by
     /// [`ModemError::retry`]. Takes as long as the network needs; a mute modem ends it in a minute.
-    /// After a failure make a new object rather than send this one again.
+    /// After a failure make a new object rather than send this one again; after [`ModemError::Mute`]
+    /// `outcome` may still prove that it was sent in the end.
     async fn send(&self, line: &LineId, sms: &SmsObject) -> Result<Sent, ModemError>;
 
     /// After a restart: what became of an issued `send`, proven by the same service, object, number

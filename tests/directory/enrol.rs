@@ -3,11 +3,14 @@
 use super::BINARY;
 use super::client::{Client, blinded};
 use super::scram::logs_in;
+use super::site::Site;
 use shunt::model::{PhoneNumber, Timestamp};
 use shunt::seal::{AccountFile, Identity, IdentityKey, bearer_token};
 use shunt_kit::cloud::Cloud;
 use shunt_kit::directory::Directory;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const NUMBER: &str = "+4917612345678";
@@ -168,4 +171,29 @@ async fn without_the_xmpp_server_nobody_is_enrolled_and_the_next_attempt_is() {
     assert_eq!(directory.command(&["accounts"]).await.unwrap(), b"0\n");
     cloud.restart().await.unwrap();
     assert!(logs_in(&cloud, &enrolled(&directory, &phone).await).await);
+}
+
+#[tokio::test]
+async fn a_configuration_that_phones_would_refuse_is_told_before_anything_is_changed() {
+    let site = Site::start().await;
+    let config = std::fs::read_to_string(site.directory.config()).unwrap();
+    for (right, wrong, named) in [("[\"127.0.0.1:9\"]", "[\"nowhere\"]", "servers"), ("/ca.pem", "/key.pem", "ca")] {
+        assert!(config.contains(right));
+        std::fs::write(site.directory.config(), config.replace(right, wrong)).unwrap();
+        let error = site.directory.provision(NUMBER, &identity().to_text()).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("`{named}`")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_on_standard_input_is_in_no_process_list() {
+    let (_cloud, directory) = start().await;
+    let phone = identity();
+    let mut command = Command::new(BINARY);
+    command.args(["provision", "-", "--identity", &phone.to_text(), "--config"]).arg(directory.config());
+    let mut provision = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    provision.stdin.take().unwrap().write_all(format!("{NUMBER}\n").as_bytes()).unwrap();
+    let done = provision.wait_with_output().unwrap();
+    assert!(done.status.success());
+    AccountFile::parse(&done.stdout).unwrap().check(&phone, now()).unwrap();
 }

@@ -69,6 +69,8 @@ fn named(name: &str, message: &str) -> ModemError {
             ModemError::Lost
         }
         "Core.Unauthorized" => ModemError::Denied,
+        // The question whether we may comes before anything else.
+        "Core.Failed" if message.starts_with("PolicyKit authorization") => ModemError::NoAuthority,
         // Not enabled or not registered: the service refused before it asked the modem.
         "Core.WrongState" => ModemError::NoNetwork,
         "Core.Unsupported" => ModemError::Refused,

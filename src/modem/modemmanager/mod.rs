@@ -6,7 +6,9 @@
 
 mod bus;
 mod failure;
+mod inbox;
 mod line;
+mod modems;
 mod sms;
 mod watch;
 
@@ -22,7 +24,9 @@ use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, Variant, messa
 /// `MMSmsValidityType`: relative, in minutes.
 const RELATIVE: u32 = 1;
 
-/// How long a `Send` of one part may take: ModemManager gives up on a mute modem after about 30 s.
+/// How long a `Send` of one part may take: the network's own timers end within 45 s (TR1M, TS 24.011
+/// §10). ModemManager gives up on a mute modem after 30 s, but after 300 s only when it fell silent
+/// with the PDU in hand; nobody waits that long for a word on his text.
 const FIRST_PART: Duration = Duration::from_secs(60);
 
 /// How much each further part adds.
@@ -59,7 +63,7 @@ impl ModemManager {
     }
 
     fn place<'a>(&'a self, owner: &'a str, path: &'a str) -> Place<'a> {
-        Place { connection: self.watch.connection(), owner, path }
+        Place { connection: &self.watch.connection, owner, path }
     }
 
     fn modem_of(&self, line: &LineId) -> Result<(Box<str>, Box<str>), ModemError> {
@@ -169,7 +173,7 @@ impl ModemManager {
             .member("PropertiesChanged")
             .build()
             .ok()?;
-        let mut changes = MessageStream::for_match_rule(rule, self.watch.connection(), None).await.ok()?;
+        let mut changes = MessageStream::for_match_rule(rule, &self.watch.connection, None).await.ok()?;
         loop {
             let properties = self.place(&sms.owner, &sms.object).properties(SMS).await.ok()?;
             if !sms::is_for(&properties, &number, &body.0) {

@@ -1,14 +1,13 @@
-//! Follows ModemManager: the service, its modems and SIMs, and the SMS that come in.
+//! Follows ModemManager: listens to the few signals that matter and passes each to where it belongs.
 
 use super::{
     NameLine, Options,
-    bus::{MESSAGING, MODEM, MODEM_3GPP, OBJECTS, PROMPT, PROPERTIES, Place, Properties, ROOT, SERVICE, SIM, SMS},
-    failure, line,
-    sms::{self, Found},
+    bus::{MESSAGING, MODEM, MODEM_3GPP, OBJECTS, PROMPT, PROPERTIES, Place, ROOT, SERVICE, SIM, SMS},
+    failure,
 };
 use crate::{
     model::{Line, LineId},
-    modem::{ModemError, ModemEvent, SmsObject},
+    modem::{ModemError, ModemEvent},
 };
 use futures_util::Stream;
 use std::{
@@ -22,7 +21,7 @@ use std::{
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 use zbus::{
-    Connection, MatchRule, Message, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant,
+    Connection, MatchRule, Message, MessageStream, ObjectPath, OwnedVariant,
     fdo::ManagedObjects,
     message::Type,
     names::{BusName, OwnedInterfaceName},
@@ -35,36 +34,33 @@ const BUS_PATH: &str = "/org/freedesktop/DBus";
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Enabling waits for the modem, and perhaps for the user's PIN agent.
-const ENABLING: Duration = Duration::from_secs(120);
-
 /// What is known of the service.
 pub(super) struct Watch {
-    connection: Connection,
-    options: Options,
-    name: NameLine,
+    pub(super) connection: Connection,
+    pub(super) options: Options,
+    pub(super) name: NameLine,
     events: mpsc::UnboundedSender<ModemEvent>,
-    service: RefCell<Service>,
+    pub(super) service: RefCell<Service>,
 }
 
 #[derive(Default)]
-struct Service {
-    owner: Option<Box<str>>,
-    modems: BTreeMap<Box<str>, Known>,
+pub(super) struct Service {
+    pub(super) owner: Option<Box<str>>,
+    pub(super) modems: BTreeMap<Box<str>, Known>,
 }
 
 /// One modem.
 #[derive(Default)]
-struct Known {
-    messaging: bool,
-    line: Option<Line>,
+pub(super) struct Known {
+    pub(super) messaging: bool,
+    pub(super) line: Option<Line>,
     /// The line whose SMS were listed.
-    listed: Option<LineId>,
+    pub(super) listed: Option<LineId>,
     /// SMS objects that were reported, and those that wait for parts.
-    reported: BTreeSet<Box<str>>,
-    incomplete: BTreeSet<Box<str>>,
+    pub(super) reported: BTreeSet<Box<str>>,
+    pub(super) incomplete: BTreeSet<Box<str>>,
     /// It was enabled by us once, or found enabled: from then on, disabled is somebody's will.
-    left_alone: bool,
+    pub(super) left_alone: bool,
 }
 
 impl Watch {
@@ -106,10 +102,6 @@ impl Watch {
         Ok((watch, [pump, worker]))
     }
 
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
     pub(super) fn owner(&self) -> Option<Box<str>> {
         self.service.borrow().owner.clone()
     }
@@ -122,7 +114,7 @@ impl Watch {
         Some((service.owner.clone()?, path.clone()))
     }
 
-    fn tell(&self, event: ModemEvent) {
+    pub(super) fn tell(&self, event: ModemEvent) {
         // Nobody listens any more: the core is going.
         let _unheard = self.events.send(event);
     }
@@ -242,120 +234,6 @@ impl Watch {
         }
     }
 
-    fn know(&self, path: &str, messaging: bool) {
-        self.service.borrow_mut().modems.entry(path.into()).or_default().messaging |= messaging;
-    }
-
-    fn forget(&self, path: &str) {
-        let known = self.service.borrow_mut().modems.remove(path);
-        if let Some(line) = known.and_then(|known| known.line) {
-            self.tell(ModemEvent::LineGone(line.id));
-        }
-    }
-
-    /// Reads a modem anew and reports what changed of its line.
-    async fn refresh(&self, path: &str) {
-        let Some(owner) = self.owner() else { return };
-        let modem = Place { connection: &self.connection, owner: &owner, path };
-        let Some(messaging) = self.service.borrow().modems.get(path).map(|known| known.messaging) else { return };
-        let read = match modem.properties(MODEM).await {
-            Ok(properties) => {
-                self.enable(path, &properties);
-                line::read(modem, &properties, messaging, &*self.name).await
-            }
-            Err(error) => Err(error),
-        };
-        match read {
-            Ok(line) => {
-                self.line_is(path, line);
-                self.list(modem).await;
-            }
-            // Its removal is, or will be, in the queue.
-            Err(ModemError::Gone | ModemError::Lost) => {}
-            Err(error) => log::warn!("a modem's properties cannot be read: {error}"),
-        }
-    }
-
-    fn line_is(&self, path: &str, line: Option<Line>) {
-        let mut service = self.service.borrow_mut();
-        let Some(known) = service.modems.get_mut(path) else { return };
-        if known.line == line {
-            return;
-        }
-        let old = std::mem::replace(&mut known.line, line.clone());
-        drop(service);
-        if let Some(old) = old.filter(|old| line.as_ref().is_none_or(|line| line.id != old.id)) {
-            self.tell(ModemEvent::LineGone(old.id));
-        }
-        if let Some(line) = line {
-            self.tell(ModemEvent::Line(line));
-        }
-    }
-
-    /// Enables a modem that was disabled when we found it, if told to.
-    fn enable(&self, path: &str, properties: &Properties) {
-        let mut service = self.service.borrow_mut();
-        let (Some(owner), Some(state)) = (service.owner.clone(), properties.signed("State")) else { return };
-        let Some(known) = service.modems.get_mut(path) else { return };
-        if !self.options.enable || known.left_alone || state < line::DISABLED {
-            return;
-        }
-        known.left_alone = true;
-        if state == line::DISABLED {
-            let (connection, path) = (self.connection.clone(), Box::<str>::from(path));
-            tokio::task::spawn_local(async move {
-                let modem = Place { connection: &connection, owner: &owner, path: &path };
-                if let Err(error) = modem.call(MODEM, "Enable", &true, ENABLING).await {
-                    log::warn!("a modem cannot be enabled: {error}");
-                }
-            });
-        }
-    }
-
-    /// Reports what a line's modem holds, once per line.
-    async fn list(&self, modem: Place<'_>) {
-        {
-            let mut service = self.service.borrow_mut();
-            let Some(known) = service.modems.get_mut(modem.path) else { return };
-            let Some(line) = known.line.as_ref().map(|line| line.id.clone()).filter(|_| known.messaging) else {
-                return;
-            };
-            if known.listed.replace(line.clone()) == Some(line) {
-                return;
-            }
-            known.reported.clear();
-        }
-        match modem.messages().await {
-            Ok(messages) => {
-                for message in messages {
-                    self.take_message(modem.path, message.as_str()).await;
-                }
-            }
-            Err(error) => {
-                log::warn!("a modem does not list its SMS: {error}");
-                if let Some(known) = self.service.borrow_mut().modems.get_mut(modem.path) {
-                    known.listed = None;
-                }
-            }
-        }
-    }
-
-    async fn message_added(&self, modem: &str, signal: &Message) {
-        let body = signal.body();
-        if let Ok((message, true)) = body.deserialize::<(ObjectPath<'_>, bool)>() {
-            self.take_message(modem, message.as_str()).await;
-        }
-    }
-
-    fn message_deleted(&self, modem: &str, signal: &Message) {
-        let body = signal.body();
-        let Ok(message) = body.deserialize::<OwnedObjectPath>() else { return };
-        if let Some(known) = self.service.borrow_mut().modems.get_mut(modem) {
-            known.reported.remove(message.as_str());
-            known.incomplete.remove(message.as_str());
-        }
-    }
-
     async fn properties_changed(&self, path: &str, signal: &Message) {
         let body = signal.body();
         let Ok((interface, changed, _)) = body.deserialize::<(&str, HashMap<&str, OwnedVariant>, Vec<&str>)>() else {
@@ -370,47 +248,16 @@ impl Watch {
                 }
             }
             SMS => {
-                let waiting =
-                    |(modem, known): (&Box<str>, &Known)| known.incomplete.contains(path).then(|| modem.clone());
-                let modem = self.service.borrow().modems.iter().find_map(waiting);
+                let modem = {
+                    let service = self.service.borrow();
+                    let waits = service.modems.iter().find(|(_, known)| known.incomplete.contains(path));
+                    waits.map(|(modem, _)| modem.clone())
+                };
                 if let Some(modem) = modem {
                     self.take_message(&modem, path).await;
                 }
             }
             _ => {}
-        }
-    }
-
-    /// Reads an SMS object, and reports it if it is one that came in and is whole.
-    async fn take_message(&self, modem: &str, message: &str) {
-        let Some((owner, line)) = ({
-            let service = self.service.borrow();
-            let known = service.modems.get(modem).filter(|known| !known.reported.contains(message));
-            known.and_then(|known| Some((service.owner.clone()?, known.line.as_ref()?.id.clone())))
-        }) else {
-            return;
-        };
-        let object = Place { connection: &self.connection, owner: &owner, path: message };
-        let properties = match object.properties(SMS).await {
-            Ok(properties) => properties,
-            Err(ModemError::Gone) => return,
-            Err(error) => return log::warn!("an SMS cannot be read, it stays in the modem: {error}"),
-        };
-        let found = sms::read(&properties, &line, SmsObject { object: message.into(), owner: owner.clone() });
-        {
-            let mut service = self.service.borrow_mut();
-            let Some(known) = service.modems.get_mut(modem) else { return };
-            known.incomplete.remove(message);
-            match &found {
-                Found::Incomplete => known.incomplete.insert(message.into()),
-                Found::Incoming(_) | Found::Report(_) => known.reported.insert(message.into()),
-                Found::NotOurs => false,
-            };
-        }
-        match found {
-            Found::Incoming(incoming) => self.tell(ModemEvent::Received(incoming)),
-            Found::Report(report) => self.tell(ModemEvent::Report(report)),
-            Found::Incomplete | Found::NotOurs => {}
         }
     }
 }

@@ -127,6 +127,11 @@ impl Phone {
         self.polkit.as_ref().map_or(Ok(()), |p| p.add_rule(name, javascript))
     }
 
+    /// Ends polkitd, and leaves it so: services then find no authority to ask.
+    pub fn stop_polkit(&mut self) {
+        self.polkit = None;
+    }
+
     /// Pulls the modem's port. ModemManager goes on listing the modem, and its sends fail.
     pub async fn lose_port(&self) {
         self.modem.unplug().await;

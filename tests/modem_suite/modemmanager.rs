@@ -1,0 +1,92 @@
+//! The real ModemManager, and what only it does.
+
+use crate::bench::{Bench, Service, name, run, to_bob};
+use shunt::model::{Cause, SimState};
+use shunt::modem::modemmanager::{ModemManager, Options};
+use shunt::modem::{Modem, ModemError, ModemEvent, Retry};
+use shunt_kit::phone::PhoneBuilder;
+use shunt_kit::{Phone, Smsc};
+use tokio::sync::mpsc::UnboundedReceiver;
+use zbus::Connection;
+
+pub(crate) struct Real;
+
+impl Service for Real {
+    type Backend = ModemManager;
+
+    fn on(phone: PhoneBuilder) -> PhoneBuilder {
+        phone
+    }
+
+    async fn backend(connection: &Connection) -> (ModemManager, UnboundedReceiver<ModemEvent>) {
+        ModemManager::start(connection, Options::default(), Box::new(name)).await.unwrap()
+    }
+}
+
+/// A phone whose modem somebody disabled.
+async fn disabled(options: Options) -> Bench<Real> {
+    let smsc = Smsc::new();
+    let phone = Phone::builder(&smsc, crate::bench::ALICE).start().await.unwrap();
+    let modem = phone.modem_manager().unwrap().modem().unwrap();
+    let interface = Some("org.freedesktop.ModemManager1.Modem");
+    let service = Some("org.freedesktop.ModemManager1");
+    phone.connection().call_method(service, modem, interface, "Enable", &(false,)).await.unwrap();
+    let connection = phone.bus().connect().await.unwrap();
+    let (modem, events) = ModemManager::start(&connection, options, Box::new(name)).await.unwrap();
+    Bench::of(smsc, phone, modem, events)
+}
+
+#[test]
+fn a_disabled_modem_is_left_disabled() {
+    run(async {
+        let mut bench = disabled(Options::default()).await;
+        let line = bench.line_where("the line", |line| line.sim == SimState::Searching).await.id;
+        let error = bench.text(&line, "x").await.unwrap_err();
+        assert!(matches!(error.retry().before_send(), Retry::Later(_)), "{error}");
+        assert!(!bench.unasked().iter().any(|event| matches!(event, ModemEvent::Line(_))), "nothing changed");
+        assert_eq!(bench.smsc.submitted_total(), 0);
+    });
+}
+
+#[test]
+fn a_disabled_modem_is_enabled_where_the_config_says_so() {
+    run(async {
+        let mut bench = disabled(Options { enable: true }).await;
+        let line = bench.line().await;
+        bench.text(&line, "x").await.unwrap();
+        assert_eq!(bench.smsc.submitted_total(), 1);
+    });
+}
+
+#[test]
+fn a_caller_without_the_right_is_denied_for_good() {
+    run(async {
+        let smsc = Smsc::new();
+        let phone = Phone::builder(&smsc, crate::bench::ALICE).start().await.unwrap();
+        let connection = {
+            // The bus asks the kernel who connects: this thread, for as long as that takes.
+            let (root, nobody) = (rustix::process::Uid::ROOT, rustix::process::Uid::from_raw(65534));
+            rustix::thread::set_thread_res_uid(None, Some(nobody), Some(root)).unwrap();
+            let connection = phone.bus().connect().await;
+            rustix::thread::set_thread_res_uid(None, Some(root), Some(root)).unwrap();
+            connection.unwrap()
+        };
+        let (modem, events) = ModemManager::start(&connection, Options::default(), Box::new(name)).await.unwrap();
+        let mut bench = Bench::<Real>::of(smsc, phone, modem, events);
+        let line = bench.line().await;
+        let error = bench.modem.create(&line, &to_bob("x")).await.unwrap_err();
+        assert_eq!(error, ModemError::Denied);
+        assert_eq!(error.retry(), Retry::Never(Cause::Denied));
+    });
+}
+
+#[test]
+fn without_an_authority_to_ask_a_text_waits() {
+    run(async {
+        let mut bench = Bench::<Real>::new().await;
+        let line = bench.line().await;
+        bench.phone.stop_polkit();
+        let error = bench.modem.create(&line, &to_bob("x")).await.unwrap_err();
+        assert_eq!(error.retry(), Retry::Later(Cause::Denied), "{error}");
+    });
+}
