@@ -46,7 +46,8 @@ fn main() -> std::process::ExitCode {
             return std::process::ExitCode::from(64);
         }
     };
-    let told = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(tell(programs, json)));
+    let told =
+        tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(tell(programs, json)));
     match told {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
