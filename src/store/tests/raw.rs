@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::SmsAttempt;
+use crate::model::{Consent, Switched};
 use std::fs;
 
 /// What must not be found in any file: each of these is written below.
