@@ -180,7 +180,9 @@ impl Core {
             return Err(Error::BadNumber);
         }
         let segments = Segments::of(&body.0);
-        if segments.too_long() || body.0.len() > BODY_MAX {
+        // A letter holds less than a multipart SMS can.
+        let only = if body.0.len() > BODY_MAX { Some(Bearer::Sms) } else { options.only };
+        if segments.too_long() || (only != options.only && options.only == Some(Bearer::Im)) {
             return Err(Error::TooLong);
         }
         let (class, peer) = self.classify(&to, Some(line));
@@ -193,7 +195,7 @@ impl Core {
             at,
             state: State::Queued,
             reason: Reason::Unknown,
-            only: options.only,
+            only,
             wording: WordingKey([0; 32]),
             ordinal: 0,
             im: None,
