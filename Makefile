@@ -14,10 +14,11 @@ FUZZ_SECONDS ?= 60
 
 export SHUNT_LIBEXEC = $(LIBEXECDIR)
 
-.PHONY: help build demo test lint fuzz figures install clean
+.PHONY: help build demo desk test lint fuzz figures install clean
 
 help:
 	@echo 'make demo              two phones and a cloud show the main job (root); ARGS=--json for a line a step'
+	@echo 'make desk              two phones and a cloud, and a shell on one of them (root)'
 	@echo 'make test              everything that CI runs (root)'
 	@echo 'make build             the device build, optimised: three daemons and shuntctl'
 	@echo 'make install           install that build; DESTDIR=, PREFIX=, SYSCONFDIR='
@@ -32,6 +33,12 @@ demo:
 	@$(CARGO) build --locked --quiet --features directory --bins >&2
 	@$(CARGO) build --locked --quiet -p shunt-kit --bin demo >&2
 	@target/debug/demo "$$(pwd)/target/debug" $(ARGS)
+
+desk:
+	@tests/packages demo >&2
+	@$(CARGO) build --locked --quiet --features directory --bins >&2
+	@$(CARGO) build --locked --quiet -p shunt-kit --bin desk >&2
+	@target/debug/desk "$$(pwd)/target/debug" $(ARGS)
 
 lint:
 	$(CARGO) fmt --all --check

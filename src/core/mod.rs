@@ -105,9 +105,7 @@ impl Core {
                     turn.effects.insert(0, Effect::Modem(job));
                 }
                 Action::Save(text) => {
-                    let record = text.clone();
-                    turn.write(move |tx| tx.put_text(&record));
-                    turn.effect(Effect::Changed(text));
+                    turn.write(move |tx| tx.put_text(&text));
                 }
                 Action::Announce(text) => turn.effect(Effect::Changed(text)),
                 Action::SealText(id) => {

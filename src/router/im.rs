@@ -37,6 +37,7 @@ impl Router {
     pub(super) fn accepted(&mut self, id: TextId, out: &mut Vec<Action>) {
         if let Some(pending) = self.texts.get_mut(&id).filter(|pending| pending.text.state == State::ImSending) {
             pending.text.state = State::ImAccepted;
+            pending.told = Some(State::ImAccepted);
             out.push(Action::Announce(Box::new(pending.text.clone())));
         }
     }

@@ -174,9 +174,9 @@ pub enum Input {
 pub enum Action {
     /// Send an emergency SMS at once; before any commit.
     SmsNow(Box<Text>),
-    /// Store the record, in this answer's transaction; announce its state after the commit.
+    /// Store the record, in this answer's transaction.
     Save(Box<Text>),
-    /// Announce the record's state; it needs no commit.
+    /// Tell apps of the record's new state, after the commit.
     Announce(Box<Text>),
     /// In the same transaction: make the text's envelope and store it; after the commit write it.
     SealText(TextId),

@@ -44,7 +44,7 @@ pub use outgoing::{Late, Refused, refine};
 pub use policy::{Explained, Facts, RULES, Rule, Verdict};
 pub use switch::{Phase, Step, Switch, SwitchInput, Why};
 
-use crate::model::{Address, ImAttempt, Instant, Now, PhoneNumber, Text, TextId};
+use crate::model::{Address, ImAttempt, Instant, Now, PhoneNumber, State, Text, TextId};
 use conversation::Conversations;
 use presence::Presence;
 use std::collections::HashMap;
@@ -88,6 +88,8 @@ struct Pending {
     cancel_sms: bool,
     /// A late receipt came while the SMS was with the modem.
     shown: bool,
+    /// The state that was announced last.
+    told: Option<State>,
 }
 
 /// What a deadline is for.

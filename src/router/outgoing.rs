@@ -220,8 +220,11 @@ impl Router {
         let (now, later): (Vec<_>, Vec<_>) = actions.into_iter().partition(|a| matches!(a, Action::SmsNow(_)));
         out.extend(now);
         for id in std::mem::take(&mut self.dirty) {
-            if let Some(pending) = self.texts.get(&id) {
+            if let Some(pending) = self.texts.get_mut(&id) {
                 out.push(Action::Save(Box::new(pending.text.clone())));
+                if pending.told.replace(pending.text.state) != Some(pending.text.state) {
+                    out.push(Action::Announce(Box::new(pending.text.clone())));
+                }
                 if pending.text.state.is_final() {
                     self.texts.remove(&id);
                 }
@@ -277,6 +280,7 @@ impl Pending {
             at_modem: false,
             cancel_sms: false,
             shown: false,
+            told: None,
         }
     }
 }
