@@ -1,5 +1,7 @@
 //! The main job on real parts: an ordinary text goes by IM when the recipient is online, else by SMS.
 
+#![allow(clippy::unwrap_used)]
+
 use shunt_kit::proxy::Mode;
 use shunt_kit::world::{World, go_off, go_online};
 use std::path::Path;
