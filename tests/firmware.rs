@@ -1,6 +1,7 @@
 //! The firmware files, each held against the tool that reads it: systemd's own checks, the SELinux
 //! policy compiler, a shell. Each check is shown to refuse a broken file.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)]
 
 use std::{

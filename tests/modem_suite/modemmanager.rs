@@ -63,14 +63,7 @@ fn a_caller_without_the_right_is_denied_for_good() {
     run(async {
         let smsc = Smsc::new();
         let phone = Phone::builder(&smsc, crate::bench::ALICE).start().await.unwrap();
-        let connection = {
-            // The bus asks the kernel who connects: this thread, for as long as that takes.
-            let (root, nobody) = (rustix::process::Uid::ROOT, rustix::process::Uid::from_raw(65534));
-            rustix::thread::set_thread_res_uid(None, Some(nobody), Some(root)).unwrap();
-            let connection = phone.bus().connect().await;
-            rustix::thread::set_thread_res_uid(None, Some(root), Some(root)).unwrap();
-            connection.unwrap()
-        };
+        let connection = phone.bus().connect_now(Some(65534)).unwrap();
         let (modem, events) = ModemManager::start(&connection, Options::default(), Box::new(name)).await.unwrap();
         let mut bench = Bench::<Real>::of(smsc, phone, modem, events);
         let line = bench.line().await;

@@ -76,17 +76,27 @@ impl Ejabberd {
         self.child.take().context("the server is not running")?.stop().await.map(drop)
     }
 
+    /// Killed at once; accounts made before are on the disk, as they are on any server that runs for a while.
     pub(super) async fn crash(&mut self) -> Result<()> {
+        let mut command = self.asking(&look::write_out(&self.node));
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        if !output.status.success() {
+            bail!("mnesia's log could not be written out: {}", String::from_utf8_lossy(&output.stdout));
+        }
         self.child.take().context("the server is not running")?.kill().await.map(drop)
     }
 
     pub(super) async fn stored(&self) -> Result<Vec<Table>> {
+        look::ask(self.asking(&look::script(&self.node))).await
+    }
+
+    /// A node that listens nowhere and only asks.
+    fn asking(&self, script: &str) -> Command {
         let mut command = self.erl();
-        // A node that listens nowhere and only asks.
         command
             .args(["-noshell", "-sname", &format!("look-{}", self.node), "-dist_listen", "false", "-eval"])
-            .arg(look::script(&self.node));
-        look::ask(command).await
+            .arg(script);
+        command
     }
 
     async fn answers(&self, child: &mut Child) -> Result<()> {

@@ -27,6 +27,13 @@ pub(super) fn script(node: &str) -> String {
     )
 }
 
+/// Has mnesia write its log out: it keeps the latest changes, a fresh account too, back for a while.
+pub(super) fn write_out(node: &str) -> String {
+    format!(
+        "case rpc:call('{node}', mnesia, sync_log, []) of ok -> halt(0); W -> io:format(\"~p~n\", [W]), halt(1) end."
+    )
+}
+
 /// Runs the asking node and reads its answer.
 pub(super) async fn ask(mut command: Command) -> Result<Vec<Table>> {
     command.stdin(Stdio::null()).stderr(Stdio::inherit());

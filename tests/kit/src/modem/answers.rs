@@ -247,6 +247,6 @@ mod tests {
 
     #[test]
     fn the_sim_keeps_digits_in_swapped_pairs() {
-        assert_eq!(swapped("8949020000123456789F"), "984920000021436587F9");
+        assert_eq!(swapped("8949020000123456789F"), "989420000021436587F9");
     }
 }
