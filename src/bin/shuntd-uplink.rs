@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    log_to_stderr();
+    // Never trace: the XMPP library would show what it reads; only our own targets are let through.
+    shunt::sys::journal::start("shuntd-uplink", log::LevelFilter::Info);
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -29,30 +30,4 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     // A look-up that the resolver still works on must not keep the process.
     runtime.shutdown_background();
     ended
-}
-
-/// Lines as systemd's journal takes them. Never trace: the XMPP library would show what it reads.
-fn log_to_stderr() {
-    struct Stderr;
-    impl log::Log for Stderr {
-        fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-            metadata.target().starts_with("shunt")
-        }
-        fn log(&self, record: &log::Record<'_>) {
-            if self.enabled(record.metadata()) {
-                let priority = match record.level() {
-                    log::Level::Error => 3,
-                    log::Level::Warn => 4,
-                    log::Level::Info => 6,
-                    log::Level::Debug | log::Level::Trace => 7,
-                };
-                eprintln!("<{priority}>shuntd-uplink: {}", record.args());
-            }
-        }
-        fn flush(&self) {}
-    }
-    let debug = std::env::var_os("SHUNT_LOG").is_some_and(|level| level == "debug");
-    if log::set_logger(&Stderr).is_ok() {
-        log::set_max_level(if debug { log::LevelFilter::Debug } else { log::LevelFilter::Info });
-    }
 }

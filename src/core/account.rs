@@ -93,6 +93,7 @@ impl Core {
         }
         turn.write(move |tx| tx.put_blob(ACCOUNT, &bytes));
         let renewed = self.account.replace(file).is_some();
+        self.published_at = None;
         log::info!("an account was imported");
         if renewed {
             // The running uplink speaks for the old one.

@@ -51,6 +51,7 @@ impl Core {
 
     fn uplink_forgotten(&mut self) {
         self.last_request = 0;
+        self.link_up = false;
         self.sends.clear();
         self.answers_due.clear();
         self.reaching.forget();
@@ -146,7 +147,8 @@ impl Core {
                     log::warn!("the key bundle could not be published; it is tried at the next connection");
                     self.published_at = None;
                 }
-                Ok(())
+                // The answer may come with the loss of the link.
+                if self.link_up { self.switch_event(turn, SwitchInput::Online) } else { Ok(()) }
             }
             FromUplink::Fetched { request, result } => self.fetched(turn, request, result),
             FromUplink::Evaluated { request, result } => self.evaluated(turn, request, result),
@@ -162,15 +164,23 @@ impl Core {
             LinkState::Connecting => Ok(()),
             LinkState::Online { resumed } => {
                 log::info!("connected{}", if resumed { " (resumed)" } else { "" });
-                if !resumed {
-                    // The server has told all holders that the old session is gone.
-                    self.granting.close_all();
-                    self.publish_bundle(turn)?;
+                self.link_up = true;
+                if resumed {
+                    return self.switch_event(turn, SwitchInput::Online);
                 }
-                self.switch_event(turn, SwitchInput::Online)
+                // The server has told all holders that the old session is gone.
+                self.granting.close_all();
+                let known = self.published_at.is_some();
+                self.publish_bundle(turn)?;
+                // Nobody can write to us before the bundle is there: "online" waits for it.
+                if known || self.published_at.is_none() {
+                    return self.switch_event(turn, SwitchInput::Online);
+                }
+                Ok(())
             }
             LinkState::Offline(offline) => {
                 log::info!("not connected: {offline:?}");
+                self.link_up = false;
                 self.switch_event(turn, SwitchInput::Offline(why(offline)))
             }
         }

@@ -70,6 +70,8 @@ pub(crate) struct Core {
 
     /// An uplink is there and may be written to.
     wall_open: bool,
+    /// The uplink is bound to the server.
+    link_up: bool,
     last_request: u64,
     /// Envelopes of texts that the server has not taken yet.
     sends: HashMap<RequestId, TextId>,

@@ -14,7 +14,7 @@ use crate::store::{Damage, KeySource, Store, StoreError, Unusable, exists, set_a
 use crate::sys::{confine, inherited_control, now, warden};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::LocalSet;
@@ -102,7 +102,16 @@ impl Args {
 /// Runs the core until something ends it; the exit status is for init.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     crate::sys::journal::start("shuntd-core", log::LevelFilter::Info);
-    match serve(arguments) {
+    let channel = match inherited_control() {
+        Ok(channel) => channel,
+        Err(error) => {
+            log::error!("{error}");
+            return 64;
+        }
+    };
+    // The warden ends a core whose channel closes: it must be open until the reason is told.
+    let _held = channel.try_clone();
+    match serve(arguments, channel) {
         Ok(Ended::Asked) => 0,
         Ok(ended) => {
             log::error!("{ended}");
@@ -119,9 +128,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     }
 }
 
-fn serve(arguments: impl Iterator<Item = OsString>) -> Result<Ended, StartError> {
+fn serve(arguments: impl Iterator<Item = OsString>, channel: OwnedFd) -> Result<Ended, StartError> {
     let args = Args::parse(arguments)?;
-    let channel = inherited_control()?;
     let confinement = confine::core(channel.as_fd());
     let config = Config::load(&args.defaults, &args.drop_ins, &args.extra)?;
     crate::sys::journal::level(config.log.level);
@@ -151,7 +159,7 @@ async fn live(
     ca: Option<String>,
     confinement: Vec<&'static str>,
     opened: Result<Store, Unusable>,
-    channel: std::os::fd::OwnedFd,
+    channel: OwnedFd,
 ) -> Result<Ended, StartError> {
     let warden = warden::WardenHandle::new(channel)?;
     let (mut store, unusable) = match opened {
@@ -236,6 +244,7 @@ impl Core {
             reaching: super::reach::Reaching::default(),
             watches: HashMap::new(),
             wall_open: false,
+            link_up: false,
             last_request: 0,
             sends: HashMap::new(),
             answers_due: BTreeMap::new(),

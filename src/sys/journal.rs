@@ -3,6 +3,8 @@
 
 #[cfg(not(target_os = "android"))]
 use log::{Level, Log, Metadata, Record};
+#[cfg(not(target_os = "android"))]
+use std::io::Write;
 
 /// Starts logging under the program's name. `SHUNT_LOG` (a level's name) wins over `level`.
 pub fn start(program: &'static str, level: log::LevelFilter) {
@@ -38,7 +40,10 @@ impl Log for Journal {
                 Level::Info => 6,
                 Level::Debug | Level::Trace => 7,
             };
-            eprintln!("<{priority}>{}: {}", self.0, record.args());
+            // In one write, so that lines of two processes don't mix.
+            let line = format!("<{priority}>{}: {}\n", self.0, record.args());
+            // Where standard error is closed there is nobody to tell.
+            drop(std::io::stderr().write_all(line.as_bytes()));
         }
     }
 

@@ -1,17 +1,8 @@
 //! The main job on real parts: an ordinary text goes by IM when the recipient is online, else by SMS.
 
-#![allow(clippy::unwrap_used)]
-
+use super::{ALICE, BOB, world};
 use shunt_kit::proxy::Mode;
-use shunt_kit::world::{World, go_off, go_online};
-use std::path::Path;
-
-const ALICE: &str = "+4915112345601";
-const BOB: &str = "+4915112345602";
-
-async fn world() -> World {
-    World::start(Path::new(env!("CARGO_BIN_EXE_shuntd")).parent().unwrap()).await.unwrap()
-}
+use shunt_kit::world::{go_off, go_online};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_both_on_a_text_travels_as_im_and_the_smsc_sees_nothing() {

@@ -1,0 +1,40 @@
+//! Whole phones on real parts: ModemManager, dbus-daemon, polkitd, ejabberd, the directory and the daemons.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod main_job;
+mod restarts;
+mod server;
+mod shuntctl;
+mod silence;
+mod unusable_store;
+
+use shunt_kit::world::World;
+use std::path::Path;
+
+const ALICE: &str = "+4915112345601";
+const BOB: &str = "+4915112345602";
+
+fn programs() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_shuntd")).parent().unwrap()
+}
+
+async fn world() -> World {
+    World::start(programs()).await.unwrap()
+}
+
+/// The files below a directory, each with its content; a database's log index is the reader's own.
+fn files(below: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(below).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let content = std::fs::read(&path).unwrap();
+            found.push((path, content));
+        }
+    }
+    found.sort();
+    found
+}

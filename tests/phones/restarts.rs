@@ -1,0 +1,140 @@
+//! Crashes, repeats and other mishaps: never lost, never twice.
+
+use super::{ALICE, BOB, world};
+use shunt_kit::Incoming;
+use shunt_kit::proxy::Mode;
+use shunt_kit::world::go_online;
+use std::collections::HashMap;
+use zbus::Variant;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sms_under_way_when_the_core_dies_is_never_sent_twice() {
+    let world = world().await;
+    let mut alice = world.phone(ALICE).await.unwrap();
+    world.smsc.pause_answers(ALICE);
+    let sent = alice.shunt().send(BOB, "is it gone?").await.unwrap();
+    world.smsc.wait_for("the modem took it", |traffic| traffic.attempts > 0).await.unwrap();
+    alice.kill_core().await.unwrap();
+    world.smsc.resume_answers(ALICE);
+    alice.start_shunt(world.config()).await.unwrap();
+    let state = alice.shunt().wait_state(&sent, &["uncertain", "sms-sent"]).await.unwrap();
+    assert!(world.smsc.submitted_total() <= 1, "sent twice, ends {state}");
+    assert_eq!(alice.shunt().get(&sent).await.unwrap().text("state"), state);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sms_that_the_network_repeats_is_shown_once_across_a_crash_too() {
+    let world = world().await;
+    let mut alice = world.phone(ALICE).await.unwrap();
+    world.smsc.inject(ALICE, &Incoming::text(BOB, "only once"));
+    let got = alice.shunt().wait_received(|text| text.text == "only once").await.unwrap();
+    world.smsc.repeat_last(ALICE);
+    world.smsc.inject(ALICE, &Incoming::text(BOB, "a later one"));
+    alice.shunt().wait_received(|text| text.text == "a later one").await.unwrap();
+    assert_eq!(alice.shunt().shown("only once"), 1);
+    alice.kill_core().await.unwrap();
+    alice.start_shunt(world.config()).await.unwrap();
+    world.smsc.inject(ALICE, &Incoming::text(BOB, "after the crash"));
+    alice.shunt().wait_received(|text| text.text == "after the crash").await.unwrap();
+    assert_eq!(alice.shunt().shown("only once"), 0, "shown before the crash, and not again");
+    // It stays listed until it is acknowledged.
+    assert!(alice.shunt().list().await.unwrap().contains(&got.path));
+    alice.shunt().acknowledge(&got.path).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_switch_survives_a_crash() {
+    let world = world().await;
+    let mut alice = world.phone(ALICE).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    alice.kill_core().await.unwrap();
+    alice.start_shunt(world.config()).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_token_is_the_same_text() {
+    let world = world().await;
+    let alice = world.phone(ALICE).await.unwrap();
+    let options = || HashMap::from([("token", Variant::from("app-7"))]);
+    let first = alice.shunt().send_with(BOB, "once", options()).await.unwrap();
+    let second = alice.shunt().send_with(BOB, "once", options()).await.unwrap();
+    assert_eq!(first, second);
+    alice.shunt().wait_state(&first, &["sms-sent"]).await.unwrap();
+    assert_eq!(world.smsc.submitted_total(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emergency_text_passes_one_that_waits() {
+    let world = world().await;
+    let alice = world.phone(ALICE).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    // Never evaluated before: this one waits for the directory and a probe.
+    let waiting = alice.shunt().send(BOB, "waits for a probe").await.unwrap();
+    let emergency = alice.shunt().send("112", "help").await.unwrap();
+    alice.shunt().wait_state(&emergency, &["sms-sent"]).await.unwrap();
+    assert_eq!(alice.shunt().get(&emergency).await.unwrap().text("reason"), "emergency");
+    assert_eq!(world.smsc.traffic().between(ALICE, BOB), [] as [&str; 0], "the other one still waits");
+    alice.shunt().wait_state(&waiting, &["sms-sent"]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn im_only_is_held_until_the_user_decides() {
+    let world = world().await;
+    let alice = world.phone(ALICE).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    alice.shunt().set_policy(BOB, "im-only").await.unwrap();
+    let sent = alice.shunt().send(BOB, "by IM or not at all").await.unwrap();
+    alice.shunt().wait_state(&sent, &["held"]).await.unwrap();
+    let asked = alice.shunt().wait_heard("a question", |heard| heard.name.ends_with(".DecisionNeeded")).await.unwrap();
+    assert_eq!(asked.words, ["peer-offline"]);
+    assert_eq!(world.smsc.submitted_total(), 0);
+    alice.shunt().resolve(&sent, "sms").await.unwrap();
+    alice.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn emoji_and_long_texts_travel_both_ways_by_both_bearers() {
+    let world = world().await;
+    let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    let long = "Grüße 👍🏽 und mehr, Zeile um Zeile\n".repeat(8);
+    alice.shunt().send(BOB, &long).await.unwrap();
+    assert_eq!(bob.shunt().wait_received(|text| text.text == long).await.unwrap().bearer, "sms");
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    let longer = format!("{long}!");
+    bob.shunt().send(ALICE, &longer).await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == longer).await.unwrap().bearer, "im");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marked_twin_of_what_was_shown_by_im_is_not_shown_again() {
+    let world = world().await;
+    let (alice, mut proxy) = world.phone_behind_proxy(ALICE).await.unwrap();
+    let bob = world.phone(BOB).await.unwrap();
+    alice.shunt().set("FallbackAfter", 3_u32).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    alice.shunt().send(BOB, "acquainted").await.unwrap();
+    bob.shunt().wait_received(|text| text.text == "acquainted").await.unwrap();
+    // Bob's core stands still with the text before it: the receipt comes too late for Alice.
+    proxy.set(Mode::Pass).await.unwrap();
+    let sent = alice.shunt().send(BOB, "shown, but who knows").await.unwrap();
+    bob.shunt().wait_received(|text| text.text == "shown, but who knows").await.unwrap();
+    proxy.set(Mode::BlackHole).await.unwrap();
+    let state = alice.shunt().wait_state(&sent, &["im-delivered", "sms-sent"]).await.unwrap();
+    // The honest repeat of the same words is another text and is shown, whichever way it comes.
+    alice.shunt().send(BOB, "shown, but who knows").await.unwrap();
+    let twice = || bob.shunt().shown("shown, but who knows") == 2;
+    bob.shunt().wait_heard("the repeat", |_| twice()).await.unwrap();
+    assert!(world.smsc.submitted_total() <= 2, "{state}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_report_makes_it_delivered() {
+    let world = world().await;
+    let (alice, _bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    let options = HashMap::from([("report", Variant::from(true))]);
+    let sent = alice.shunt().send_with(BOB, "tell me", options).await.unwrap();
+    assert_eq!(alice.shunt().wait_state(&sent, &["sms-delivered"]).await.unwrap(), "sms-delivered");
+}

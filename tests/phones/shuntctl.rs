@@ -1,0 +1,71 @@
+//! The command line against a live phone: what it prints, and its exit statuses.
+
+use super::{ALICE, BOB, programs, world};
+use shunt_kit::phone::Phone;
+use shunt_kit::world::go_online;
+use std::process::Output;
+
+async fn run(phone: &Phone, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = phone.command(programs().join("shuntctl"));
+    command.args(arguments);
+    let Output { status, stdout, stderr } =
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tester_switches_sends_and_reads() {
+    let world = world().await;
+    let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    go_online(bob.shunt()).await.unwrap();
+    let (code, out, _) = run(&alice, &["status"]).await;
+    assert!(code == 0 && out.contains("off"), "{out}");
+    assert_eq!(run(&alice, &["on"]).await.0, 0);
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    let (code, out, _) = run(&alice, &["send", BOB, "hello", "--wait"]).await;
+    assert!(code == 0 && out.contains("im-delivered"), "{out}");
+    let (code, out, _) = run(&alice, &["--json", "route", BOB]).await;
+    let route: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &route["bearer"], &route["reason"]), (0, &"im".into(), &"online".into()), "{out}");
+    let (code, out, _) = run(&bob, &["inbox", "--ack"]).await;
+    assert!(code == 0 && out.contains("hello") && out.contains(ALICE), "{out}");
+    let (_, out, _) = run(&bob, &["inbox"]).await;
+    assert!(!out.contains("hello"), "acknowledged: {out}");
+    for command in ["list", "peers", "ledger", "identity"] {
+        let (code, out, err) = run(&alice, &[command]).await;
+        assert!(code == 0 && !out.is_empty(), "{command}: {out}{err}");
+        let (code, out, _) = run(&alice, &["--json", command]).await;
+        assert!(code == 0 && serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{command}: {out}");
+    }
+    assert_eq!(run(&alice, &["off"]).await.0, 0);
+    assert_eq!((alice.inet_sockets().unwrap(), alice.shunt_pid("shuntd-uplink")), (0, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_failure_has_its_exit_status() {
+    let world = world().await;
+    let mut alice = world.phone(ALICE).await.unwrap();
+    assert_eq!(run(&alice, &["nonsense"]).await.0, 2);
+    assert_eq!(run(&alice, &["send", "+12ab34", "x"]).await.0, 2);
+    assert_eq!(run(&alice, &["cancel", "01a205e0a6ed7e61ae9ccdb30e09941a"]).await.0, 1);
+    let junk = alice.path("junk.json");
+    std::fs::write(&junk, "{}").unwrap();
+    let (code, _, err) = run(&alice, &["import", junk.to_str().unwrap()]).await;
+    assert!(code != 0 && err.contains("account file"), "{code} {err}");
+    alice.stop_shunt().await.unwrap();
+    assert_eq!(run(&alice, &["status"]).await.0, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_shows_the_icon_change() {
+    let world = world().await;
+    let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    go_online(alice.shunt()).await.unwrap();
+    alice.shunt().watch(BOB).await.unwrap();
+    alice.shunt().wait_route(BOB, "sms", "not-enrolled").await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    // Bob's bundle is there now; Bob asks, which makes him known.
+    bob.shunt().send(ALICE, "I am here").await.unwrap();
+    alice.shunt().wait_received(|text| text.text == "I am here").await.unwrap();
+}
