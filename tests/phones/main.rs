@@ -8,6 +8,7 @@ mod restarts;
 mod server;
 mod shuntctl;
 mod silence;
+mod stranger;
 mod unusable_store;
 
 use shunt_kit::world::World;

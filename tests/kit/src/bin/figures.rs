@@ -86,10 +86,12 @@ fn kib(phone: &Phone) -> Result<String> {
 /// How often our processes went to sleep in a minute, thrice.
 async fn wakeups(phone: &Phone) -> Result<String> {
     let mut counts = Vec::new();
+    // What was begun before comes to rest, and its threads end.
+    tokio::time::sleep(MINUTE / 4).await;
     for _ in 0..3 {
         let before = phone.voluntary_switches()?;
         tokio::time::sleep(MINUTE).await;
-        counts.push((phone.voluntary_switches()? - before).to_string());
+        counts.push(phone.voluntary_switches()?.saturating_sub(before).to_string());
     }
     Ok(counts.join(", "))
 }
