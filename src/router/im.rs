@@ -2,6 +2,7 @@
 
 use super::input::{Action, Conditions, Link};
 use super::outgoing::{conversation, twin_possible};
+use super::policy::{Verdict, decide};
 use super::{REVOKE_BUDGET, Router, Timer};
 use crate::model::{Bearer, Cause, FallbackPolicy, ImAttempt, LeaseId, Now, Question, Reason, State, TextId};
 
@@ -97,7 +98,14 @@ impl Router {
                 self.fall_back(now, id, out);
             }
             // Too late for this attempt's mark, in time for the next one.
-            State::SmsSending if !pending.at_modem => im.not_shown = true,
+            State::SmsSending if !pending.at_modem => {
+                im.not_shown = true;
+                self.save(id);
+            }
+            State::Held(_) | State::Queued => {
+                im.not_shown = true;
+                self.save(id);
+            }
             _ => {}
         }
     }
@@ -131,6 +139,21 @@ impl Router {
             _ => Reason::LinkDown,
         };
         self.start_sms(id, reason, out);
+    }
+
+    /// Whether an SMS for it now would be a fallback that the user has not asked for.
+    pub(super) fn falls_back(&self, id: TextId) -> bool {
+        let text = self.texts.get(&id).map(|pending| &pending.text);
+        text.is_some_and(|text| twin_possible(text) && text.only != Some(Bearer::Sms))
+    }
+
+    /// Whether nothing but the peer's absence stands in the way of an IM.
+    pub(super) fn im_may_go(&self, now: Now, id: TextId) -> bool {
+        let Some(pending) = self.texts.get(&id) else { return false };
+        let mut facts = self.facts(now, pending.text.peer.as_ref(), pending.class, pending.text.only);
+        facts.ordinal = pending.text.ordinal;
+        facts.asked = Some(now.mono);
+        matches!(decide(&facts), Verdict::Im { .. } | Verdict::Probe | Verdict::Wait)
     }
 
     pub(super) fn im_only(&self, id: TextId) -> bool {

@@ -63,7 +63,7 @@ impl Router {
                 State::ImSending | State::ImAccepted => self.outcome_unknown(now, id, out),
                 State::Revoking if !self.conditions.on => self.fall_back(now, id, out),
                 State::Revoking => self.start_revoke(now, id, out),
-                State::SmsSending => self.resume_sms(id, out),
+                State::SmsSending => self.resume_sms(now, id, out),
                 _ => {}
             }
         }
@@ -86,6 +86,8 @@ impl Router {
             let decide_by = *pending.decide_by.get_or_insert(now.mono.plus(PROBE_BUDGET));
             match self.verdict(now, id) {
                 Verdict::Im { lease } => return self.start_im(now, id, lease, out),
+                // An IM of unknown outcome went before: the fallback policy has its say.
+                Verdict::Sms { .. } if self.falls_back(id) => return self.fall_back(now, id, out),
                 Verdict::Sms { reason } => return self.start_sms(id, reason, out),
                 Verdict::Hold { question, reason } => self.hold(now, id, question, reason, out),
                 Verdict::Wait => return self.timers.set(Timer::Text(id), decide_by),
@@ -151,6 +153,7 @@ impl Router {
     /// What a change of conditions means for a text that is under way.
     pub(super) fn head_under(&mut self, now: Now, id: TextId, old: &Conditions, out: &mut Vec<Action>) {
         let new = self.conditions;
+        let im_may_go = self.im_may_go(now, id);
         let Some(pending) = self.texts.get_mut(&id) else { return };
         match pending.text.state {
             State::ImSending | State::ImAccepted | State::Revoking if old.on && !new.on => self.fall_back(now, id, out),
@@ -159,7 +162,7 @@ impl Router {
             }
             State::Revoking if new.link == Link::Up && !pending.revoke_sent => {
                 pending.revoke_sent = true;
-                if !pending.text.cancelled {
+                if !pending.text.cancelled && im_may_go {
                     // Under a lease that still lives it is shown, and the revoke is answered "shown".
                     out.push(Action::Resend(id));
                 }

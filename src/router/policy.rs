@@ -95,10 +95,15 @@ const fn sms(reason: Reason) -> Verdict {
 }
 
 fn policy(f: &Facts<'_>) -> Option<Verdict> {
-    let refused = f.only == Some(Bearer::Sms)
-        || f.peer.blocked
-        || (f.peer.policy == PeerPolicy::SmsOnly && f.only != Some(Bearer::Im));
-    refused.then_some(sms(Reason::Policy))
+    let by_sms = f.only == Some(Bearer::Sms) || (f.peer.policy == PeerPolicy::SmsOnly && f.only != Some(Bearer::Im));
+    match () {
+        () if by_sms => Some(sms(Reason::Policy)),
+        // To block somebody is not to say that what was meant for IM alone may go by SMS.
+        () if f.peer.blocked && f.im_only() => {
+            Some(Verdict::Hold { question: Question::PeerOffline, reason: Reason::Policy })
+        }
+        () => f.peer.blocked.then_some(sms(Reason::Policy)),
+    }
 }
 
 fn link(f: &Facts<'_>) -> Option<Verdict> {

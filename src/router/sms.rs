@@ -20,7 +20,7 @@ fn delete(line: &LineId, sms: SmsAttempt) -> Action {
 }
 
 impl Router {
-    pub(super) fn resume_sms(&mut self, id: TextId, out: &mut Vec<Action>) {
+    pub(super) fn resume_sms(&mut self, now: Now, id: TextId, out: &mut Vec<Action>) {
         let Some(pending) = self.texts.get_mut(&id) else { return };
         match pending.text.sms.take() {
             Some(sms) if sms.issued => {
@@ -31,6 +31,10 @@ impl Router {
             unsent => {
                 let line = pending.text.line.clone();
                 out.extend(unsent.map(|sms| delete(&line, sms)));
+                if pending.text.cancelled {
+                    // Taken back while its object was being made.
+                    return self.settle_without_sms(now, id, out);
+                }
                 let reason = pending.text.reason;
                 self.start_sms(id, reason, out);
             }

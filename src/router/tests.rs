@@ -291,3 +291,81 @@ fn a_watched_peer_is_asked_again_when_its_lease_runs_out() {
     let _ = router.handle(at(600_000), Input::Tick);
     assert_eq!(router.deadline(), None);
 }
+
+fn last_saved(actions: &[Action]) -> Text {
+    let text = |action: &Action| match action {
+        Action::Save(text) => Some(Text::clone(text)),
+        _ => None,
+    };
+    actions.iter().rev().find_map(text).expect("saved")
+}
+
+fn makes_an_sms(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::SmsCreate { .. }))
+}
+
+#[test]
+fn a_text_cancelled_while_its_sms_was_being_made_is_not_sent_after_a_restart() {
+    let mut router = router(Conditions::default());
+    let _ = submit(&mut router, 0, 1);
+    let kept = last_saved(&router.cancel(at(1), id(1)).unwrap());
+    let mut router = self::router(Conditions::default());
+    let actions = router.handle(at(100), Input::Restore(vec![(kept, Class::Mobile)]));
+    assert_eq!(saved(&actions, 1), State::Failed(Cause::Cancelled));
+    assert!(!makes_an_sms(&actions), "{actions:?}");
+}
+
+#[test]
+fn a_fallback_is_not_slipped_past_its_policy_by_a_change_of_the_peers_policy() {
+    let never = Conditions { fallback: FallbackPolicy::Never, ..on() };
+    let mut router = router(never);
+    let im_only = PeerFacts { policy: PeerPolicy::ImOnly, ..PeerFacts::default() };
+    let _ = router.handle(at(0), Input::Peer(peer(), im_only));
+    sending(&mut router, 0, 1);
+    let actions = router.handle(at(100), Input::Conditions(Conditions { link: Link::Down, ..never }));
+    assert_eq!(saved(&actions, 1), State::Held(Question::PeerOffline));
+    let actions = router.handle(at(200), Input::Peer(peer(), PeerFacts::default()));
+    assert!(!makes_an_sms(&actions), "{actions:?}");
+    assert_eq!(saved(&actions, 1), State::Uncertain(Cause::NoReceipt));
+}
+
+#[test]
+fn nothing_is_written_again_where_no_im_may_go_any_more() {
+    let down = Conditions { link: Link::Down, ..on() };
+    let metered = Conditions { metered: true, allow_metered: false, ..on() };
+    let blocked = PeerFacts { blocked: true, ..PeerFacts::default() };
+    for (facts, back) in [(blocked, on()), (PeerFacts::default(), metered)] {
+        let mut router = router(on());
+        sending(&mut router, 0, 1);
+        let _ = router.handle(at(100), Input::Conditions(down));
+        let _ = router.handle(at(200), Input::Peer(peer(), facts));
+        let actions = router.handle(at(300), Input::Conditions(back));
+        assert!(!actions.contains(&Action::Resend(id(1))), "{actions:?}");
+        assert!(actions.contains(&Action::Revoke(id(1))), "{actions:?}");
+    }
+}
+
+#[test]
+fn a_not_shown_that_comes_while_the_user_is_asked_permits_a_plain_sms() {
+    let mut router = router(Conditions { fallback: FallbackPolicy::Ask, ..on() });
+    sending(&mut router, 0, 1);
+    let _ = router.handle(at(10_000), Input::Tick);
+    let _ = router.handle(at(15_000), Input::Tick);
+    let _ = router.handle(at(15_100), Input::RevokeAnswer { id: id(1), shown: false });
+    let actions = router.resolve(at(15_200), id(1), Bearer::Sms).unwrap();
+    assert!(actions.contains(&Action::SmsCreate { id: id(1), marked: false }), "{actions:?}");
+}
+
+#[test]
+fn blocking_a_peer_does_not_release_an_im_only_text_by_sms() {
+    let mut router = router(on());
+    let im_only = PeerFacts { policy: PeerPolicy::ImOnly, ..PeerFacts::default() };
+    let _ = router.handle(at(0), Input::Peer(peer(), im_only));
+    let _ = submit(&mut router, 0, 1);
+    let _ = router.handle(at(1500), Input::Tick);
+    let actions = router.handle(at(2000), Input::Peer(peer(), PeerFacts { blocked: true, ..im_only }));
+    assert!(!makes_an_sms(&actions), "{actions:?}");
+    assert!(matches!(router.text(id(1)).map(|text| text.state), Some(State::Held(_))));
+    let actions = submit(&mut router, 2001, 2);
+    assert!(!makes_an_sms(&actions), "{actions:?}");
+}
