@@ -17,8 +17,23 @@ mod phone;
 mod world;
 
 use proptest::prelude::*;
+use proptest::sample::Index;
 use proptest::strategy::ValueTree;
+use shunt::model::{Bearer, FallbackPolicy, PeerPolicy};
 use world::{Event, Flaw, World};
+
+fn bearer() -> impl Strategy<Value = Bearer> {
+    prop_oneof![Just(Bearer::Im), Just(Bearer::Sms)]
+}
+
+fn policy() -> impl Strategy<Value = PeerPolicy> {
+    prop_oneof![2 => Just(PeerPolicy::Auto), 2 => Just(PeerPolicy::ImOnly), 1 => Just(PeerPolicy::SmsOnly)]
+}
+
+fn fallback() -> impl Strategy<Value = FallbackPolicy> {
+    use FallbackPolicy::{Always, Ask, Never, NotRoaming};
+    prop_oneof![Just(Always), Just(Ask), Just(Never), Just(NotRoaming)]
+}
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
@@ -26,13 +41,22 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => (0..2usize).prop_map(|phone| Event::Emergency { phone }),
         14 => (0..8usize).prop_map(|pick| Event::Deliver { pick }),
         3 => (0..8usize).prop_map(|pick| Event::Drop { pick }),
-        8 => (0..8usize, 0..5u8).prop_map(|(pick, how)| Event::Modem { pick, how }),
+        8 => (0..8usize, 0..6u8).prop_map(|(pick, how)| Event::Modem { pick, how }),
         8 => (0..8usize, any::<bool>()).prop_map(|(pick, twice)| Event::Sms { pick, twice }),
         5 => (1..20_000u64).prop_map(|ms| Event::Wait { ms }),
         3 => (0..2usize).prop_map(|phone| Event::Link { phone }),
         2 => (0..2usize).prop_map(|phone| Event::Switch { phone }),
         2 => (0..2usize).prop_map(|phone| Event::Crash { phone }),
-        1 => (0..2usize, any::<prop::sample::Index>()).prop_map(|(phone, text)| Event::Cancel { phone, text }),
+        2 => (0..2usize, any::<Index>()).prop_map(|(phone, text)| Event::Cancel { phone, text }),
+        2 => (0..2usize, any::<Index>(), bearer()).prop_map(|(phone, text, bearer)| Event::Resolve { phone, text, bearer }),
+        2 => (0..2usize, policy()).prop_map(|(phone, policy)| Event::Policy { phone, policy }),
+        1 => (0..2usize).prop_map(|phone| Event::Block { phone }),
+        2 => (0..2usize, fallback()).prop_map(|(phone, policy)| Event::Fallback { phone, policy }),
+        1 => (0..2usize).prop_map(|phone| Event::Roam { phone }),
+        1 => (0..2usize).prop_map(|phone| Event::Sealing { phone }),
+        2 => (0..8usize, any::<bool>()).prop_map(|(pick, lies)| Event::Bounce { pick, lies }),
+        2 => (0..2usize, any::<Index>()).prop_map(|(phone, text)| Event::Accept { phone, text }),
+        1 => (20_000..400_000u64).prop_map(|ms| Event::Wait { ms }),
     ];
     prop::collection::vec(event, 1..120)
 }
@@ -72,6 +96,12 @@ properties! {
     an_emergency_never_waits: "emergency:";
     no_text_overtakes_an_unsettled_one: "order:";
     no_send_is_repeated_unless_provably_nothing_left: "resent:";
+    an_im_only_text_goes_by_sms_only_when_the_user_says_so: "im-only:";
+    no_fallback_goes_against_its_policy: "fallback:";
+    only_a_leases_holder_is_answered: "lease:";
+    no_text_that_was_taken_back_is_sent_by_sms: "cancelled:";
+    no_im_goes_to_a_blocked_peer: "blocked:";
+    a_quiet_router_keeps_held_texts_and_nothing_else: "memory:";
 }
 
 /// Whether some drawn world shows the violation.
@@ -96,4 +126,29 @@ fn the_checker_finds_a_fallback_without_a_mark() {
 #[test]
 fn the_checker_finds_a_receiver_that_forgets_what_it_showed() {
     assert!(is_found(Flaw::ForgetsShown, "twice:"));
+}
+
+#[test]
+fn the_checker_finds_a_phone_that_answers_anybody() {
+    assert!(is_found(Flaw::AnswersAnybody, "lease:"));
+}
+
+#[test]
+fn the_checker_finds_a_router_that_is_not_told_of_im_only() {
+    assert!(is_found(Flaw::IgnoresPolicy, "im-only:"));
+}
+
+#[test]
+fn the_checker_finds_a_router_that_is_not_told_of_the_fallback_policy() {
+    assert!(is_found(Flaw::IgnoresFallback, "fallback:"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #[test]
+    fn a_network_that_strips_marks_costs_no_text(events in events()) {
+        let found = violation(&events, Flaw::StripsMarks);
+        let ours = found.as_deref().filter(|found| found.starts_with("lost:"));
+        prop_assert!(ours.is_none(), "{}", found.unwrap_or_default());
+    }
 }

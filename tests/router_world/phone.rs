@@ -2,14 +2,14 @@
 
 use shunt::model::Bearer;
 use shunt::model::{
-    Address, Body, Cause, Encoding, LeaseId, LineId, Now, PhoneNumber, PresencePolicy, Reason, Shown, SmsAttempt,
-    State, Text, TextId, Timestamp, WordingKey,
+    Address, Body, Cause, Encoding, FallbackPolicy, LeaseId, LineId, Now, PhoneNumber, PresencePolicy, Reason, Shown,
+    SmsAttempt, State, Text, TextId, Timestamp, WordingKey,
 };
 use shunt::router::{
-    Action, Class, Conditions, Granting, ImFacts, ImVerdict, Input, Late, Link, Probed, Router, SmsFacts, SmsOutcome,
-    SmsVerdict, judge_im, judge_sms, refine, split_mark, wire_body,
+    Action, Class, Conditions, Granting, ImFacts, ImVerdict, Input, Late, Link, PeerFacts, Probed, Router, SmsFacts,
+    SmsOutcome, SmsVerdict, judge_im, judge_sms, refine, split_mark, wire_body,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 /// A letter between the phones; who it is from is the channel it comes on.
@@ -50,7 +50,9 @@ pub enum Effect {
         id: TextId,
         body: String,
     },
+    /// Shown; by IM it has the sender's id.
     Show {
+        id: Option<TextId>,
         body: String,
     },
 }
@@ -75,14 +77,31 @@ pub struct Phone {
     pub store: Store,
     pub other: PhoneNumber,
     pub up: bool,
-    leases: u8,
+    /// The session with the other is broken: nothing can be sealed.
+    pub unsealable: bool,
+    /// What the user set about the other, and for all.
+    pub facts: PeerFacts,
+    pub fallback: FallbackPolicy,
+    pub roaming: bool,
+    leases: u128,
 }
 
 impl Phone {
     pub fn new(other: &str) -> Self {
         let store = Store { on: true, ..Store::default() };
         let other = PhoneNumber::from_e164(other).unwrap();
-        Self { router: Router::new(), granting: Granting::default(), store, other, up: false, leases: 0 }
+        Self {
+            router: Router::new(),
+            granting: Granting::default(),
+            store,
+            other,
+            up: false,
+            unsealable: false,
+            facts: PeerFacts::default(),
+            fallback: FallbackPolicy::Always,
+            roaming: false,
+            leases: 0,
+        }
     }
 
     pub fn on(&self) -> bool {
@@ -91,7 +110,15 @@ impl Phone {
 
     pub fn conditions(&self) -> Conditions {
         let link = if self.up && self.store.on { Link::Up } else { Link::Down };
-        Conditions { on: self.store.on, account: true, link, ..Conditions::default() }
+        Conditions {
+            on: self.store.on,
+            account: true,
+            link,
+            roaming: self.roaming,
+            allow_roaming: true,
+            fallback: self.fallback,
+            ..Conditions::default()
+        }
     }
 
     pub fn refresh(&mut self, now: Now) -> Vec<Effect> {
@@ -113,20 +140,27 @@ impl Phone {
         self.granting = Granting::default();
         self.up = false;
         let mut effects = self.refresh(now);
+        effects.extend(self.tell_facts(now));
         let live = self.store.order.iter().map(|id| &self.store.texts[id]).filter(|text| !text.state.is_final());
         let texts = live.map(|text| (text.clone(), class(text))).collect();
         effects.extend(self.input(now, Input::Restore(texts)));
         effects
     }
 
-    pub fn input(&mut self, now: Now, input: Input) -> Vec<Effect> {
-        let actions = self.router.handle(now, input);
-        self.carry_out(actions)
+    /// The router hears what the user set about the other.
+    pub fn tell_facts(&mut self, now: Now) -> Vec<Effect> {
+        self.input(now, Input::Peer(self.other.clone(), self.facts))
     }
 
-    pub fn carry_out(&mut self, actions: Vec<Action>) -> Vec<Effect> {
+    pub fn input(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        let actions = self.router.handle(now, input);
+        self.carry_out(now, actions)
+    }
+
+    pub fn carry_out(&mut self, now: Now, actions: Vec<Action>) -> Vec<Effect> {
         let mut effects = Vec::new();
-        for action in actions {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
             match action {
                 Action::SmsNow(text) => effects.push(Effect::Now { id: text.id, body: text.body.0.to_string() }),
                 Action::Save(text) => {
@@ -136,6 +170,9 @@ impl Phone {
                     self.store.texts.insert(text.id, *text);
                 }
                 Action::Announce(_) | Action::Ask(..) | Action::SmsDelete { .. } => {}
+                Action::SealText(id) if self.unsealable => {
+                    actions.extend(self.router.handle(now, Input::NotSealed(id)));
+                }
                 Action::SealText(id) => {
                     let text = &self.store.texts[&id];
                     let lease = text.im.unwrap().lease;
@@ -175,6 +212,12 @@ impl Phone {
         self.input(now, Input::Submit(Box::new(text), Class::Emergency))
     }
 
+    /// Texts that wait for the peer or the user.
+    pub fn held(&self) -> Vec<TextId> {
+        let held = |id: &&TextId| matches!(self.store.texts[*id].state, State::Held(_));
+        self.store.order.iter().filter(held).copied().collect()
+    }
+
     /// What an SMS would be made of.
     pub fn sms_body(&self, id: TextId, marked: bool) -> String {
         let text = &self.store.texts[&id];
@@ -187,14 +230,14 @@ impl Phone {
     }
 
     pub fn letter(&mut self, now: Now, letter: Letter, forgets: bool) -> Vec<Effect> {
-        if !self.store.on || !self.up {
+        if !self.store.on || !self.up || self.facts.blocked {
             return Vec::new();
         }
         let peer = self.other.clone();
         match letter {
             Letter::Probe => {
-                self.leases = self.leases.wrapping_add(1);
-                let id = LeaseId([self.leases; 16]);
+                self.leases += 1;
+                let id = LeaseId(self.leases.to_be_bytes());
                 let facts = self.router.peer(&peer);
                 match self.granting.probe(now, &peer, PresencePolicy::Anyone, facts, true, id) {
                     Probed::Grant { lease, ends_in, .. } => vec![Effect::Letter(Letter::Answer(lease, ends_in))],
@@ -242,7 +285,7 @@ impl Phone {
             ImVerdict::Show => {
                 self.store.im_shown.insert(id);
                 self.store.shown.insert((body.clone(), n), Shown { id, bearer: Bearer::Im, at: now.wall });
-                vec![Effect::Show { body }, receipt]
+                vec![Effect::Show { id: Some(id), body }, receipt]
             }
         }
     }
@@ -261,7 +304,7 @@ impl Phone {
                     self.store.shown.insert(key, Shown { id, bearer: Bearer::Sms, at: now.wall });
                 }
                 let body = mark.map_or(wire, |(body, _)| body).trim_end().to_owned();
-                vec![Effect::Show { body }]
+                vec![Effect::Show { id: None, body }]
             }
         }
     }
@@ -310,6 +353,7 @@ pub fn outcome(how: u8) -> (bool, SmsOutcome) {
         0 | 1 => (true, SmsOutcome::Sent { references: vec![] }),
         2 => (false, SmsOutcome::Later(Cause::NoNetwork)),
         3 => (true, SmsOutcome::Unknown(Cause::ModemMute)),
+        4 => (false, SmsOutcome::Never(Cause::Refused)),
         _ => (false, SmsOutcome::Unknown(Cause::NetworkTimeout)),
     }
 }
