@@ -547,7 +547,7 @@ impl World {
     fn is_idle(&self, phone: usize) -> bool {
         let here = &self.phones[phone];
         let nothing = self.letters[phone].is_empty() && self.jobs[phone].is_empty() && self.sms[phone].is_empty();
-        nothing && here.router.unsettled() == here.held().len()
+        nothing && !here.router.in_flight()
     }
 
     fn settled(&self, writer: usize) -> Result<(), String> {
