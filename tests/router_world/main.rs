@@ -13,15 +13,18 @@
     clippy::indexing_slicing
 )]
 
+mod check;
+mod event;
 mod phone;
 mod world;
 
+use event::Event;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use shunt::model::{Bearer, FallbackPolicy, PeerPolicy};
-use world::{Event, Flaw, World};
+use world::{Flaw, World};
 
 fn bearer() -> impl Strategy<Value = Bearer> {
     prop_oneof![Just(Bearer::Im), Just(Bearer::Sms)]
