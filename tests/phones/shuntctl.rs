@@ -2,8 +2,10 @@
 
 use super::{ALICE, BOB, programs, world};
 use shunt_kit::phone::Phone;
-use shunt_kit::world::go_online;
-use std::process::Output;
+use shunt_kit::process::Process;
+use shunt_kit::world::{go_off, go_online};
+use std::io::{BufRead, BufReader};
+use std::process::{Output, Stdio};
 
 async fn run(phone: &Phone, arguments: &[&str]) -> (i32, String, String) {
     let mut command = phone.command(programs().join("shuntctl"));
@@ -61,11 +63,22 @@ async fn each_failure_has_its_exit_status() {
 async fn watch_shows_the_icon_change() {
     let world = world().await;
     let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
-    go_online(alice.shunt()).await.unwrap();
-    alice.shunt().watch(BOB).await.unwrap();
-    alice.shunt().wait_route(BOB, "sms", "not-enrolled").await.unwrap();
     go_online(bob.shunt()).await.unwrap();
-    // Bob's bundle is there now; Bob asks, which makes him known.
-    bob.shunt().send(ALICE, "I am here").await.unwrap();
-    alice.shunt().wait_received(|text| text.text == "I am here").await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    let mut command = alice.command(programs().join("shuntctl"));
+    command.args(["--json", "watch", BOB]).stdout(Stdio::piped());
+    let mut watch = Process::start_as_is("shuntctl", command, None).unwrap();
+    let lines = BufReader::new(watch.child().stdout.take().unwrap()).lines();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
+    let mut until = async |bearer: &str| loop {
+        let line = told.recv().await.expect("watch goes on");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if line["bearer"] == bearer {
+            return;
+        }
+    };
+    until("im").await;
+    go_off(bob.shunt()).await.unwrap();
+    until("sms").await;
 }

@@ -18,6 +18,8 @@ pub enum Mode {
     /// Everything is lost both ways; connections stay open, new ones are accepted into the hole. Those that were in
     /// it are reset when it ends: a stream with bytes missing cannot go on.
     BlackHole,
+    /// What clients send is lost, what the server sends arrives; as after `BlackHole`, its end resets.
+    LoseUp,
     /// Nothing moves, and nothing is lost: it arrives when the network passes again, as TCP's resends would.
     Stall,
     /// Nobody listens: new connections are refused. Open ones go on.
@@ -211,7 +213,7 @@ async fn relay(
 ) -> io::Result<()> {
     mode.wait_for(|mode| *mode != Mode::Stall).await.map_err(io::Error::other)?;
     if *mode.borrow() == Mode::BlackHole {
-        return one_way(client, tokio::io::sink(), mode.clone(), &counts.up).await;
+        return one_way(client, tokio::io::sink(), mode.clone(), LOST_UP, &counts.up).await;
     }
     let server = server.insert(TcpStream::connect(target).await?);
     client.set_nodelay(true)?;
@@ -219,17 +221,22 @@ async fn relay(
     let (client_read, client_write) = client.split();
     let (server_read, server_write) = server.split();
     tokio::try_join!(
-        one_way(client_read, server_write, mode.clone(), &counts.up),
-        one_way(server_read, client_write, mode.clone(), &counts.down),
+        one_way(client_read, server_write, mode.clone(), LOST_UP, &counts.up),
+        one_way(server_read, client_write, mode.clone(), LOST_DOWN, &counts.down),
     )?;
     Ok(())
 }
+
+/// The modes in which what goes one way is lost.
+const LOST_UP: &[Mode] = &[Mode::BlackHole, Mode::LoseUp];
+const LOST_DOWN: &[Mode] = &[Mode::BlackHole];
 
 /// Moves bytes as the network lets them, until the reader's end.
 async fn one_way(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut mode: watch::Receiver<Mode>,
+    lost_in: &[Mode],
     count: &AtomicU64,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
@@ -237,8 +244,8 @@ async fn one_way(
     let mut open = true;
     loop {
         let now = *mode.borrow_and_update();
-        was_in_hole |= now == Mode::BlackHole;
-        if was_in_hole && now != Mode::BlackHole {
+        was_in_hole |= lost_in.contains(&now);
+        if was_in_hole && !lost_in.contains(&now) {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         tokio::select! {
