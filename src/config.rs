@@ -64,6 +64,9 @@ pub struct Epoch {
     /// Ed25519 key that signs certificates, 32 bytes.
     #[serde(deserialize_with = "key")]
     pub certificate: [u8; 32],
+    /// X25519 key that enrolments are sealed to, 32 bytes.
+    #[serde(deserialize_with = "key")]
+    pub enrolment: [u8; 32],
 }
 
 /// Which service has the modems.

@@ -69,7 +69,9 @@ impl Core {
             return Err(Error::BadAccount("it is of another domain than [cloud] domain in the config"));
         }
         let pinned = cloud.epochs.iter().all(|pin| {
-            file.keys.epoch(pin.epoch).is_none_or(|key| key.voprf == pin.voprf && key.certificate == pin.certificate)
+            file.keys.epoch(pin.epoch).is_none_or(|key| {
+                (key.voprf, key.certificate, key.enrolment) == (pin.voprf, pin.certificate, pin.enrolment)
+            })
         });
         let known = cloud.epochs.is_empty()
             || file.keys.epochs.iter().all(|key| cloud.epochs.iter().any(|pin| pin.epoch == key.epoch));

@@ -58,6 +58,8 @@ pub struct Epoch {
     pub voprf: PathBuf,
     /// File with the Ed25519 seed.
     pub ed25519: PathBuf,
+    /// File with the X25519 seed.
+    pub x25519: PathBuf,
 }
 
 /// What account files tell phones.
@@ -138,7 +140,7 @@ impl Config {
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         [&mut self.database, &mut self.tls.certificate, &mut self.tls.key, &mut self.phones.ca]
             .into_iter()
-            .chain(self.epochs.iter_mut().flat_map(|epoch| [&mut epoch.voprf, &mut epoch.ed25519]))
+            .chain(self.epochs.iter_mut().flat_map(|epoch| [&mut epoch.voprf, &mut epoch.ed25519, &mut epoch.x25519]))
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -1,8 +1,11 @@
-//! An epoch's secrets: a VOPRF seed and an Ed25519 seed, each base64 in a file of its own (0600).
+//! An epoch's secrets: a VOPRF seed, an Ed25519 seed and an X25519 seed, each base64 in a file of its
+//! own (0600).
 
 use super::config::{Epoch, is_epoch};
 use super::files::{self, NewFile};
-use crate::seal::{CertificateError, DirectoryKeys, DirectorySigner, EpochKey, Evaluator, EvaluatorError};
+use crate::seal::{
+    CertificateError, DirectoryKeys, DirectorySigner, EnrolmentKey, EpochKey, Evaluator, EvaluatorError,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rand_core::{OsRng, RngCore};
@@ -44,6 +47,7 @@ type Seed = Zeroizing<[u8; 32]>;
 pub(super) struct EpochSecrets {
     pub(super) evaluator: Evaluator,
     pub(super) signer: DirectorySigner,
+    pub(super) enrolment: EnrolmentKey,
 }
 
 /// All epochs that are served.
@@ -51,7 +55,9 @@ pub(super) struct Epochs(Vec<EpochSecrets>);
 
 impl Epochs {
     pub(super) fn load(epochs: &[Epoch]) -> Result<Self, KeyError> {
-        let load = |epoch: &Epoch| EpochSecrets::new(epoch.name, &read(&epoch.voprf)?, &read(&epoch.ed25519)?);
+        let load = |epoch: &Epoch| {
+            EpochSecrets::new(epoch.name, &read(&epoch.voprf)?, &read(&epoch.ed25519)?, &read(&epoch.x25519)?)
+        };
         Ok(Self(epochs.iter().map(load).collect::<Result<_, _>>()?))
     }
 
@@ -68,18 +74,24 @@ impl Epochs {
 }
 
 impl EpochSecrets {
-    fn new(epoch: char, voprf: &Seed, ed25519: &Seed) -> Result<Self, KeyError> {
+    fn new(epoch: char, voprf: &Seed, ed25519: &Seed, x25519: &Seed) -> Result<Self, KeyError> {
         let evaluator = Evaluator::from_seed(**voprf, epoch)?;
-        Ok(Self { evaluator, signer: DirectorySigner::from_seed(ed25519)? })
+        let enrolment = EnrolmentKey::from_seed(x25519);
+        Ok(Self { evaluator, signer: DirectorySigner::from_seed(ed25519)?, enrolment })
     }
 
-    fn public(&self) -> EpochKey {
-        let Self { evaluator, signer } = self;
-        EpochKey { epoch: evaluator.epoch(), voprf: evaluator.public_key(), certificate: signer.public_key() }
+    pub(super) fn public(&self) -> EpochKey {
+        let Self { evaluator, signer, enrolment } = self;
+        EpochKey {
+            epoch: evaluator.epoch(),
+            voprf: evaluator.public_key(),
+            certificate: signer.public_key(),
+            enrolment: enrolment.public_key(),
+        }
     }
 }
 
-/// Makes an epoch's two files in `dir` (0700 if it is new) and gives back what belongs into the
+/// Makes an epoch's three files in `dir` (0700 if it is new) and gives back what belongs into the
 /// configuration, with the public keys as comments.
 pub(super) fn keygen(dir: &Path, epoch: char) -> Result<String, KeyError> {
     if !is_epoch(epoch) {
@@ -94,18 +106,21 @@ pub(super) fn keygen(dir: &Path, epoch: char) -> Result<String, KeyError> {
             Err(source) => Err(KeyError::Write { path, source }),
         }
     };
-    // Both names are known to be free before one of them is used.
-    let (voprf, ed25519) = (place("voprf")?, place("ed25519")?);
-    let seeds = (random()?, random()?);
-    let public = EpochSecrets::new(epoch, &seeds.0, &seeds.1)?.public();
+    // All names are known to be free before one of them is used.
+    let (voprf, ed25519, x25519) = (place("voprf")?, place("ed25519")?, place("x25519")?);
+    let seeds = [random()?, random()?, random()?];
+    let public = EpochSecrets::new(epoch, &seeds[0], &seeds[1], &seeds[2])?.public();
     let told = format!(
-        "# public VOPRF key: {}\n# public certificate key: {}\n[[epoch]]\nname = \"{epoch}\"\nvoprf = {:?}\ned25519 = {:?}\n",
+        "# public VOPRF key: {}\n# public certificate key: {}\n# public enrolment key: {}\n\
+         [[epoch]]\nname = \"{epoch}\"\nvoprf = {:?}\ned25519 = {:?}\nx25519 = {:?}\n",
         BASE64.encode(public.voprf),
         BASE64.encode(public.certificate),
+        BASE64.encode(public.enrolment),
         absolute(&voprf.0),
         absolute(&ed25519.0),
+        absolute(&x25519.0),
     );
-    for ((path, file), seed) in [(voprf, seeds.0), (ed25519, seeds.1)] {
+    for ((path, file), seed) in [voprf, ed25519, x25519].into_iter().zip(seeds) {
         let mut text = Zeroizing::new(String::with_capacity(45));
         BASE64.encode_string(seed.as_slice(), &mut text);
         text.push('\n');
@@ -148,7 +163,7 @@ mod tests {
 
     fn epoch(dir: &TempDir, name: char) -> Epoch {
         let file = |kind| dir.path().join(format!("{name}.{kind}"));
-        Epoch { name, voprf: file("voprf"), ed25519: file("ed25519") }
+        Epoch { name, voprf: file("voprf"), ed25519: file("ed25519"), x25519: file("x25519") }
     }
 
     #[test]
@@ -159,6 +174,7 @@ mod tests {
         let key = public.epoch('a').unwrap();
         assert!(told.contains(&BASE64.encode(key.voprf)));
         assert!(told.contains(&BASE64.encode(key.certificate)));
+        assert!(told.contains(&BASE64.encode(key.enrolment)));
         let lines: toml::Table = told.parse().unwrap();
         assert_eq!(lines["epoch"][0]["voprf"].as_str(), epoch(&dir, 'a').voprf.to_str());
     }
@@ -171,7 +187,7 @@ mod tests {
         std::fs::remove_file(epoch(&dir, 'a').ed25519).unwrap();
         assert!(matches!(keygen(dir.path(), 'a'), Err(KeyError::Write { .. })));
         assert_eq!(std::fs::read(epoch(&dir, 'a').voprf).unwrap(), before);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -6,10 +6,8 @@ use super::ejabberd::{Ejabberd, EjabberdError};
 use super::keys::{self, Epochs, KeyError};
 use crate::model::{PhoneNumber, Timestamp};
 use crate::seal::{
-    AccountError, AccountFile, BadJid, CertificateError, EvaluatorError, IdentityKey, Jid, bearer_token,
+    AccountError, AccountFile, BadJid, CertificateError, EvaluatorError, IdentityKey, Jid, bearer_token, new_secret,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand_core::OsRng;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,7 +62,7 @@ pub(super) async fn provision(
     let jid = Jid::new(pseudonym.clone(), &config.domain)?;
     let certificate = secrets.signer.issue(&jid, identity, Timestamp(now.saturating_mul(1000)), LIFETIME)?;
     let encoded = certificate.encode()?;
-    let secret = secret()?;
+    let secret = new_secret(&mut OsRng).map_err(KeyError::Random)?;
     let token = keys::token_hash(&bearer_token(&secret));
     let file = AccountFile {
         number: number.clone(),
@@ -83,11 +81,4 @@ pub(super) async fn provision(
     ejabberd.register(pseudonym.as_str(), &config.domain, &secret).await?;
     accounts.put(&Account { pseudonym: pseudonym.as_str(), token: &token, certificate: &encoded }, now)?;
     Ok(file)
-}
-
-/// A new account secret: 256 random bits as text that any SASL library takes unchanged.
-fn secret() -> Result<Zeroizing<String>, KeyError> {
-    let mut text = Zeroizing::new(String::with_capacity(43));
-    URL_SAFE_NO_PAD.encode_string(keys::random()?.as_slice(), &mut text);
-    Ok(text)
 }

@@ -182,6 +182,7 @@ fn epoch_json(key: &EpochKey) -> Value {
         "epoch": key.epoch.to_string(),
         "voprf": URL_SAFE_NO_PAD.encode(key.voprf),
         "certificate": URL_SAFE_NO_PAD.encode(key.certificate),
+        "enrolment": URL_SAFE_NO_PAD.encode(key.enrolment),
     })
 }
 
@@ -279,7 +280,8 @@ impl Fields {
 }
 
 fn epoch(entry: Value) -> Result<EpochKey, AccountError> {
-    let invalid = AccountError::Invalid("epochs", "a list of objects with `epoch`, `voprf` and `certificate`");
+    let invalid =
+        AccountError::Invalid("epochs", "a list of objects with `epoch`, `voprf`, `certificate` and `enrolment`");
     let Value::Object(map) = entry else { return Err(invalid) };
     let mut fields = Fields(map);
     let mut letters = match fields.take("epoch") {
@@ -288,9 +290,10 @@ fn epoch(entry: Value) -> Result<EpochKey, AccountError> {
     };
     let epoch = letters.pop().filter(char::is_ascii_lowercase).ok_or(invalid.clone())?;
     let voprf = fields.key("voprf", invalid.clone())?;
-    let certificate = fields.key("certificate", invalid)?;
+    let certificate = fields.key("certificate", invalid.clone())?;
+    let enrolment = fields.key("enrolment", invalid)?;
     fields.nothing_left()?;
-    Ok(EpochKey { epoch, voprf, certificate })
+    Ok(EpochKey { epoch, voprf, certificate, enrolment })
 }
 
 /// `host:port`, the host a name, an IPv4 address, or an IPv6 address in brackets.

@@ -287,7 +287,7 @@ mod tests {
             };
             read.suites = suites.to_vec();
             read.body = codec::encode(VERSION, &body).unwrap();
-            read.signature = alice.identity.sign_for_test(&[CONTEXT, &read.body].concat());
+            read.signature = alice.identity.sign(&[CONTEXT, &read.body].concat());
             read.verify(&directory.keys(), &alice.jid, NOW, None).map(|_| ())
         };
         assert_eq!(with(&[2, SUITE_OLM_V1]), Ok(()));

@@ -85,7 +85,7 @@ impl Evaluator {
         let (blinding, point) = Blinding::new(number, rng)?;
         let (evaluated, proof) = self.evaluate_with(point, rng)?;
         // Finishing needs the VOPRF half alone.
-        let key = EpochKey { epoch: self.epoch, voprf: self.public_key(), certificate: [0; 32] };
+        let key = EpochKey { epoch: self.epoch, voprf: self.public_key(), certificate: [0; 32], enrolment: [0; 32] };
         Ok(blinding.finish(evaluated, proof, &key, domain)?)
     }
 }
@@ -158,7 +158,7 @@ mod tests {
 
     fn rfc() -> (Evaluator, EpochKey) {
         let evaluator = Evaluator::derive(&[0xa3; 32], b"test key", 'a').unwrap();
-        let key = EpochKey { epoch: 'a', voprf: evaluator.public_key(), certificate: [0; 32] };
+        let key = EpochKey { epoch: 'a', voprf: evaluator.public_key(), certificate: [0; 32], enrolment: [0; 32] };
         (evaluator, key)
     }
 

@@ -145,11 +145,11 @@ impl Identity {
     pub fn bundle(&self, certificate: &Certificate, now: Timestamp) -> Result<Vec<u8>, BundleError> {
         // Never marked as published, so the library keeps handing it out.
         let fallback = self.account.fallback_key().into_values().next().ok_or(BundleError::NoFallback)?;
-        bundle::make(&self.key(), certificate, fallback.to_bytes(), now, |bytes| self.account.sign(bytes).to_bytes())
+        bundle::make(&self.key(), certificate, fallback.to_bytes(), now, |bytes| self.sign(bytes))
     }
 
-    #[cfg(test)]
-    pub(in crate::seal) fn sign_for_test(&self, bytes: &[u8]) -> [u8; 64] {
+    /// Ed25519 by the identity key; each use begins with a context of its own.
+    pub(in crate::seal) fn sign(&self, bytes: &[u8]) -> [u8; 64] {
         self.account.sign(bytes).to_bytes()
     }
 

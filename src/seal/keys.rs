@@ -9,6 +9,8 @@ pub struct EpochKey {
     pub voprf: [u8; 32],
     /// Ed25519 public key: signs certificates.
     pub certificate: [u8; 32],
+    /// X25519 public key: enrolments are sealed to it (RFC 9180).
+    pub enrolment: [u8; 32],
 }
 
 /// The pinned epochs. An unknown epoch is nobody's.

@@ -9,6 +9,7 @@ mod bundle;
 mod certificate;
 mod codec;
 mod column;
+mod enrolment;
 mod envelope;
 mod evaluator;
 mod identity;
@@ -29,6 +30,10 @@ pub use bundle::{Bundle, BundleError, NODE, VerifiedBundle};
 pub use certificate::{Certificate, CertificateError, DirectorySigner};
 pub use codec::CodecError;
 pub use column::{ColumnCipher, ColumnError};
+pub use enrolment::{
+    Answer, AnswerKey, Code, CodeSms, Confirm, EnrolmentError, EnrolmentKey, Header, Kind, NewAccount, NewSecret,
+    Purpose, Renewal, SealedRequest, SessionId, Start, code_sms, new_secret,
+};
 pub use envelope::{BUCKETS, Envelope, EnvelopeError, OlmKind, SUITE_OLM_V1};
 pub use evaluator::{Evaluator, EvaluatorError};
 pub use identity::{Identity, IdentityError, IdentityKey};

@@ -24,8 +24,17 @@ impl Directory {
         }
     }
 
+    pub(in crate::seal) fn enrolment(&self) -> EnrolmentKey {
+        EnrolmentKey::from_seed(&[11; 32])
+    }
+
     pub(in crate::seal) fn keys(&self) -> DirectoryKeys {
-        let key = EpochKey { epoch: 'a', voprf: self.evaluator.public_key(), certificate: self.signer.public_key() };
+        let key = EpochKey {
+            epoch: 'a',
+            voprf: self.evaluator.public_key(),
+            certificate: self.signer.public_key(),
+            enrolment: self.enrolment().public_key(),
+        };
         DirectoryKeys { epochs: vec![key] }
     }
 

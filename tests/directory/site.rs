@@ -76,6 +76,11 @@ impl Site {
             let line = config.lines().find_map(|line| line.strip_prefix(name)).unwrap();
             BASE64.decode(line).unwrap().try_into().unwrap()
         };
-        EpochKey { epoch: 'a', voprf: key("# public VOPRF key: "), certificate: key("# public certificate key: ") }
+        EpochKey {
+            epoch: 'a',
+            voprf: key("# public VOPRF key: "),
+            certificate: key("# public certificate key: "),
+            enrolment: key("# public enrolment key: "),
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! a finding can be replayed. The keys in `fixtures/` belong to nobody.
 
 use shunt::model::{PhoneNumber, Timestamp};
-use shunt::seal::{Certificate, DirectoryKeys, DirectorySigner, EpochKey, Evaluator, Identity, Jid, Party, Session};
+use shunt::seal::{Certificate, DirectoryKeys, DirectorySigner, EnrolmentKey, EpochKey, Evaluator, Identity, Jid, Party, Session};
 use std::time::Duration;
 
 /// The time of all that is dated.
@@ -23,8 +23,17 @@ pub fn signer() -> DirectorySigner {
     DirectorySigner::from_seed(&[9; 32]).unwrap()
 }
 
+pub fn enrolment() -> EnrolmentKey {
+    EnrolmentKey::from_seed(&[11; 32])
+}
+
 pub fn keys() -> DirectoryKeys {
-    let key = EpochKey { epoch: 'a', voprf: evaluator().public_key(), certificate: signer().public_key() };
+    let key = EpochKey {
+        epoch: 'a',
+        voprf: evaluator().public_key(),
+        certificate: signer().public_key(),
+        enrolment: enrolment().public_key(),
+    };
     DirectoryKeys { epochs: vec![key] }
 }
 

@@ -1,0 +1,283 @@
+//! One sealed request and its sealed answer: HPKE in base mode with X25519, HKDF-SHA256 and
+//! ChaCha20-Poly1305 (RFC 9180); the answer under a key exported from it, as RFC 9458 §4.4 does.
+
+use super::{EnrolmentError, SessionId};
+use crate::seal::column::expand;
+use crate::seal::{CodecError, IdentityKey};
+use hpke::aead::{AeadCtxR, AeadCtxS, ChaCha20Poly1305};
+use hpke::kdf::HkdfSha256;
+use hpke::kem::X25519HkdfSha256;
+use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable, setup_receiver, setup_sender};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, Salt};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use zeroize::Zeroizing;
+
+const VERSION: u8 = 1;
+
+/// Version, session, identity key, epoch: in clear, and bound to the sealed part.
+const HEADER: usize = 1 + 16 + 64 + 1;
+
+/// Every request's plaintext, filled up: nothing shows how long a number is, or what is asked.
+const PLAIN: usize = 96;
+/// Every answer's plaintext, filled up.
+const ANSWER_PLAIN: usize = 1024;
+
+const LENGTH: usize = 2;
+const ENCAPSULATED: usize = 32;
+const TAG: usize = 16;
+const SALT: usize = 32;
+
+/// What a request asks; part of the key schedule, so that none can serve as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// [`super::Start`].
+    Start,
+    /// [`super::Confirm`].
+    Confirm,
+    /// [`super::NewSecret`].
+    Secret,
+}
+
+impl Kind {
+    fn info(self) -> &'static [u8] {
+        match self {
+            Self::Start => b"shunt enrolment 1 start",
+            Self::Confirm => b"shunt enrolment 1 confirm",
+            Self::Secret => b"shunt enrolment 1 secret",
+        }
+    }
+}
+
+/// What stands in clear before the sealed part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The session.
+    pub session: SessionId,
+    /// The phone's identity key.
+    pub identity: IdentityKey,
+    /// The epoch whose key it is sealed to, a to z.
+    pub epoch: char,
+}
+
+/// A request to the directory, ready for the wire; all have the same length.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedRequest(Vec<u8>);
+
+impl SealedRequest {
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// A request that the store kept, for sending it again byte for byte.
+    pub fn again(stored: Vec<u8>) -> Result<Self, EnrolmentError> {
+        Header::read(&stored)?;
+        Ok(Self(stored))
+    }
+}
+
+impl fmt::Debug for SealedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealedRequest({} bytes)", self.0.len())
+    }
+}
+
+/// Opens the one answer to a request. A phone keeps it, sealed, until the answer came.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AnswerKey(Zeroizing<[u8; 32]>);
+
+impl fmt::Debug for AnswerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnswerKey(..)")
+    }
+}
+
+/// The directory's secret key of an epoch, which requests are sealed to.
+pub struct EnrolmentKey {
+    secret: <X25519HkdfSha256 as Kem>::PrivateKey,
+    public: [u8; 32],
+}
+
+impl fmt::Debug for EnrolmentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EnrolmentKey(..)")
+    }
+}
+
+impl Header {
+    fn to_bytes(self) -> Result<[u8; HEADER], EnrolmentError> {
+        let mut bytes = Vec::with_capacity(HEADER);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(self.session.as_bytes());
+        bytes.extend_from_slice(self.identity.ed25519());
+        bytes.extend_from_slice(self.identity.curve25519());
+        bytes.push(u8::try_from(self.epoch).map_err(|_| EnrolmentError::Header)?);
+        bytes.try_into().map_err(|_| EnrolmentError::Header)
+    }
+
+    /// The header of a request of the right length.
+    pub fn read(request: &[u8]) -> Result<Self, EnrolmentError> {
+        match request.first() {
+            None => return Err(CodecError::Empty.into()),
+            Some(&VERSION) => {}
+            Some(&version) => return Err(CodecError::Version(version).into()),
+        }
+        if request.len() != HEADER + ENCAPSULATED + PLAIN + TAG {
+            return Err(CodecError::Malformed.into());
+        }
+        let (_, rest) = request.split_first().ok_or(EnrolmentError::Header)?;
+        let (session, rest) = rest.split_first_chunk().ok_or(EnrolmentError::Header)?;
+        let (ed25519, rest) = rest.split_first_chunk().ok_or(EnrolmentError::Header)?;
+        let (curve25519, rest) = rest.split_first_chunk().ok_or(EnrolmentError::Header)?;
+        let epoch = rest.first().map(|byte| char::from(*byte)).filter(char::is_ascii_lowercase);
+        Ok(Self {
+            session: SessionId::from_bytes(*session),
+            identity: IdentityKey::from_bytes(*ed25519, *curve25519).map_err(|_| EnrolmentError::Header)?,
+            epoch: epoch.ok_or(EnrolmentError::Header)?,
+        })
+    }
+}
+
+type Suite<Role> = (Role, AnswerKey);
+
+/// Seals `plain` for the directory whose key of the epoch is `to`; the key opens the answer.
+pub(super) fn seal(
+    kind: Kind,
+    header: Header,
+    to: &[u8; 32],
+    plain: &[u8],
+) -> Result<Suite<SealedRequest>, EnrolmentError> {
+    let header = header.to_bytes()?;
+    let to = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(to).map_err(|_| EnrolmentError::Sealed)?;
+    let (encapsulated, mut context): (_, AeadCtxS<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>) =
+        setup_sender(&OpModeS::Base, &to, kind.info()).map_err(|_| EnrolmentError::Sealed)?;
+    let sealed = context.seal(&pad(plain, PLAIN)?, &header).map_err(|_| EnrolmentError::Sealed)?;
+    let key = export(|label, key| context.export(label, key))?;
+    let mut bytes = header.to_vec();
+    bytes.extend_from_slice(&encapsulated.to_bytes());
+    bytes.extend_from_slice(&sealed);
+    Ok((SealedRequest(bytes), key))
+}
+
+fn export(context: impl FnOnce(&[u8], &mut [u8]) -> Result<(), hpke::HpkeError>) -> Result<AnswerKey, EnrolmentError> {
+    let mut key = Zeroizing::new([0; 32]);
+    context(b"shunt enrolment 1 answer", key.as_mut_slice()).map_err(|_| EnrolmentError::Sealed)?;
+    Ok(AnswerKey(key))
+}
+
+impl EnrolmentKey {
+    /// Derives the key of an epoch from 32 secret random bytes (RFC 9180 §7.1.3).
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let (secret, public) = X25519HkdfSha256::derive_keypair(seed);
+        Self { secret, public: public.to_bytes().into() }
+    }
+
+    /// What phones pin.
+    #[must_use]
+    pub fn public_key(&self) -> [u8; 32] {
+        self.public
+    }
+
+    /// Opens a request of this kind; strict about its filling.
+    pub(super) fn open(
+        &self,
+        kind: Kind,
+        request: &[u8],
+    ) -> Result<(Header, Zeroizing<Vec<u8>>, AnswerKey), EnrolmentError> {
+        let header = Header::read(request)?;
+        let (clear, rest) = request.split_at_checked(HEADER).ok_or(EnrolmentError::Header)?;
+        let (encapsulated, sealed) = rest.split_at_checked(ENCAPSULATED).ok_or(EnrolmentError::Header)?;
+        let encapsulated =
+            <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(encapsulated).map_err(|_| EnrolmentError::Sealed)?;
+        let mut context: AeadCtxR<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256> =
+            setup_receiver(&OpModeR::Base, &self.secret, &encapsulated, kind.info())
+                .map_err(|_| EnrolmentError::Sealed)?;
+        let padded = Zeroizing::new(context.open(sealed, clear).map_err(|_| EnrolmentError::Sealed)?);
+        let key = export(|label, key| context.export(label, key))?;
+        Ok((header, Zeroizing::new(unpad(&padded)?.to_vec()), key))
+    }
+}
+
+impl AnswerKey {
+    /// For the phone's sealed store.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+        self.0.clone()
+    }
+
+    /// The inverse of [`Self::to_bytes`].
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// A fresh salt makes each answer's key its own, so that the nonce may be zero.
+    fn cipher(&self, salt: &[u8]) -> Result<LessSafeKey, EnrolmentError> {
+        let prk = Salt::new(HKDF_SHA256, salt).extract(&*self.0);
+        let key = expand(&prk, b"shunt enrolment 1 answer key").ok_or(EnrolmentError::Sealed)?;
+        UnboundKey::new(&CHACHA20_POLY1305, &*key).map(LessSafeKey::new).map_err(|_| EnrolmentError::Sealed)
+    }
+
+    /// Version ‖ salt ‖ sealed, always of the same length.
+    pub(super) fn seal(&self, session: &SessionId, plain: &[u8]) -> Result<Vec<u8>, EnrolmentError> {
+        let mut salt = [0; SALT];
+        SystemRandom::new().fill(&mut salt).map_err(|_| EnrolmentError::Sealed)?;
+        let mut padded = pad(plain, ANSWER_PLAIN)?;
+        let tag = self
+            .cipher(&salt)?
+            .seal_in_place_separate_tag(zero(), Aad::from(session.as_bytes()), &mut padded)
+            .map_err(|_| EnrolmentError::Sealed)?;
+        Ok([&[VERSION], salt.as_slice(), &padded, tag.as_ref()].concat())
+    }
+
+    /// The inverse of [`Self::seal`].
+    pub(super) fn open(&self, session: &SessionId, answer: &[u8]) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> {
+        let (version, rest) = answer.split_first().ok_or(CodecError::Empty)?;
+        if *version != VERSION {
+            return Err(CodecError::Version(*version).into());
+        }
+        if answer.len() != 1 + SALT + ANSWER_PLAIN + TAG {
+            return Err(CodecError::Malformed.into());
+        }
+        let (salt, sealed) = rest.split_at_checked(SALT).ok_or(CodecError::Malformed)?;
+        let mut sealed = Zeroizing::new(sealed.to_vec());
+        let cipher = self.cipher(salt)?;
+        let padded = cipher
+            .open_in_place(zero(), Aad::from(session.as_bytes()), &mut sealed)
+            .map_err(|_| EnrolmentError::Sealed)?;
+        Ok(Zeroizing::new(unpad(padded)?.to_vec()))
+    }
+}
+
+fn zero() -> Nonce {
+    Nonce::assume_unique_for_key([0; 12])
+}
+
+/// Length, bytes, zeros.
+fn pad(bytes: &[u8], size: usize) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> {
+    if bytes.len() + LENGTH > size {
+        return Err(CodecError::TooLong.into());
+    }
+    let length = u16::try_from(bytes.len()).map_err(|_| CodecError::TooLong)?;
+    let mut padded = Zeroizing::new(Vec::with_capacity(size));
+    padded.extend_from_slice(&length.to_be_bytes());
+    padded.extend_from_slice(bytes);
+    padded.resize(size, 0);
+    Ok(padded)
+}
+
+/// The inverse of [`pad`]: nothing hides behind.
+fn unpad(padded: &[u8]) -> Result<&[u8], EnrolmentError> {
+    let (length, rest) = padded.split_first_chunk().ok_or(CodecError::Malformed)?;
+    let length = usize::from(u16::from_be_bytes(*length));
+    let (bytes, filling) = rest.split_at_checked(length).ok_or(CodecError::Malformed)?;
+    if filling.iter().any(|byte| *byte != 0) {
+        return Err(CodecError::NotCanonical.into());
+    }
+    Ok(bytes)
+}
