@@ -14,12 +14,13 @@ FUZZ_SECONDS ?= 60
 
 export SHUNT_LIBEXEC = $(LIBEXECDIR)
 
-.PHONY: help build demo desk test lint fuzz figures install clean
+.PHONY: help build demo desk test lint privacy fuzz figures install clean
 
 help:
 	@echo 'make demo              two phones and a cloud show the main job (root); ARGS=--json for a line a step'
 	@echo 'make desk              two phones and a cloud, and a shell on one of them (root)'
 	@echo 'make test              everything that CI runs (root)'
+	@echo 'make privacy           what leaves a phone, byte by byte, and what of its user is in it (root)'
 	@echo 'make build             the device build, optimised: three daemons and shuntctl'
 	@echo 'make install           install that build; DESTDIR=, PREFIX=, SYSCONFDIR='
 	@echo 'make fuzz              each fuzz target for FUZZ_SECONDS (60)'
@@ -42,12 +43,18 @@ desk:
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets --features directory -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --features directory,leak -- -D warnings
 
 test:
 	@tests/packages test
 	$(MAKE) lint
+	$(CARGO) build --locked --features leak --bin shuntd-core-leaking
 	$(CARGO) test --locked --workspace --features directory --no-fail-fast
+
+privacy:
+	@tests/packages test >&2
+	@$(CARGO) build --locked --quiet --features leak --bin shuntd-core-leaking >&2
+	@$(CARGO) test --locked --quiet --features directory --test privacy -- --nocapture
 
 fuzz:
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install cargo-fuzz --locked

@@ -189,6 +189,8 @@ impl Core {
     /// Publishes the signed bundle, with a new fallback key where the old one is due.
     pub(super) fn publish_bundle(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         let now = turn.now.wall;
+        #[cfg(feature = "leak")]
+        self.leak(turn);
         let (Some(account), Some(identity)) = (&self.account, &mut self.identity) else { return Ok(()) };
         if identity.rotated() < now.minus(FALLBACK_KEY_AGE) {
             identity.rotate_fallback(now);

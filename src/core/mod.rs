@@ -19,6 +19,8 @@ mod account;
 mod driver;
 mod event;
 mod inbox;
+#[cfg(feature = "leak")]
+mod leak;
 mod link;
 mod listing;
 mod outbox;

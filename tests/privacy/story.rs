@@ -1,0 +1,204 @@
+//! The steps of the test, in F-Secure's order, and the table that they end in.
+
+use crate::canary::Canary;
+use crate::search::{Search, Sighting};
+use crate::wire::{Seen, Wire};
+use shunt_kit::phone::ShuntConfig;
+use shunt_kit::proxy::{Mode, Proxy};
+use shunt_kit::world::{World, go_off, go_online};
+use shunt_kit::{Incoming, Phone};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+
+pub(crate) const ALICE: &str = "+4915112345601";
+const BOB: &str = "+4915112345602";
+/// In Alice's address book; uses nothing.
+const CONTACT: &str = "+4915777001122";
+const CONTACTS_NAME: &str = "Ottilie Quastenflosser";
+const OPERATOR: &str = "Quollmobil";
+const SMS_BODY: &str = "the numbat leaves the burrow at seven";
+const IM_BODY: &str = "a quokka was seen at the old jetty";
+
+pub(crate) fn programs() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_shuntd")).parent().unwrap()
+}
+
+/// Everything that a phone of this test must keep to itself.
+pub(crate) fn canaries(phone: &Phone) -> Vec<Canary> {
+    let identity = phone.modem().identity();
+    vec![
+        Canary::number("own number", &identity.number),
+        Canary::digits("IMEI", &identity.imei),
+        Canary::digits("IMSI", &identity.imsi),
+        Canary::digits("ICCID", &identity.iccid),
+        Canary::digits("MCC and MNC", &identity.operator_code),
+        Canary::text("operator's name", &identity.operator_name),
+        Canary::number("contact's number", CONTACT),
+        Canary::text("contact's name", CONTACTS_NAME),
+        Canary::number("peer's number", BOB),
+        Canary::text("text of an SMS", SMS_BODY),
+        Canary::text("text of an IM", IM_BODY),
+    ]
+}
+
+/// A phone of the test's, on a network of its own, with its capture running; no daemon has started.
+pub(crate) async fn tapped_phone(world: &World) -> (Phone, Wire) {
+    let named = |identity: &mut shunt_kit::Identity| OPERATOR.clone_into(&mut identity.operator_name);
+    let phone = world.builder(ALICE).identity(named).own_network().start().await.unwrap();
+    let wire = Wire::tap(&phone, &world.cloud, world.directory.addr()).await.unwrap();
+    (phone, wire)
+}
+
+pub(crate) fn config(world: &World, wire: &Wire, programs: &Path) -> ShuntConfig {
+    ShuntConfig::new(programs).cloud(world.cloud.domain(), &wire.xmpp, &wire.directory, world.cloud.ca_pem())
+}
+
+/// What came of one phase.
+pub(crate) struct Phase {
+    pub(crate) name: &'static str,
+    /// Whether not one packet is allowed.
+    pub(crate) silent: bool,
+    pub(crate) seen: Seen,
+    pub(crate) sightings: BTreeSet<Sighting>,
+}
+
+/// Alice's phone, watched; Bob's, with a network that can be cut.
+pub(crate) struct Story {
+    world: World,
+    alice: Phone,
+    bob: Phone,
+    bobs_network: Proxy,
+    wire: Wire,
+    search: Search,
+    texts: usize,
+}
+
+impl Story {
+    pub(crate) async fn begin() -> Self {
+        let world = World::start(programs()).await.unwrap();
+        let (bob, bobs_network) = world.phone_behind_proxy(BOB).await.unwrap();
+        go_online(bob.shunt()).await.unwrap();
+        let (mut alice, wire) = tapped_phone(&world).await;
+        alice.start_shunt(config(&world, &wire, programs())).await.unwrap();
+        let search = Search::new(&canaries(&alice));
+        Self { world, alice, bob, bobs_network, wire, search, texts: 0 }
+    }
+
+    pub(crate) fn search(&self) -> &Search {
+        &self.search
+    }
+
+    /// A new phone: a SIM, a contact, SMS both ways, an MMS announced. The switch is as it came: off.
+    pub(crate) async fn factory_state(&mut self) -> Phase {
+        assert!(!self.alice.shunt().enabled().await.unwrap());
+        self.add_contact().await;
+        self.sms_both_ways().await;
+        let mms = [0x01, 0x06, 0x23, b'a', b'p', b'p'];
+        self.world.smsc.inject(ALICE, &Incoming::to_port(CONTACT, 2948, &mms));
+        self.end("factory state: off, a contact, SMS both ways", true)
+    }
+
+    /// The switch goes on, the phone is enrolled; texts both ways by IM, one that falls back.
+    pub(crate) async fn on_with_ims_and_a_fallback(&mut self) -> Phase {
+        self.world.enrol(&self.alice).await.unwrap();
+        go_online(self.alice.shunt()).await.unwrap();
+        let (alice, bob) = (self.alice.shunt(), self.bob.shunt());
+        alice.wait_route(BOB, "im", "online").await.unwrap();
+        alice.send(BOB, IM_BODY).await.unwrap();
+        assert_eq!(bob.wait_received(|got| got.text == IM_BODY).await.unwrap().bearer, "im");
+        let answer = format!("{IM_BODY}, says the answer");
+        bob.wait_route(ALICE, "im", "online").await.unwrap();
+        bob.send(ALICE, &answer).await.unwrap();
+        assert_eq!(alice.wait_received(|got| got.text == answer).await.unwrap().bearer, "im");
+        self.bobs_network.set(Mode::BlackHole).await.unwrap();
+        let lost = format!("{IM_BODY}, again");
+        let sent = alice.send(BOB, &lost).await.unwrap();
+        alice.wait_state(&sent, &["sms-sent"]).await.unwrap();
+        bob.wait_received(|got| got.text == lost && got.bearer == "sms").await.unwrap();
+        self.bobs_network.set(Mode::Pass).await.unwrap();
+        // A contact that uses nothing is asked for too.
+        let sent = self.alice.shunt().send(CONTACT, SMS_BODY).await.unwrap();
+        self.alice.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
+        self.sms_both_ways().await;
+        go_off(self.alice.shunt()).await.unwrap();
+        self.end("on: enrolled, IM both ways, a fallback", false)
+    }
+
+    /// Off again: as silent as before.
+    pub(crate) async fn off_again(&mut self) -> Phase {
+        self.sms_both_ways().await;
+        self.end("off again: SMS both ways", true)
+    }
+
+    /// Reset: a new phone again.
+    pub(crate) async fn factory_reset(&mut self) -> Phase {
+        self.alice.stop_shunt().await.unwrap();
+        std::fs::remove_dir_all(self.alice.state_dir()).unwrap();
+        self.alice.start_shunt(config(&self.world, &self.wire, programs())).await.unwrap();
+        assert!(!self.alice.shunt().enabled().await.unwrap());
+        self.sms_both_ways().await;
+        self.end("factory reset: SMS both ways", true)
+    }
+
+    async fn add_contact(&self) {
+        self.alice.shunt().set_policy(CONTACT, "auto").await.unwrap();
+    }
+
+    /// One text each way that is an SMS whatever the switch says: the contact uses nothing.
+    async fn sms_both_ways(&mut self) {
+        self.texts += 1;
+        let (out, back) = (format!("{SMS_BODY} ({})", self.texts), format!("{CONTACTS_NAME} here ({})", self.texts));
+        let sent = self.alice.shunt().send(CONTACT, &out).await.unwrap();
+        self.alice.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
+        self.world.smsc.inject(ALICE, &Incoming::text(CONTACT, &back));
+        assert_eq!(self.alice.shunt().wait_received(|got| got.text == back).await.unwrap().bearer, "sms");
+    }
+
+    fn end(&mut self, name: &'static str, silent: bool) -> Phase {
+        let seen = self.wire.phase().unwrap();
+        let sightings = sightings(&self.search, &seen);
+        Phase { name, silent, seen, sightings }
+    }
+}
+
+/// Every canary in what a phase left: on the wire as it was, and opened.
+pub(crate) fn sightings(search: &Search, seen: &Seen) -> BTreeSet<Sighting> {
+    let on_the_wire = seen.packets.iter().flat_map(|packet| match packet.is_tls() {
+        true => search.raw(&packet.bytes),
+        false => search.opened(&packet.bytes),
+    });
+    on_the_wire.chain(seen.opened.iter().flat_map(|stream| search.opened(stream))).collect()
+}
+
+/// For people: what was looked for, where, and what was found.
+pub(crate) fn table(phases: &[Phase], search: &Search) -> String {
+    let mut out = String::from("\nWhat left the phone, and what of the user was in it\n\n");
+    for (number, phase) in phases.iter().enumerate() {
+        let Phase { name, seen, .. } = phase;
+        writeln!(
+            out,
+            "  {}. {name:<50} {:>5} packets, {:>7} bytes, {:>7} bytes of opened TLS",
+            number + 1,
+            seen.packets.len(),
+            seen.captured_bytes(),
+            seen.opened_bytes(),
+        )
+        .unwrap();
+    }
+    write!(out, "\n  {:<18} {:>6}", "looked for", "forms").unwrap();
+    for number in 1..=phases.len() {
+        write!(out, "  phase {number}").unwrap();
+    }
+    out.push('\n');
+    for (canary, forms) in search.forms() {
+        write!(out, "  {canary:<18} {forms:>6}").unwrap();
+        for phase in phases {
+            let times = phase.sightings.iter().filter(|(name, _)| *name == canary).count();
+            let found = if times == 0 { "-".to_owned() } else { format!("{times} seen") };
+            write!(out, "  {found:>7}").unwrap();
+        }
+        out.push('\n');
+    }
+    out
+}
