@@ -12,6 +12,8 @@ pub(super) struct Shared {
     pub(super) published: RwLock<Published>,
     /// One account file is read at a time.
     pub(super) import: Arc<Semaphore>,
+    /// One export is written at a time.
+    pub(super) export: Arc<Semaphore>,
 }
 
 impl Shared {

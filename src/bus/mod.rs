@@ -8,6 +8,7 @@ mod core;
 mod details;
 mod emit;
 mod error;
+mod export;
 mod import;
 mod interface;
 mod options;
@@ -20,7 +21,7 @@ pub use error::Error;
 use error::error_name;
 pub use published::{LineEntry, Published, ServiceState};
 pub use request::{
-    Direction, Filter, IMPORT_MAX, LEDGER_PAGE, LIST_MAX, LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer,
-    RouteOptions, SendOptions, Setting, Standing,
+    Direction, ExportPart, Filter, IMPORT_MAX, LEDGER_PAGE, LIST_MAX, LedgerRow, PeerEntry, Record, Reply, Request,
+    RouteAnswer, RouteOptions, SendOptions, Setting, Standing,
 };
 pub use serve::{Bus, BusError, NAME};

@@ -5,6 +5,7 @@ use crate::model::{
     Address, Arrived, Bearer, Body, Consent, LineId, PeerPolicy, PhoneNumber, Reason, Segments, Settings, Text, TextId,
     Timestamp,
 };
+use crate::store::Cursor;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -168,11 +169,31 @@ pub enum Request {
         /// Name and sum, such as `frames`, `bytes`, `network-sent`.
         reply: Reply<Vec<(String, u64)>>,
     },
+    /// The next part of all that is held about the user, as JSON text; the parts in a row are one document.
+    Export {
+        /// Which part.
+        part: ExportPart,
+        /// The text, and what follows it.
+        reply: Reply<(Zeroizing<String>, Option<ExportPart>)>,
+    },
     /// A caller that watched something left the bus: forget its watches. No answer.
     CallerGone {
         /// Its unique name.
         name: Box<str>,
     },
+}
+
+/// A part of an export; lists go on where they ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportPart {
+    /// Account, settings, consent, lines, peers, totals.
+    About,
+    /// Outgoing texts, newest first.
+    Outgoing(Option<Cursor>),
+    /// Incoming texts.
+    Incoming(Option<Cursor>),
+    /// The ledger's frames.
+    Ledger(Option<Cursor>),
 }
 
 /// The longest account file that is read, in bytes.

@@ -50,8 +50,9 @@ impl Bus {
     ) -> Result<(Self, mpsc::Receiver<Request>), BusError> {
         let (core, requests) = mpsc::channel(WAITING);
         let gate = Gate::new(connection.clone(), rules, core.clone()).await?;
-        let import = Arc::new(Semaphore::new(1));
-        let shared = Arc::new(Shared { gate: gate.clone(), core, published: published.into(), import });
+        let one = || Arc::new(Semaphore::new(1));
+        let (import, export) = (one(), one());
+        let shared = Arc::new(Shared { gate: gate.clone(), core, published: published.into(), import, export });
         let server = connection.object_server();
         server.at(PATH, Service(shared.clone())).await?;
         server.at(PATH, Settings(shared.clone())).await?;

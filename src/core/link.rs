@@ -7,9 +7,9 @@ use crate::bus::{LineEntry, Published, ServiceState};
 use crate::model::SimState;
 use crate::router::{Conditions, Input, Phase, Step, SwitchInput, Why};
 use crate::seal::{NODE, Pseudonym, bearer_token};
-use crate::store::StoreError;
+use crate::store::{NetworkTotals, StoreError};
 use crate::sys::warden;
-use crate::wall::{Connect, FromUplink, LinkState, Offline, Opaque, RequestId, Secret, ToUplink};
+use crate::wall::{Connect, Counters, FromUplink, LinkState, Offline, Opaque, RequestId, Secret, ToUplink};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -39,7 +39,7 @@ impl Core {
         self.notice(turn, ToUplink::Close);
         turn.effect(Effect::StopUplink);
         self.wall_open = false;
-        self.uplink_forgotten();
+        self.uplink_forgotten(turn);
     }
 
     /// A frame that is not answered.
@@ -49,7 +49,20 @@ impl Core {
         }
     }
 
-    fn uplink_forgotten(&mut self) {
+    /// What all uplinks counted: each begins anew.
+    pub(super) fn counted(&self) -> NetworkTotals {
+        NetworkTotals {
+            sent: self.network.sent.saturating_add(self.counters.sent),
+            received: self.network.received.saturating_add(self.counters.received),
+            connections: self.network.connections.saturating_add(self.counters.connections.into()),
+        }
+    }
+
+    fn uplink_forgotten(&mut self, turn: &mut Turn<'_, '_>) {
+        self.network = self.counted();
+        self.counters = Counters::default();
+        let network = self.network;
+        turn.write(move |tx| tx.put_network_totals(&network));
         self.last_request = 0;
         self.link_up = false;
         self.sends.clear();
@@ -58,7 +71,7 @@ impl Core {
     }
 
     pub(super) fn uplink_started(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        self.uplink_forgotten();
+        self.uplink_forgotten(turn);
         self.wall_open = true;
         self.connect(turn);
         self.switch_event(turn, SwitchInput::Started)
@@ -82,7 +95,7 @@ impl Core {
     fn uplink_died(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         self.wall_open = false;
         let reaching = self.reaching.forget();
-        self.uplink_forgotten();
+        self.uplink_forgotten(turn);
         self.granting.close_all();
         self.switch_event(turn, SwitchInput::Died)?;
         for peer in reaching {
@@ -96,7 +109,7 @@ impl Core {
     pub(super) fn wall_closed(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         if self.wall_open {
             self.wall_open = false;
-            self.uplink_forgotten();
+            self.uplink_forgotten(turn);
             turn.effect(Effect::StopUplink);
             self.switch_event(turn, SwitchInput::Offline(Why::UplinkDied))?;
         }

@@ -13,11 +13,13 @@
 //! | `sms` | SMS both ways, lines, addresses |
 //! | `reach`, `outbox`, `inbox` | peers: finding them, letters out, letters in |
 //! | `link` | the switch, the uplink and the link |
+//! | `export` | all that is held about the user |
 //! | `account`, `peers` | what is kept about us and others |
 
 mod account;
 mod driver;
 mod event;
+mod export;
 mod inbox;
 #[cfg(feature = "leak")]
 mod leak;
@@ -38,7 +40,7 @@ use crate::config::Config;
 use crate::model::{Instant, Line, LineId, PhoneNumber, Settings, Switched, TextId, Timestamp};
 use crate::router::{Action, Granting, Input, Router, Step, Switch};
 use crate::seal::{AccountFile, Identity, Session};
-use crate::store::{PeerRecord, StoreError};
+use crate::store::{NetworkTotals, PeerRecord, StoreError};
 use crate::wall::{Counters, RequestId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use turn::{Effect, ModemJob, Turn};
@@ -79,6 +81,8 @@ pub(crate) struct Core {
     sends: HashMap<RequestId, TextId>,
     /// By when the uplink must have answered what it can answer by itself.
     answers_due: BTreeMap<RequestId, Instant>,
+    /// What the uplinks before this one counted, and what this one has so far.
+    network: NetworkTotals,
     counters: Counters,
     published_at: Option<Timestamp>,
 

@@ -99,6 +99,11 @@ impl Core {
             Request::Block { peer, blocked, reply } => {
                 self.change_named_peer(turn, &peer, reply, |record| record.blocked = blocked)
             }
+            Request::Export { part, reply } => {
+                let text = self.export(turn, part)?;
+                turn.answer(reply, text);
+                Ok(())
+            }
             Request::LedgerRead { since, reply } => {
                 let entries = turn.tx.ledger_since(since, LEDGER_PAGE)?;
                 let row = |entry: crate::store::LedgerEntry| LedgerRow {
@@ -420,6 +425,8 @@ impl Core {
             log::info!("switched {} by uid {}", if on { "on" } else { "off" }, switched.uid);
         }
         self.enabled = on;
+        let entry = crate::store::Switch { on, switched: Some(switched.clone()) };
+        turn.write(move |tx| tx.log_switch(&entry));
         self.switched = Some(switched);
         self.keep_settings(turn);
         turn.answer(reply, Ok(()));
@@ -442,16 +449,16 @@ impl Core {
         Ok(())
     }
 
-    fn totals(&self, turn: &Turn<'_, '_>) -> Result<Vec<(String, u64)>, StoreError> {
+    pub(super) fn totals(&self, turn: &Turn<'_, '_>) -> Result<Vec<(String, u64)>, StoreError> {
         let mut totals = Vec::new();
         for total in turn.tx.ledger_totals()? {
             totals.push((format!("frames-{}", total.kind), total.frames));
             totals.push((format!("bytes-{}", total.kind), total.bytes));
         }
-        let counters = &self.counters;
-        totals.push(("network-sent".to_owned(), counters.sent));
-        totals.push(("network-received".to_owned(), counters.received));
-        totals.push(("network-connections".to_owned(), counters.connections.into()));
+        let counted = self.counted();
+        totals.push(("network-sent".to_owned(), counted.sent));
+        totals.push(("network-received".to_owned(), counted.received));
+        totals.push(("network-connections".to_owned(), counted.connections));
         Ok(totals)
     }
 }

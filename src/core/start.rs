@@ -248,6 +248,7 @@ impl Core {
             last_request: 0,
             sends: HashMap::new(),
             answers_due: BTreeMap::new(),
+            network: crate::store::NetworkTotals::default(),
             counters: crate::wall::Counters::default(),
             published_at: None,
             restore_by: Some(now().mono.plus(MODEM_MAY_TAKE)),
@@ -263,6 +264,7 @@ impl Core {
         let switch = tx.switch()?;
         self.enabled = switch.on && self.degraded.is_none();
         self.switched = switch.switched;
+        self.network = tx.network_totals()?;
         if let Some(pickle) = tx.blob(IDENTITY)? {
             self.identity = Identity::from_pickle(&pickle).map_err(|error| log::error!("{error}")).ok();
         }

@@ -109,6 +109,11 @@ pub(super) enum Command {
         /// The file that `shunt-directory provision` wrote.
         file: PathBuf,
     },
+    /// Writes all that this phone holds about its user, as JSON.
+    Export {
+        /// A new file; - is standard output.
+        file: PathBuf,
+    },
     /// Doesn't send a text after all, if nothing of it can have left.
     Cancel {
         /// The text, as `send` and `list` show it.

@@ -61,6 +61,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             Command::Ledger { since, totals } => peers::ledger(&client, json, *since, *totals).await,
             Command::Identity => account::identity(&client, json).await,
             Command::Import { file } => account::import(&client, json, file).await,
+            Command::Export { file } => account::export(&client, json, file).await,
             Command::Cancel { id } => texts::cancel(&client, json, id).await,
             Command::Resolve { id, bearer } => texts::resolve(&client, json, id, *bearer).await,
             Command::Completions { .. } | Command::Man => Ok(()),

@@ -5,8 +5,8 @@ use super::record::{SettingsRecord, SwitchRecord};
 use super::tx::Tx;
 use crate::model::{LineId, Settings, Switched};
 use rusqlite::params;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// The switch. The default is off.
@@ -16,6 +16,17 @@ pub struct Switch {
     pub on: bool,
     /// Who turned it last.
     pub switched: Option<Switched>,
+}
+
+/// What passed through the uplink's sockets since the ledger began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NetworkTotals {
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes received.
+    pub received: u64,
+    /// Connections opened.
+    pub connections: u64,
 }
 
 impl Tx<'_> {
@@ -71,6 +82,16 @@ impl Tx<'_> {
     /// Keeps that choice.
     pub fn put_preferred_line(&self, line: &LineId) -> Result<(), StoreError> {
         self.put_readable("line", &line.0)
+    }
+
+    /// What the uplinks counted so far.
+    pub fn network_totals(&self) -> Result<NetworkTotals, StoreError> {
+        Ok(self.readable("network")?.unwrap_or_default())
+    }
+
+    /// Keeps that.
+    pub fn put_network_totals(&self, totals: &NetworkTotals) -> Result<(), StoreError> {
+        self.put_readable("network", totals)
     }
 
     /// A value that may be lost without harm: unreadable counts as missing.

@@ -1,6 +1,7 @@
 //! The ledger: every frame that left the core towards the cloud.
 
 use super::error::StoreError;
+use super::texts::Cursor;
 use super::tx::{Tx, UNREADABLE};
 use crate::model::Timestamp;
 use rusqlite::params;
@@ -56,16 +57,30 @@ impl Tx<'_> {
 
     /// At most `limit` frames since then, oldest first.
     pub fn ledger_since(&self, since: Timestamp, limit: u32) -> Result<Vec<LedgerEntry>, StoreError> {
-        let rows = self.rows(
+        let rows = self.ledger(
             "SELECT seq, at, kind, size, pseudonym FROM ledger WHERE at >= ?1 ORDER BY at, seq LIMIT ?2",
             params![since.0, limit],
-            |row| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, Vec<u8>>(4)?)),
         )?;
+        Ok(rows.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// A page of at most `limit` frames, newest first, older than `before`.
+    pub fn list_ledger(&self, before: Option<Cursor>, limit: u32) -> Result<Vec<(Cursor, LedgerEntry)>, StoreError> {
+        self.ledger(
+            "SELECT seq, at, kind, size, pseudonym FROM ledger WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+            params![before.map_or(i64::MAX, |cursor| cursor.0), limit],
+        )
+    }
+
+    fn ledger(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<(Cursor, LedgerEntry)>, StoreError> {
+        let rows = self.rows(sql, params, |row| {
+            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, Vec<u8>>(4)?))
+        })?;
         rows.into_iter()
             .map(|(seq, at, kind, size, pseudonym)| {
                 let pseudonym = self.open(("ledger", &seq.to_be_bytes(), "pseudonym"), &pseudonym)?;
                 let pseudonym = std::str::from_utf8(&pseudonym).map_err(|_| UNREADABLE)?.into();
-                Ok(LedgerEntry { at: Timestamp(at), kind, pseudonym, size })
+                Ok((Cursor(seq), LedgerEntry { at: Timestamp(at), kind, pseudonym, size }))
             })
             .collect()
     }

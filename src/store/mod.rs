@@ -8,8 +8,8 @@
 //!
 //! - `meta`: a constant sealed under the key, which tells the wrong key from damage; the generation word that
 //!   must match the file outside every backup. Never deleted.
-//! - `blobs`: the switch, the settings, the identity, the account, the contacts handed over, each sealed whole. Deleted by
-//!   Withdraw.
+//! - `blobs`: the switch, the settings, the identity, the account, the contacts handed over, the uplink's own
+//!   counters, each sealed whole. Deleted by Withdraw.
 //! - `texts`: outgoing texts, the rowid being the order in which they were handed over. `live` while not final:
 //!   what a start acts on again. `token` and `object` are digests of the caller's idempotency token and of the
 //!   modem service's object with its owner. `body` is written once, `record` with each step. Deleted by the app's
@@ -29,6 +29,8 @@
 //! - `peers`: what we know of a number, found by digests of number and pseudonym. `touched` stands only for
 //!   strangers, who go after 180 days; whoever the user wrote to, blocked or set a policy for stays until Withdraw.
 //! - `sessions`: up to four pickled sessions a peer, newest first. Go with the peer.
+//! - `switches`: when the switch was turned, by whom, and what the user agreed to. The newest 100. Deleted by
+//!   Withdraw.
 //! - `ledger`: each frame handed towards the cloud. The newest 100,000, for at most 90 days.
 //! - `ledger_totals`: frames and bytes by kind. Never deleted.
 //!
@@ -44,6 +46,7 @@ mod peers;
 mod purge;
 mod record;
 mod schema;
+mod switches;
 mod texts;
 mod tx;
 mod witness;
@@ -52,7 +55,7 @@ mod witness;
 mod tests;
 
 pub use arrived::ImFate;
-pub use blobs::Switch;
+pub use blobs::{NetworkTotals, Switch};
 pub use error::{Damage, KeyFault, StoreError, Unusable};
 pub use key::{CREDENTIAL, KeySource, StoreKey};
 pub use ledger::{LEDGER_ROWS, LedgerEntry, LedgerTotal};

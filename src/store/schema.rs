@@ -70,6 +70,8 @@ fn first(tx: &Transaction<'_>) -> rusqlite::Result<()> {
         CREATE TABLE sessions (
             number BLOB NOT NULL, place INTEGER NOT NULL, pickle BLOB NOT NULL, PRIMARY KEY (number, place)) WITHOUT ROWID;
 
+        CREATE TABLE switches (seq INTEGER PRIMARY KEY, record BLOB NOT NULL);
+
         CREATE TABLE ledger (
             seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, size INTEGER NOT NULL,
             pseudonym BLOB NOT NULL);

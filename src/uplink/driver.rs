@@ -13,7 +13,8 @@ use super::stanza;
 use super::tls::Tls;
 use crate::seal::{Pseudonym, Sealed};
 use crate::wall::{
-    Connect, DirectoryError, FetchError, FromUplink, LinkState, Offline, Point, RequestId, ToUplink, UplinkPermit,
+    Connect, Counters, DirectoryError, FetchError, FromUplink, LinkState, Offline, Point, RequestId, ToUplink,
+    UplinkPermit,
 };
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::future::{Future, pending};
@@ -59,6 +60,8 @@ struct Uplink {
     account: Arc<Connect>,
     tls: Tls,
     meter: Arc<Meter>,
+    /// The counters as last told.
+    told: Counters,
     link: Link,
     state: LinkState,
     sends: Sends,
@@ -80,6 +83,7 @@ pub(crate) async fn serve(mut wall: super::Wall, lacks: &[&'static str]) -> Resu
     let mut uplink = Uplink::new(*account);
     uplink.connect();
     loop {
+        uplink.recount();
         for message in uplink.out.drain(..) {
             wall.send(&message).await?;
         }
@@ -111,6 +115,7 @@ impl Uplink {
             tls: Tls::pinned(&account.ca),
             account: Arc::new(account),
             meter: Arc::default(),
+            told: Counters::default(),
             link: Link::Idle(None),
             state: LinkState::Connecting,
             sends: Sends::default(),
@@ -288,7 +293,15 @@ impl Uplink {
     }
 
     fn count(&mut self) {
-        self.out.push(FromUplink::Counters(self.meter.read()));
+        self.told = self.meter.read();
+        self.out.push(FromUplink::Counters(self.told));
+    }
+
+    /// Adds the counters to what goes to the core anyway: they alone are no reason to wake it.
+    fn recount(&mut self) {
+        if !self.out.is_empty() && self.meter.read() != self.told {
+            self.count();
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -241,6 +241,7 @@ pub enum FromUplink {
         /// Which `Ping`.
         request: RequestId,
     },
-    /// How much has passed below the ledger; sent with each change of the link and with each `Pong`.
+    /// How much has passed below the ledger; sent with each change of the link and
+    /// each `Pong`, and behind other messages when they changed.
     Counters(Counters),
 }

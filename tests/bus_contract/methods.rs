@@ -56,6 +56,11 @@ async fn every_method_reaches_the_core_and_answers() {
     let account = file(phone.dir(), b"account");
     call(&client, SERVICE, "Import", &(zbus::Fd::from(account.as_fd()),)).await.unwrap();
     assert_eq!(served.next_asked().await, "import 7 bytes");
+    let export = std::fs::File::create(phone.path("export")).unwrap();
+    call(&client, SERVICE, "Export", &(zbus::Fd::from(export.as_fd()),)).await.unwrap();
+    assert_eq!(served.next_asked().await, "export About");
+    assert_eq!(served.next_asked().await, "export Outgoing(None)");
+    assert_eq!(std::fs::read_to_string(phone.path("export")).unwrap(), "{}");
     let consent = HashMap::from([("consent", Variant::from("c-1")), ("locale", Variant::from("de_DE"))]);
     call(&client, SETTINGS, "Enable", &(consent,)).await.unwrap();
     assert_eq!(served.next_asked().await, "enabled true Some(\"c-1 de_DE\") uid 0");

@@ -1,7 +1,7 @@
 //! A bus, our objects on it, and a core that notes what it is asked.
 
 use shunt::bus::access::Rules;
-use shunt::bus::{Bus, Error, LineEntry, Published, Record, Request, RouteAnswer, Setting};
+use shunt::bus::{Bus, Error, ExportPart, LineEntry, Published, Record, Request, RouteAnswer, Setting};
 use shunt::model::{Address, Arrived, Bearer, Body, LineId, PhoneNumber, Reason, SimState, TextId, Timestamp};
 use shunt_kit::phone::PhoneBuilder;
 use shunt_kit::{Phone, Smsc};
@@ -170,6 +170,14 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
             Request::LedgerTotals { reply } => {
                 let _ = reply.send(Ok(vec![("frames".into(), 3)]));
                 "totals".into()
+            }
+            Request::Export { part, reply } => {
+                let (text, next) = match part {
+                    ExportPart::About => ("{", Some(ExportPart::Outgoing(None))),
+                    _ => ("}", None),
+                };
+                let _ = reply.send(Ok((text.to_owned().into(), next)));
+                format!("export {part:?}")
             }
             Request::CallerGone { name } => format!("gone {name}"),
         };

@@ -7,7 +7,7 @@ use shunt_kit::world::{go_off, go_online};
 use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
 
-async fn run(phone: &Phone, arguments: &[&str]) -> (i32, String, String) {
+pub(crate) async fn run(phone: &Phone, arguments: &[&str]) -> (i32, String, String) {
     let mut command = phone.command(programs().join("shuntctl"));
     command.args(arguments);
     let Output { status, stdout, stderr } =

@@ -16,6 +16,7 @@ use zbus::{Connection, MatchRule, MessageStream};
 enum Act {
     Send,
     Settings,
+    Account,
 }
 
 impl Act {
@@ -23,6 +24,7 @@ impl Act {
         match self {
             Self::Send => "org.shunt.Shunt1.send",
             Self::Settings => "org.shunt.Shunt1.settings",
+            Self::Account => "org.shunt.Shunt1.account",
         }
     }
 
@@ -36,6 +38,10 @@ impl Act {
             }
             (Self::Send, Answer::Absent) => "add your uid or group to [access] send in the configuration",
             (Self::Settings, Answer::Absent) => "add your uid or group to [access] settings in the configuration",
+            (Self::Account, Answer::Absent) => "add your uid or group to [access] account in the configuration",
+            (Self::Account, _) => {
+                "polkit refuses org.shunt.Shunt1.account: call from the active session, or add a rule"
+            }
             (Self::Send, _) => "polkit refuses org.shunt.Shunt1.send: call from the active session, or add a rule",
             (Self::Settings, _) => {
                 "polkit refuses org.shunt.Shunt1.settings: call from the active session, or add a rule"
@@ -128,12 +134,21 @@ impl Gate {
         Ok(caller)
     }
 
-    /// Passes a caller that may turn the switch, change settings and policies, import. Never remembered: it
-    /// is rare, and the user's authentication for it expires.
+    /// Passes a caller that may turn the switch, change settings and policies, import.
     pub(in crate::bus) async fn may_set(self: &Arc<Self>, call: &Header<'_>) -> Result<Caller, Error> {
+        self.may_now(call, Act::Settings).await
+    }
+
+    /// Passes a caller that may enrol, withdraw and export.
+    pub(in crate::bus) async fn may_enrol(self: &Arc<Self>, call: &Header<'_>) -> Result<Caller, Error> {
+        self.may_now(call, Act::Account).await
+    }
+
+    /// Never remembered: it is rare, and the user's authentication for it expires.
+    async fn may_now(self: &Arc<Self>, call: &Header<'_>, act: Act) -> Result<Caller, Error> {
         let found = self.find(sender(call)?).await?;
         let interactive = call.primary().flags().contains(Flags::ALLOW_INTERACTIVE_AUTH);
-        self.judge(&found, Act::Settings, interactive).await?;
+        self.judge(&found, act, interactive).await?;
         Ok(found.caller)
     }
 
@@ -198,6 +213,7 @@ impl Gate {
                 let who = match act {
                     Act::Send => &self.rules.send,
                     Act::Settings => &self.rules.settings,
+                    Act::Account => &self.rules.account,
                 };
                 who.has(found)
             }

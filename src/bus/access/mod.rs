@@ -50,4 +50,6 @@ pub struct Rules {
     pub send: Who,
     /// Who may turn the switch, change settings and import an account, where polkit is absent.
     pub settings: Who,
+    /// Who may enrol, withdraw and export, where polkit is absent.
+    pub account: Who,
 }

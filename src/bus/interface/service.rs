@@ -2,7 +2,7 @@
 
 use crate::bus::core::Shared;
 use crate::bus::details::{self, Line};
-use crate::bus::{Error, Request, import};
+use crate::bus::{Error, Request, export, import};
 use std::sync::Arc;
 use zbus::interface;
 use zbus::message::Header;
@@ -23,6 +23,12 @@ impl Service {
         let caller = self.0.gate.may_set(&call).await?;
         let file = import::read(file.into(), &self.0.import).await?;
         self.0.ask(|reply| Request::Import { file, caller, reply }).await
+    }
+
+    /// May: account. Writes all that is held about the user.
+    async fn export(&self, file: zbus::OwnedFd, #[zbus(header)] call: Header<'_>) -> Result<(), Error> {
+        self.0.gate.may_enrol(&call).await?;
+        export::write(file.into(), &self.0).await
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

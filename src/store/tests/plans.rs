@@ -8,6 +8,7 @@ const SOURCES: &[&str] = &[
     include_str!("../open.rs"),
     include_str!("../peers.rs"),
     include_str!("../purge.rs"),
+    include_str!("../switches.rs"),
     include_str!("../texts.rs"),
 ];
 
@@ -17,6 +18,13 @@ const BOUNDED: &[&str] = &[
     // What is unsettled, and what no app has taken yet.
     "SCAN texts USING INDEX texts_live",
     "SCAN arrived USING INDEX arrived_waiting",
+    // An export, which reads everything, counts the rows of those.
+    "SCAN ordinals",
+    "SCAN shown USING COVERING INDEX shown_at",
+    "SCAN im_seen USING COVERING INDEX im_seen_at",
+    "SCAN sms_seen",
+    // A hundred rows at most.
+    "SCAN switches",
     // One row a kind of frame.
     "SCAN ledger_totals",
     // `Peers.List`.
