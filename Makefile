@@ -68,7 +68,7 @@ figures:
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR)
 	install -m 0755 $(RELEASE)/shuntctl $(DESTDIR)$(PREFIX)/bin/shuntctl
-	for daemon in shuntd shuntd-core shuntd-uplink; do \
+	for daemon in shuntd shuntd-core shuntd-uplink shunt-door; do \
 	  install -m 0755 $(RELEASE)/$$daemon $(DESTDIR)$(LIBEXECDIR)/$$daemon; done
 	install -Dm 0644 config/shunt.toml $(DESTDIR)$(DATADIR)/shunt/shunt.toml
 	install -d $(DESTDIR)$(SYSCONFDIR)/shunt/shunt.toml.d

@@ -10,6 +10,7 @@ pub mod core;
 pub mod ctl;
 #[cfg(feature = "directory")]
 pub mod directory;
+pub mod door;
 pub mod model;
 pub mod modem;
 pub mod router;

@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, fs, hint::black_box};
 
 const CORE: &str = env!("CARGO_BIN_EXE_shuntd-core");
 const UPLINK: &str = env!("CARGO_BIN_EXE_shuntd-uplink");
+const DOOR: &str = env!("CARGO_BIN_EXE_shunt-door");
 const WARDEN: &str = env!("CARGO_BIN_EXE_shuntd");
 
 const TLS_AND_XMPP: [&str; 6] = ["rustls", "tokio_rustls", "webpki", "tokio_xmpp", "xmpp_parsers", "hyper"];
@@ -26,6 +27,13 @@ fn the_uplink_links_no_store_no_bus_and_no_keys() {
     assert_eq!(linked(UPLINK, &STORE_BUS_AND_KEYS), [] as [&str; 0]);
     let own = ["rustls", "tokio_xmpp", "hyper"];
     assert_eq!(linked(UPLINK, &own), own);
+}
+
+#[test]
+fn the_door_links_no_tls_no_xmpp_no_store_and_no_keys() {
+    let keys = ["sqlite3", "rusqlite", "vodozemac", "argon2", "ring"];
+    assert_eq!(linked(DOOR, &[&TLS_AND_XMPP[..], &keys].concat()), [] as [&str; 0]);
+    assert_eq!(linked(DOOR, &["tokio", "zbus"]), ["tokio", "zbus"]);
 }
 
 #[test]

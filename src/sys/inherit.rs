@@ -1,14 +1,17 @@
-//! The one descriptor that a child gets from the warden.
+//! The one descriptor that a program gets from whoever starts it: the warden, or systemd.
 
 use rustix::{
     io::{FdFlags, fcntl_setfd},
-    net::{AddressFamily, SocketType, getsockname, sockopt::socket_type},
+    net::{
+        AddressFamily, SocketType, getsockname,
+        sockopt::{socket_acceptconn, socket_type},
+    },
 };
 use std::{
     io,
     os::{
         fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd},
-        unix::net::UnixStream,
+        unix::net::{UnixListener, UnixStream},
     },
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -32,6 +35,23 @@ pub fn inherited_wall() -> io::Result<UnixStream> {
 /// This process was not started by the warden.
 pub fn inherited_control() -> io::Result<OwnedFd> {
     inherited(SocketType::SEQPACKET)
+}
+
+/// In a socket-activated program: its listening socket (sd_listen_fds(3)), where it has one. Once.
+///
+/// # Errors
+/// What was passed is no single Unix stream socket that listens.
+pub fn inherited_listener() -> io::Result<Option<UnixListener>> {
+    let said = |name| std::env::var(name).ok();
+    if said("LISTEN_PID") != Some(std::process::id().to_string()) {
+        return Ok(None);
+    }
+    let foreign = || io::Error::new(io::ErrorKind::InvalidInput, "not exactly one listening Unix socket was passed");
+    if said("LISTEN_FDS").as_deref() != Some("1") {
+        return Err(foreign());
+    }
+    let socket = inherited(SocketType::STREAM).map_err(|_| foreign())?;
+    if socket_acceptconn(&socket)? { Ok(Some(socket.into())) } else { Err(foreign()) }
 }
 
 #[allow(unsafe_code)]

@@ -6,6 +6,7 @@ pub mod confine;
 pub mod control;
 mod inherit;
 pub mod journal;
+mod limits;
 mod random;
 pub mod signals;
 pub mod spawn;
@@ -14,6 +15,7 @@ mod wakelock;
 pub mod warden;
 
 pub use clock::now;
-pub use inherit::{inherited_control, inherited_wall};
+pub use inherit::{inherited_control, inherited_listener, inherited_wall};
+pub use limits::many_files;
 pub use random::{fill, random};
 pub use wakelock::{WakeLock, WakeLocks};

@@ -8,6 +8,7 @@ mod background;
 pub mod bus;
 pub mod cloud;
 pub mod directory;
+pub mod door;
 pub mod gsm;
 pub mod modem;
 mod mounts;
@@ -23,6 +24,7 @@ pub mod smsc;
 pub mod user_data;
 pub mod world;
 
+pub use door::Door;
 pub use modem::{Identity, Modem, Registration};
 pub use ofono::Ofono;
 pub use phone::{Phone, ShuntConfig};

@@ -20,6 +20,7 @@ pub use sms::Sms;
 
 use crate::accounts::Accounts;
 use crate::bus::Bus;
+use crate::door::Door;
 use crate::modem::Modem;
 use crate::netns::Netns;
 use crate::ofono::Ofono;
@@ -120,6 +121,11 @@ impl Phone {
             netns.confine(&mut command);
         }
         command
+    }
+
+    /// Starts the apps' door of the user who runs the tests; it ends with its handle. `programs` has `shunt-door`.
+    pub fn door(&self, programs: &Path) -> Result<Door> {
+        Door::start(&programs.join("shunt-door"), self.dir.path(), self.bus.address())
     }
 
     /// Adds a polkit rule as an administrator would.
