@@ -2,7 +2,7 @@
 
 use super::options::MESSAGES;
 use super::{Published, Record, RouteAnswer};
-use crate::model::{Arrived, Bearer, Encoding, SimState, State, Text, TextId, Timestamp};
+use crate::model::{Arrived, Bearer, Diverted, Encoding, SimState, State, Text, TextId, Timestamp};
 use std::collections::HashMap;
 use zbus::{ObjectPath, OwnedObjectPath, Variant};
 
@@ -18,6 +18,19 @@ pub(super) type LastSwitch = (u64, u32, String, String, String);
 /// The object path of a text.
 pub(super) fn path(id: TextId) -> OwnedObjectPath {
     ObjectPath::from_string_unchecked(format!("{MESSAGES}{}", id.to_hex())).into()
+}
+
+/// The app's own object of a diverted text, where it has one.
+pub(super) fn app_object(diverted: &Diverted) -> Option<(OwnedObjectPath, &Diverted)> {
+    let object = OwnedObjectPath::try_from(&*diverted.object).ok().filter(|path| path.as_str() != "/");
+    object.map(|path| (path, diverted))
+}
+
+/// A diverted text for `Sent`: the app's object, its owner, state, time, delivered.
+pub(super) fn sent(text: &Text) -> Option<(OwnedObjectPath, String, &'static str, i64, bool)> {
+    let (object, diverted) = text.diverted.as_ref().and_then(app_object)?;
+    let delivered = matches!(text.state, State::ImDelivered | State::ImRead | State::SmsDelivered);
+    Some((object, diverted.owner.to_string(), text.state.token(), text.at.0, delivered))
 }
 
 /// Milliseconds since 1970; a time before is 0.
@@ -37,7 +50,7 @@ fn bearer_of(text: &Text) -> Option<Bearer> {
     match text.state {
         State::Queued | State::Held(_) => None,
         State::ImSending | State::ImAccepted | State::ImDelivered | State::ImRead | State::Revoking => Some(Bearer::Im),
-        State::SmsSending | State::SmsSent | State::SmsDelivered => Some(Bearer::Sms),
+        State::SmsSending | State::SmsSent | State::SmsDelivered | State::Released => Some(Bearer::Sms),
         State::Failed(_) | State::Uncertain(_) if text.sms.is_some() => Some(Bearer::Sms),
         State::Failed(_) | State::Uncertain(_) => text.im.is_some().then_some(Bearer::Im),
     }

@@ -18,6 +18,8 @@ const MESSAGING: &str = "org.shunt.Shunt1.Messaging";
 pub(super) enum Emission {
     /// `Received` or `Changed`.
     Text(&'static str, OwnedObjectPath, Details),
+    /// `Settled`: the app's object, its owner, the state.
+    Settled(OwnedObjectPath, Box<str>, &'static str),
     /// `DecisionNeeded`.
     Decision(OwnedObjectPath, &'static str),
     /// `RouteChanged`, to those who watch the number as written here.
@@ -41,6 +43,10 @@ async fn emit(bus: &Connection, gate: &Arc<Gate>, emission: Emission) -> zbus::R
     match emission {
         Emission::Text(member, path, details) => {
             to_each(bus, gate.listeners().await, MESSAGING, member, &(path, details)).await
+        }
+        Emission::Settled(sms, owner, state) => {
+            let body = (sms, &*owner, state);
+            to_each(bus, gate.doors().await, "org.shunt.Shunt1.Door", "Settled", &body).await
         }
         Emission::Decision(path, question) => {
             to_each(bus, gate.listeners().await, MESSAGING, "DecisionNeeded", &(path, question)).await

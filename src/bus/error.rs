@@ -35,6 +35,12 @@ pub enum Error {
     /// The text's state does not allow it any more (or yet).
     #[error("too late: {0}")]
     TooLate(&'static str),
+    /// A diverted text may have arrived, or may still arrive; nobody can say now.
+    #[error("the text may have arrived, or may still arrive: send it again only if that does no harm")]
+    Uncertain,
+    /// A diverted text did not leave, and will not.
+    #[error("the text was not sent: {0}")]
+    Failed(&'static str),
     /// The account file is not one, or does not fit.
     #[error("the account file cannot be used: {0}")]
     BadAccount(&'static str),
@@ -63,6 +69,8 @@ impl Error {
             Self::NotFound(_) => "org.shunt.Error.NotFound",
             Self::BadArgument(_) => "org.shunt.Error.BadArgument",
             Self::TooLate(_) => "org.shunt.Error.TooLate",
+            Self::Uncertain => "org.shunt.Error.Uncertain",
+            Self::Failed(_) => "org.shunt.Error.Failed",
             Self::BadAccount(_) => "org.shunt.Error.BadAccount",
             Self::Store(_) => "org.shunt.Error.Store",
             Self::TooMany(_) => "org.shunt.Error.TooMany",

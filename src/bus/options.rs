@@ -2,7 +2,7 @@
 //! not silently ignored.
 
 use super::{Direction, Error, Filter, LIST_MAX, RouteOptions, SendOptions};
-use crate::model::{Address, Bearer, Body, Consent, LineId, TextId, Timestamp};
+use crate::model::{Address, Bearer, Body, Consent, Diverted, LineId, TextId, Timestamp};
 use std::collections::HashMap;
 use zbus::{OwnedVariant, Variant};
 
@@ -70,6 +70,16 @@ impl Options {
         }
     }
 
+    /// An object path; shells say it as a string.
+    fn path(&mut self, name: &str) -> Result<Option<Box<str>>, Error> {
+        match self.0.remove(name).map(Variant::from) {
+            None => Ok(None),
+            Some(Variant::ObjectPath(path)) => Ok(Some(path.as_str().into())),
+            Some(Variant::Str(path)) => Ok(Some(path.as_str().into())),
+            Some(_) => Err(WRONG_TYPE),
+        }
+    }
+
     fn line(&mut self) -> Result<Option<LineId>, Error> {
         Ok(self.string("line", 64)?.filter(|line| !line.is_empty()).map(|line| LineId(line.into())))
     }
@@ -97,6 +107,54 @@ impl SendOptions {
         };
         options.done().map(|()| parsed)
     }
+}
+
+/// `Divert`'s options.
+#[derive(Debug)]
+pub(super) struct DivertOptions {
+    /// Token and report.
+    pub(super) options: SendOptions,
+    /// The modem service's object.
+    pub(super) modem: Option<Box<str>>,
+    /// The app's own SMS object.
+    pub(super) diverted: Diverted,
+}
+
+impl DivertOptions {
+    pub(super) fn parse(options: Dict) -> Result<Self, Error> {
+        let mut options = Options(options);
+        let token = options.string("token", 64)?.filter(|token| !token.is_empty());
+        let token = token.ok_or(Error::BadArgument("token is missing: a random one for each text"))?;
+        let (object, owner) = (options.path("sms")?, options.string("owner", 255)?.unwrap_or_default());
+        if object.is_some() == owner.is_empty() {
+            return Err(Error::BadArgument("sms and owner come together: the app's object, and who made it"));
+        }
+        let parsed = Self {
+            options: SendOptions {
+                token: Some(token.into()),
+                report: options.flag("report")?,
+                ..SendOptions::default()
+            },
+            modem: options.path("modem")?,
+            diverted: Diverted { object: object.unwrap_or_else(|| "/".into()), owner: owner.into(), waits: true },
+        };
+        options.done().map(|()| parsed)
+    }
+}
+
+/// `Ask`'s options: the modem.
+pub(super) fn modem(options: Dict) -> Result<Option<Box<str>>, Error> {
+    let mut options = Options(options);
+    let modem = options.path("modem")?;
+    options.done().map(|()| modem)
+}
+
+/// `Sent`'s options: the modem service's unique name.
+pub(super) fn owner(options: Dict) -> Result<Box<str>, Error> {
+    let mut options = Options(options);
+    let owner = options.string("owner", 255)?;
+    options.done()?;
+    owner.map(Into::into).ok_or(Error::BadArgument("owner is missing: the modem service's unique name"))
 }
 
 impl RouteOptions {
@@ -133,12 +191,7 @@ impl Filter {
             peer: options.string("peer", 64)?.map(|peer| address(&peer)).transpose()?,
             unacknowledged: options.flag("unacknowledged")?,
             since: options.number("since")?.map(timestamp),
-            after: match options.0.remove("after").map(Variant::from) {
-                None => None,
-                Some(Variant::ObjectPath(path)) => Some(text_id(path.as_str())?),
-                Some(Variant::Str(path)) => Some(text_id(path.as_str())?),
-                Some(_) => return Err(WRONG_TYPE),
-            },
+            after: options.path("after")?.map(|path| text_id(&path)).transpose()?,
             limit,
         };
         options.done().map(|()| parsed)

@@ -2,8 +2,8 @@
 
 use super::{Caller, Error};
 use crate::model::{
-    Address, Arrived, Bearer, Body, Consent, LineId, PeerPolicy, PhoneNumber, Reason, Segments, Settings, Text, TextId,
-    Timestamp,
+    Address, Arrived, Bearer, Body, Consent, Diverted, LineId, PeerPolicy, PhoneNumber, Reason, Segments, Settings,
+    Text, TextId, Timestamp,
 };
 use crate::store::Cursor;
 use tokio::sync::oneshot;
@@ -28,6 +28,56 @@ pub enum Request {
         caller: Caller,
         /// The text's id; a repeated token gives the earlier text's.
         reply: Reply<TextId>,
+    },
+    /// Take over a text that an app wrote to the modem service; answered once it is settled as far as the app cares.
+    Divert {
+        /// Whom to, as written.
+        to: Address,
+        /// What.
+        text: Body,
+        /// How; the token is there, the line is told by `modem`.
+        options: SendOptions,
+        /// The modem service's object for the line.
+        modem: Option<Box<str>>,
+        /// The app's own SMS object.
+        diverted: Diverted,
+        /// By whom.
+        caller: Caller,
+        /// Where it went; a repeated token gives the earlier text's.
+        reply: Reply<Settlement>,
+    },
+    /// Whether a text would be worth diverting: from memory.
+    Ask {
+        /// Whom to, as written.
+        to: Address,
+        /// The modem service's object for the line.
+        modem: Option<Box<str>>,
+        /// It would: it may go by IM, or must not overtake one that does.
+        reply: Reply<bool>,
+    },
+    /// The texts that apps had written to objects of one modem service and that were diverted: the newest
+    /// [`DOOR_LIST_MAX`].
+    Sent {
+        /// Its unique bus name.
+        owner: Box<str>,
+        /// They.
+        reply: Reply<Vec<Text>>,
+    },
+    /// The newest [`DOOR_LIST_MAX`] instant messages that came and were not deleted, oldest first, each with its number.
+    Inbox {
+        /// They.
+        reply: Reply<Vec<(u32, Arrived)>>,
+    },
+    /// Whether an incoming SMS is the twin of a text shown as IM, and the text to show.
+    Twin {
+        /// The sender as the network gave it.
+        from: Address,
+        /// The SMS's text, mark and all.
+        text: Body,
+        /// Whose door asks; while it is there, twins are deleted from the modem.
+        caller: Caller,
+        /// Twin or not; the text without the mark.
+        reply: Reply<(bool, Body)>,
     },
     /// Which way would a text go now? From what is known; nothing is sent.
     Route {
@@ -176,7 +226,7 @@ pub enum Request {
         /// The text, and what follows it.
         reply: Reply<(Zeroizing<String>, Option<ExportPart>)>,
     },
-    /// A caller that watched something left the bus: forget its watches. No answer.
+    /// A caller that watched or diverted something left the bus. No answer.
     CallerGone {
         /// Its unique name.
         name: Box<str>,
@@ -202,6 +252,9 @@ pub const IMPORT_MAX: usize = 64 * 1024;
 /// Rows that one `Ledger.Read` answers at most.
 pub const LEDGER_PAGE: u32 = 10_000;
 
+/// Texts that `Door.Sent` and `Door.Inbox` answer at most.
+pub const DOOR_LIST_MAX: u32 = 10_000;
+
 /// Texts that one `Messaging.List` answers at most.
 pub const LIST_MAX: u32 = 1_000;
 
@@ -216,6 +269,48 @@ pub struct SendOptions {
     pub token: Option<Box<str>>,
     /// Whether a delivery report is wished for.
     pub report: bool,
+}
+
+/// How a diverted text was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// Where it went.
+    pub outcome: DoorOutcome,
+    /// Why.
+    pub reason: Reason,
+    /// Its record, unless it was let go of.
+    pub id: Option<TextId>,
+}
+
+impl Settlement {
+    /// Let go of.
+    #[must_use]
+    pub fn theirs(reason: Reason) -> Self {
+        Self { outcome: DoorOutcome::Sms, reason, id: None }
+    }
+}
+
+/// Where a diverted text went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DoorOutcome {
+    /// Shown at the peer, by IM.
+    Im,
+    /// Nowhere: provably nothing of it left, and the caller sends its SMS.
+    Sms,
+    /// By an SMS of ours.
+    SmsSent,
+}
+
+impl DoorOutcome {
+    /// The D-Bus token.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Im => "im",
+            Self::Sms => "sms",
+            Self::SmsSent => "sms-sent",
+        }
+    }
 }
 
 /// `Route`'s options.

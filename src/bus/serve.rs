@@ -4,9 +4,9 @@ use super::access::{Gate, Rules};
 use super::core::Shared;
 use super::details;
 use super::emit::{self, Emission, PATH};
-use super::interface::{Ledger, Messaging, Peers, Service, Settings};
+use super::interface::{Door, Ledger, Messaging, Peers, Service, Settings};
 use super::{Published, Request, error_name};
-use crate::model::{Address, Arrived, Bearer, PhoneNumber, Question, Reason, Text, TextId};
+use crate::model::{Address, Arrived, Bearer, PhoneNumber, Question, Reason, State, Text, TextId};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{Semaphore, mpsc};
@@ -57,6 +57,7 @@ impl Bus {
         server.at(PATH, Service(shared.clone())).await?;
         server.at(PATH, Settings(shared.clone())).await?;
         server.at(PATH, Messaging(shared.clone())).await?;
+        server.at(PATH, Door(shared.clone())).await?;
         server.at(PATH, Peers(shared.clone())).await?;
         server.at(PATH, Ledger(shared.clone())).await?;
         let (emissions, to_emit) = mpsc::unbounded_channel();
@@ -122,6 +123,10 @@ impl Bus {
     /// An outgoing text's state changed.
     pub fn changed(&self, text: &Text) {
         self.emit(Emission::Text("Changed", details::path(text.id), details::progress(text)));
+        let settled = text.state.is_final() && text.state != State::Released;
+        if let Some((sms, diverted)) = text.diverted.as_ref().and_then(details::app_object).filter(|_| settled) {
+            self.emit(Emission::Settled(sms, diverted.owner.clone(), text.state.token()));
+        }
     }
 
     /// A text waits for the user.

@@ -3,8 +3,8 @@
 use super::Core;
 use super::event::Event;
 use super::turn::{Effect, ModemJob, Turn};
-use crate::bus::{Bus, Reply, Request, SendOptions};
-use crate::model::{Address, Body, Instant, TextId};
+use crate::bus::{Bus, Reply, Request, SendOptions, Settlement};
+use crate::model::{Address, Body, Instant, Reason, TextId};
 use crate::modem::{Modem, ModemError, ModemEvent, Outcome, Retry};
 use crate::router::{SmsOutcome, SwitchInput};
 use crate::store::{LedgerEntry, Store, StoreError};
@@ -147,6 +147,16 @@ impl<M: Modem + 'static> Daemon<M> {
                 Request::Route { to, options, reply } => {
                     // A caller that left needs no answer.
                     let _left = reply.send(self.core.route_answer(now, &to, &options));
+                    return;
+                }
+                Request::Ask { to, modem, reply } => {
+                    // A caller that left needs no answer.
+                    let _left = reply.send(self.core.worth_diverting(now, &to, modem.as_deref()));
+                    return;
+                }
+                Request::Divert { to, modem, reply, .. } if self.core.is_emergency_in(&to, modem.as_deref()) => {
+                    // A caller that left needs no answer.
+                    let _left = reply.send(Ok(Settlement::theirs(Reason::Emergency)));
                     return;
                 }
                 Request::Send { to, text, options, reply, .. } if self.core.is_emergency(&to, &options) => {
@@ -391,7 +401,7 @@ impl Core {
             Event::Sms(id, outcome) => self.route(turn, crate::router::Input::Sms(id, outcome)),
             Event::Request(request) => match *request {
                 // Texts of an earlier life go first.
-                request @ Request::Send { .. } if self.restore_by.is_some() => {
+                request @ (Request::Send { .. } | Request::Divert { .. }) if self.restore_by.is_some() => {
                     self.early.push(request);
                     Ok(())
                 }

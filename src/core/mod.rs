@@ -11,12 +11,14 @@
 //! | `start` | the process's entry |
 //! | `requests`, `listing` | what is asked over D-Bus |
 //! | `sms` | SMS both ways, lines, addresses |
+//! | `door` | texts that apps wrote to the modem service, and what their doors ask |
 //! | `reach`, `outbox`, `inbox` | peers: finding them, letters out, letters in |
 //! | `link` | the switch, the uplink and the link |
 //! | `export` | all that is held about the user |
 //! | `account`, `peers` | what is kept about us and others |
 
 mod account;
+mod door;
 mod driver;
 mod event;
 mod export;
@@ -37,7 +39,7 @@ pub use start::{Args, run};
 
 use crate::bus::Request;
 use crate::config::Config;
-use crate::model::{Instant, Line, LineId, PhoneNumber, Settings, Switched, TextId, Timestamp};
+use crate::model::{Instant, Line, LineId, PhoneNumber, Settings, State, Switched, TextId, Timestamp};
 use crate::router::{Action, Granting, Input, Router, Step, Switch};
 use crate::seal::{AccountFile, Identity, Session};
 use crate::store::{NetworkTotals, PeerRecord, StoreError};
@@ -71,6 +73,7 @@ pub(crate) struct Core {
     strangers: inbox::Strangers,
     reaching: reach::Reaching,
     watches: HashMap<PhoneNumber, requests::Watch>,
+    doors: door::Doors,
 
     /// An uplink is there and may be written to.
     wall_open: bool,
@@ -112,10 +115,17 @@ impl Core {
                     let job = ModemJob::Now { id: text.id, line: text.line.clone(), sms: Self::new_sms(&text, false) };
                     turn.effects.insert(0, Effect::Modem(job));
                 }
+                Action::Save(text) if text.state == State::Released => {
+                    let at = turn.now.wall;
+                    turn.write(move |tx| tx.release(&text, at));
+                }
                 Action::Save(text) => {
                     turn.write(move |tx| tx.put_text(&text));
                 }
-                Action::Announce(text) => turn.effect(Effect::Changed(text)),
+                Action::Announce(text) => {
+                    self.answer_door(turn, &text);
+                    turn.effect(Effect::Changed(text));
+                }
                 Action::SealText(id) => {
                     if !self.seal_text(turn, id)? {
                         actions.extend(self.router.handle(turn.now, Input::NotSealed(id)));

@@ -3,8 +3,8 @@
 use super::Core;
 use super::turn::{Effect, Turn};
 use crate::bus::{
-    Error, Filter, LEDGER_PAGE, LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer, RouteOptions, SendOptions,
-    Standing,
+    DOOR_LIST_MAX, Error, Filter, LEDGER_PAGE, LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer, RouteOptions,
+    SendOptions, Standing,
 };
 use crate::model::{
     Address, Bearer, Body, Now, PeerPolicy, PhoneNumber, Reason, Segments, State, Switched, Text, TextId, Timestamp,
@@ -43,7 +43,33 @@ impl Core {
                 turn.answer(reply, Ok(()));
                 Ok(())
             }
+            Request::Divert { to, text, options, modem, diverted, caller, reply } => {
+                let options = SendOptions { line: self.line_in(modem.as_deref()), ..options };
+                self.divert(turn, (to, text), options, (diverted, caller), reply)
+            }
+            Request::Ask { to, modem, reply } => {
+                let answer = self.worth_diverting(turn.now, &to, modem.as_deref());
+                turn.answer(reply, answer);
+                Ok(())
+            }
+            Request::Sent { owner, reply } => {
+                let texts = turn.tx.diverted_texts(&owner, DOOR_LIST_MAX)?;
+                turn.answer(reply, Ok(texts));
+                Ok(())
+            }
+            Request::Inbox { reply } => {
+                let texts = turn.tx.inbox(DOOR_LIST_MAX)?;
+                turn.answer(reply, Ok(texts));
+                Ok(())
+            }
+            Request::Twin { from, text, caller, reply } => {
+                self.doors.came(caller);
+                let twin = self.is_twin(turn, &from, &text)?;
+                turn.answer(reply, Ok(twin));
+                Ok(())
+            }
             Request::CallerGone { name } => {
+                self.door_left(turn, &name)?;
                 let watched: Vec<PhoneNumber> = self.watches.keys().cloned().collect();
                 watched.iter().try_for_each(|peer| self.unwatch(turn, peer, &name, None))
             }
@@ -139,12 +165,8 @@ impl Core {
         }
         match self.new_text(turn, to, body, options)? {
             Ok((text, class)) => {
-                let id = text.id;
-                if let Some(peer) = &text.peer {
-                    self.change_peer(turn, &peer.clone(), |record| record.wrote_to = true)?;
-                }
-                turn.answer(reply, Ok(id));
-                self.route(turn, Input::Submit(Box::new(text), class))
+                turn.answer(reply, Ok(text.id));
+                self.submit(turn, text, class)
             }
             Err(error) => {
                 turn.answer(reply, Err(error));
@@ -153,7 +175,14 @@ impl Core {
         }
     }
 
-    fn new_text(
+    pub(super) fn submit(&mut self, turn: &mut Turn<'_, '_>, text: Text, class: Class) -> Result<(), StoreError> {
+        if let Some(peer) = &text.peer {
+            self.change_peer(turn, &peer.clone(), |record| record.wrote_to = true)?;
+        }
+        self.route(turn, Input::Submit(Box::new(text), class))
+    }
+
+    pub(super) fn new_text(
         &self,
         turn: &Turn<'_, '_>,
         to: Address,
@@ -210,6 +239,7 @@ impl Core {
             token: options.token,
             report: options.report,
             cancelled: false,
+            diverted: None,
         };
         Ok((text, class))
     }

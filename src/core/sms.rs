@@ -118,21 +118,12 @@ impl Core {
         let now = turn.now.wall;
         let parts = [sms.from.0.as_bytes(), sms.stamp.as_bytes(), sms.body.0.as_bytes()];
         let digest = turn.tx.digest("sms", &unambiguous(&parts));
-        let from = match sms.from.destination(self.home(self.lines.get(&sms.line))) {
-            Destination::Mobile(number) => Some(number),
-            Destination::SmsOnly | Destination::Unusable => None,
-        };
+        let from = self.sender_of(&sms.from, self.lines.get(&sms.line));
         let mark = split_mark(&sms.body.0);
-        let wording: Option<(WordingKey, u16)> = match (&from, mark) {
-            (Some(peer), Some((text, n))) => Some((self.twin_key(turn, peer, text), n)),
-            _ => None,
-        };
-        let twin = match wording {
-            Some((wording, n)) => turn.tx.shown(wording, n)?.filter(|twin| twin_remembered(twin.at, now)),
-            None => None,
-        };
+        let (wording, twin) = self.twin_of(turn, from.as_ref(), mark)?;
         let seen = turn.tx.sms_seen(digest, now.minus(SMS_SEEN_FOR))?;
-        match judge_sms(&SmsFacts { seen, twin }) {
+        let verdict = judge_sms(&SmsFacts { seen, twin });
+        match verdict {
             // As long as the modem holds it, it may be listed again.
             SmsVerdict::Repeat => turn.write(move |tx| tx.touch_sms_seen(digest, now)),
             SmsVerdict::Twin => turn.write(move |tx| tx.put_sms_seen(digest, now)),
@@ -159,11 +150,34 @@ impl Core {
                 turn.effect(Effect::Received(Box::new(arrived)));
             }
         }
+        // A door hides from its app what is ours; for other apps it would be the only copy.
+        let ours = self.config.modem.consume || (verdict == SmsVerdict::Twin && self.doors.any());
         // Without a store that keeps it, the modem must.
-        if self.config.modem.consume && self.degraded.is_none() {
+        if ours && self.degraded.is_none() {
             turn.effect(Effect::Modem(ModemJob::Delete { line: sms.line, sms: sms.sms }));
         }
         Ok(())
+    }
+
+    /// What an incoming SMS with that mark is told by, and what was shown for it.
+    pub(super) fn twin_of(
+        &self,
+        turn: &Turn<'_, '_>,
+        from: Option<&PhoneNumber>,
+        mark: Option<(&str, u16)>,
+    ) -> Result<(Option<(WordingKey, u16)>, Option<Shown>), StoreError> {
+        let (Some(peer), Some((text, n))) = (from, mark) else { return Ok((None, None)) };
+        let wording = self.twin_key(turn, peer, text);
+        let shown = turn.tx.shown(wording, n)?.filter(|twin| twin_remembered(twin.at, turn.now.wall));
+        Ok((Some((wording, n)), shown))
+    }
+
+    /// Who sent it, where that is a number that could send an IM.
+    pub(super) fn sender_of(&self, from: &Address, line: Option<&Line>) -> Option<PhoneNumber> {
+        match from.destination(self.home(line)) {
+            Destination::Mobile(number) => Some(number),
+            Destination::SmsOnly | Destination::Unusable => None,
+        }
     }
 
     fn report_came(&mut self, turn: &mut Turn<'_, '_>, report: StatusReport) -> Result<(), StoreError> {

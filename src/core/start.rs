@@ -243,6 +243,7 @@ impl Core {
             strangers: super::inbox::Strangers::default(),
             reaching: super::reach::Reaching::default(),
             watches: HashMap::new(),
+            doors: super::door::Doors::default(),
             wall_open: false,
             link_up: false,
             last_request: 0,

@@ -27,6 +27,8 @@ pub enum SimState {
 pub struct Line {
     /// Its name.
     pub id: LineId,
+    /// The modem service's object that it is in, as apps name it; none where it has no such thing.
+    pub modem: Option<Box<str>>,
     /// The SIM's own number, where the SIM or the user told it.
     pub number: Option<PhoneNumber>,
     /// SIM and registration.

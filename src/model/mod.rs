@@ -17,7 +17,7 @@ pub use number::{Address, BadNumber, Destination, Home, PhoneNumber, emergency};
 pub use segments::{Encoding, Segments};
 pub use settings::{Consent, FallbackPolicy, PresencePolicy, Settings, Switched};
 pub use text::{
-    Arrived, Bearer, Body, Cause, ImAttempt, LeaseId, PeerPolicy, Question, Reason, Shown, SmsAttempt, State, Text,
-    TextId, WordingKey,
+    Arrived, Bearer, Body, Cause, Diverted, ImAttempt, LeaseId, PeerPolicy, Question, Reason, Shown, SmsAttempt, State,
+    Text, TextId, WordingKey,
 };
 pub use time::{Instant, Now, Timestamp};

@@ -239,6 +239,8 @@ pub enum State {
     Uncertain(Cause),
     /// Waits for the user's decision.
     Held(Question),
+    /// Nothing of it left, and the program that handed it over sends it as its own SMS ([`Diverted`]).
+    Released,
 }
 
 impl State {
@@ -258,6 +260,7 @@ impl State {
             Self::Failed(_) => "failed",
             Self::Uncertain(_) => "uncertain",
             Self::Held(_) => "held",
+            Self::Released => "released",
         }
     }
 
@@ -273,6 +276,7 @@ impl State {
                 | Self::SmsDelivered
                 | Self::Failed(_)
                 | Self::Uncertain(_)
+                | Self::Released
         )
     }
 }
@@ -307,6 +311,18 @@ pub struct SmsAttempt {
     pub issued: bool,
     /// Message references (3GPP TS 23.040 §9.2.3.6) that status reports name, once sent.
     pub references: Vec<u8>,
+}
+
+/// A text that its app meant for the modem service, and that was diverted on the way there by the
+/// app's door or a ROM's agent. That program waits for the outcome, and sends its own SMS where we let go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diverted {
+    /// The app's own SMS object, a D-Bus path; `/` where the service makes none (oFono, an agent).
+    pub object: Box<str>,
+    /// The unique bus name of the service that made it; empty where there is none.
+    pub owner: Box<str>,
+    /// Whether its plain SMS is still the other's to send.
+    pub waits: bool,
 }
 
 /// An outgoing text's record: what the router decides on and the store keeps.
@@ -348,6 +364,8 @@ pub struct Text {
     pub report: bool,
     /// The user took it back: it must not start on another bearer.
     pub cancelled: bool,
+    /// Whose text it is, where an app wrote it to the modem service.
+    pub diverted: Option<Diverted>,
 }
 
 /// An incoming text's record.

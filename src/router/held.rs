@@ -24,6 +24,9 @@ impl Router {
         pending.text.state = State::Held(question);
         pending.text.reason = reason;
         pending.decide_by = None;
+        if let Some(diverted) = &mut pending.text.diverted {
+            diverted.waits = false;
+        }
         let to = conversation(&pending.text);
         self.timers.clear(&Timer::Text(id));
         self.conversations.hold(&to, id);

@@ -138,7 +138,7 @@ impl Router {
             Conditions { link: Link::Up, .. } => Reason::RegisteredOffline,
             _ => Reason::LinkDown,
         };
-        self.start_sms(id, reason, out);
+        self.by_sms(now, id, reason, out);
     }
 
     /// Whether an SMS for it now would be a fallback that the user has not asked for.

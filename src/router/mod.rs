@@ -10,6 +10,7 @@
 //! | `policy` | which bearer, by reasons in a fixed order |
 //! | `outgoing` | one text's way from `Queued` to a final state |
 //! | `im`, `sms`, `held` | its three legs |
+//! | `diverted` | texts whose plain SMS somebody else sends |
 //! | `conversation` | who goes next to one peer |
 //! | `presence` | leases held from others, probes for them |
 //! | `granting` | leases granted to others |
@@ -20,6 +21,7 @@
 
 mod backoff;
 mod conversation;
+mod diverted;
 mod granting;
 mod held;
 mod im;
@@ -176,6 +178,12 @@ impl Router {
     #[must_use]
     pub fn route(&self, now: Now, peer: Option<&PhoneNumber>, class: Class) -> Explained {
         policy::explain(&self.facts(now, peer, class, None))
+    }
+
+    /// Whether a text to this peer is under way or waits its turn: a later one must not overtake it.
+    #[must_use]
+    pub fn is_busy(&self, peer: &PhoneNumber) -> bool {
+        self.conversations.head(&Address(peer.as_e164().into())).is_some()
     }
 
     /// When the lease held from `peer` ends, if there is a live one.

@@ -58,6 +58,11 @@ impl Router {
                 self.conversations.push(&to, id);
             }
             conversations.push(to.clone());
+            if self.is_theirs(id) {
+                // Whoever waited for it asks again, or has told its app that it can't know.
+                self.release(id, Reason::Unknown, out);
+                continue;
+            }
             match state {
                 // Whatever was under way when the process ended has an unknown outcome.
                 State::ImSending | State::ImAccepted => self.outcome_unknown(now, id, out),
@@ -88,6 +93,7 @@ impl Router {
                 Verdict::Im { lease } => return self.start_im(now, id, lease, out),
                 // An IM of unknown outcome went before: the fallback policy has its say.
                 Verdict::Sms { .. } if self.falls_back(id) => return self.fall_back(now, id, out),
+                Verdict::Sms { reason } if self.is_theirs(id) => self.release(id, reason, out),
                 Verdict::Sms { reason } => return self.start_sms(id, reason, out),
                 Verdict::Hold { question, reason } => self.hold(now, id, question, reason, out),
                 Verdict::Wait => return self.timers.set(Timer::Text(id), decide_by),
@@ -119,7 +125,7 @@ impl Router {
             State::Revoking => self.fall_back(now, id, out),
             State::SmsSending if !pending.at_modem => {
                 let reason = pending.text.reason;
-                self.start_sms(id, reason, out);
+                self.by_sms(now, id, reason, out);
             }
             _ => {}
         }
@@ -200,14 +206,20 @@ impl Router {
 
     /// Ends a text's work here and lets the next one go.
     pub(super) fn settle(&mut self, now: Now, id: TextId, end: State, out: &mut Vec<Action>) {
+        let Some(pending) = self.texts.get(&id) else { return };
+        let to = conversation(&pending.text);
+        self.end(id, end);
+        self.pump(now, &to, out);
+    }
+
+    /// Ends a text's work here.
+    pub(super) fn end(&mut self, id: TextId, end: State) {
         let Some(pending) = self.texts.get_mut(&id) else { return };
         pending.text.state = end;
         pending.at_modem = false;
-        let to = conversation(&pending.text);
+        self.conversations.remove(&conversation(&pending.text), id);
         self.timers.clear(&Timer::Text(id));
-        self.conversations.remove(&to, id);
         self.save(id);
-        self.pump(now, &to, out);
     }
 
     /// Marks the record to be stored once, as it is at the end of this input.

@@ -41,6 +41,7 @@ fn text(n: u8) -> Text {
         token: None,
         report: false,
         cancelled: false,
+        diverted: None,
     }
 }
 

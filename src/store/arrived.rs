@@ -36,8 +36,8 @@ impl Tx<'_> {
         let id = arrived.id.0;
         let record = self.seal_record(("arrived", &id, "record"), &ArrivedRecord::from(arrived))?;
         self.run(
-            "INSERT INTO arrived (id, at, acknowledged, record) VALUES (?1, ?2, ?3, ?4)",
-            params![id, arrived.at.0, arrived.acknowledged, record],
+            "INSERT INTO arrived (id, at, im, acknowledged, record) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id, arrived.at.0, arrived.bearer == Bearer::Im, arrived.acknowledged, record],
         )?;
         if arrived.bearer == Bearer::Im { self.put_im_shown(arrived.id, arrived.at) } else { Ok(()) }
     }
@@ -67,6 +67,21 @@ impl Tx<'_> {
             sealed,
         )?;
         rows.into_iter().map(|row| Ok((Cursor(row.seq), self.open_arrived(row)?))).collect()
+    }
+
+    /// The newest instant messages, `limit` at most, oldest first, each with its number: the same for ever, and no
+    /// other's.
+    pub fn inbox(&self, limit: u32) -> Result<Vec<(u32, Arrived)>, StoreError> {
+        let rows = self.rows(
+            "SELECT seq, id, acknowledged, record FROM arrived WHERE im = 1 ORDER BY seq DESC LIMIT ?1",
+            params![limit],
+            sealed,
+        )?;
+        let numbered = |row: Sealed| {
+            let number = u32::try_from(row.seq).map_err(|_| StoreError::TooMany)?;
+            Ok((number, self.open_arrived(row)?))
+        };
+        rows.into_iter().rev().map(numbered).collect()
     }
 
     /// An app took it. Whether there is such a text.

@@ -17,6 +17,8 @@ pub const SMS_SEEN: Duration = DAY.saturating_mul(2);
 pub const SENT: Duration = DAY.saturating_mul(90);
 /// Incoming texts that an app has taken. Those not taken stay for ever.
 pub const TAKEN: Duration = DAY.saturating_mul(14);
+/// The tokens of diverted texts that were let go of.
+pub const RELEASED: Duration = DAY;
 /// Peers that wrote to us, and whom the user never answered, blocked or set a policy for.
 pub const STRANGERS: Duration = DAY.saturating_mul(180);
 /// Frames in the ledger.
@@ -62,6 +64,7 @@ pub(super) const RULES: &[(&str, Duration)] = &[
     ("DELETE FROM im_seen WHERE id IN (SELECT id FROM im_seen WHERE at < ?1 LIMIT ?2)", SHOWN),
     ("DELETE FROM sms_seen WHERE digest IN (SELECT digest FROM sms_seen WHERE at < ?1 LIMIT ?2)", SMS_SEEN),
     ("DELETE FROM texts WHERE seq IN (SELECT seq FROM texts WHERE live = 0 AND at < ?1 LIMIT ?2)", SENT),
+    ("DELETE FROM released WHERE token IN (SELECT token FROM released WHERE at < ?1 LIMIT ?2)", RELEASED),
     ("DELETE FROM arrived WHERE seq IN (SELECT seq FROM arrived WHERE acknowledged = 1 AND at < ?1 LIMIT ?2)", TAKEN),
     ("DELETE FROM peers WHERE number IN (SELECT number FROM peers WHERE touched < ?1 LIMIT ?2)", STRANGERS),
     ("DELETE FROM ledger WHERE seq IN (SELECT seq FROM ledger WHERE at < ?1 LIMIT ?2)", LEDGER),

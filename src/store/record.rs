@@ -5,13 +5,16 @@ use super::blobs::Switch;
 use super::error::StoreError;
 use super::tx::UNREADABLE;
 use crate::model::{
-    Address, Arrived, Bearer, Body, Cause, Consent, Encoding, FallbackPolicy, ImAttempt, LeaseId, LineId, PhoneNumber,
-    PresencePolicy, Question, Reason, Settings, SmsAttempt, State, Switched, Text, TextId, Timestamp, WordingKey,
+    Address, Arrived, Bearer, Body, Cause, Consent, Diverted, Encoding, FallbackPolicy, ImAttempt, LeaseId, LineId,
+    PhoneNumber, PresencePolicy, Question, Reason, Settings, SmsAttempt, State, Switched, Text, TextId, Timestamp,
+    WordingKey,
 };
 use serde::{Deserialize, Serialize};
 
 /// Object, owner, issued, references.
 type SmsRecord = (Box<str>, Box<str>, bool, Vec<u8>);
+/// Object, owner, waits.
+type DivertedRecord = (Box<str>, Box<str>, bool);
 /// Text and locale.
 type ConsentRecord = (Box<str>, Box<str>);
 
@@ -34,6 +37,7 @@ pub(super) struct TextRecord {
     token: Option<Box<str>>,
     report: bool,
     cancelled: bool,
+    diverted: Option<DivertedRecord>,
 }
 
 impl From<&Text> for TextRecord {
@@ -58,6 +62,7 @@ impl From<&Text> for TextRecord {
             token: text.token.clone(),
             report: text.report,
             cancelled: text.cancelled,
+            diverted: text.diverted.as_ref().map(|d| (d.object.clone(), d.owner.clone(), d.waits)),
         }
     }
 }
@@ -87,6 +92,7 @@ impl TextRecord {
             token: self.token,
             report: self.report,
             cancelled: self.cancelled,
+            diverted: self.diverted.map(|(object, owner, waits)| Diverted { object, owner, waits }),
         })
     }
 }
@@ -231,6 +237,7 @@ fn from_state(state: State) -> (u8, u8) {
         State::Failed(cause) => (9, cause.code()),
         State::Uncertain(cause) => (10, cause.code()),
         State::Held(question) => (11, question.code()),
+        State::Released => (12, 0),
     }
 }
 
@@ -248,6 +255,7 @@ fn to_state(code: (u8, u8)) -> Option<State> {
         (9, cause) => State::Failed(Cause::from_code(cause)?),
         (10, cause) => State::Uncertain(Cause::from_code(cause)?),
         (11, question) => State::Held(Question::from_code(question)?),
+        (12, 0) => State::Released,
         _ => return None,
     })
 }

@@ -35,11 +35,13 @@ fn first(tx: &Transaction<'_>) -> rusqlite::Result<()> {
 
         CREATE TABLE texts (
             seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, live INTEGER NOT NULL,
-            token BLOB, object BLOB, body BLOB NOT NULL, record BLOB NOT NULL);
+            token BLOB, owner BLOB, body BLOB NOT NULL, record BLOB NOT NULL);
         CREATE INDEX texts_live ON texts (seq) WHERE live = 1;
         CREATE INDEX texts_final ON texts (at) WHERE live = 0;
         CREATE UNIQUE INDEX texts_token ON texts (token) WHERE token IS NOT NULL;
-        CREATE INDEX texts_object ON texts (object) WHERE object IS NOT NULL;
+        CREATE INDEX texts_owner ON texts (owner, seq) WHERE owner IS NOT NULL;
+        CREATE TABLE released (token BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE INDEX released_at ON released (at);
         CREATE TABLE sms_references (
             peer BLOB NOT NULL, reference INTEGER NOT NULL, seq INTEGER NOT NULL REFERENCES texts ON DELETE CASCADE,
             PRIMARY KEY (peer, reference, seq)) WITHOUT ROWID;
@@ -50,8 +52,9 @@ fn first(tx: &Transaction<'_>) -> rusqlite::Result<()> {
         CREATE TABLE envelopes (id BLOB PRIMARY KEY, envelope BLOB NOT NULL) WITHOUT ROWID;
 
         CREATE TABLE arrived (
-            seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, acknowledged INTEGER NOT NULL,
-            record BLOB NOT NULL);
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, im INTEGER NOT NULL,
+            acknowledged INTEGER NOT NULL, record BLOB NOT NULL);
+        CREATE INDEX arrived_im ON arrived (seq) WHERE im = 1;
         CREATE INDEX arrived_waiting ON arrived (seq) WHERE acknowledged = 0;
         CREATE INDEX arrived_taken ON arrived (at) WHERE acknowledged = 1;
         CREATE TABLE shown (

@@ -30,18 +30,15 @@ impl Tx<'_> {
     pub fn put_text(&self, text: &Text) -> Result<(), StoreError> {
         let id = text.id.0;
         let record = self.seal_record(("texts", &id, "record"), &TextRecord::from(text))?;
-        let object = text.sms.as_ref().map(|sms| self.object_key(&sms.owner, &sms.object));
         let live = !text.state.is_final();
-        let changed = self.run(
-            "UPDATE texts SET live = ?2, object = ?3, record = ?4 WHERE id = ?1",
-            params![id, live, object, record],
-        )?;
+        let changed = self.run("UPDATE texts SET live = ?2, record = ?3 WHERE id = ?1", params![id, live, record])?;
         if changed == 0 {
             let token = text.token.as_ref().map(|token| self.lookup("token", token.as_bytes()));
+            let owner = text.diverted.as_ref().map(|diverted| self.lookup("owner", diverted.owner.as_bytes()));
             let body = self.seal(("texts", &id, "body"), text.body.0.as_bytes())?;
             self.run(
-                "INSERT INTO texts (id, at, live, token, object, body, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![id, text.at.0, live, token, object, body, record],
+                "INSERT INTO texts (id, at, live, token, owner, body, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![id, text.at.0, live, token, owner, body, record],
             )?;
         }
         if text.peer.is_some() {
@@ -98,12 +95,30 @@ impl Tx<'_> {
         )
     }
 
-    /// The newest text whose SMS object has that name at that owner (the modem service's unique bus name).
-    pub fn text_by_sms_object(&self, owner: &str, object: &str) -> Result<Option<Text>, StoreError> {
-        self.one_text(
-            "SELECT seq, id, body, record FROM texts WHERE object = ?1 ORDER BY seq DESC LIMIT 1",
-            params![self.object_key(owner, object)],
-        )
+    /// The newest texts, `limit` at most, that apps had written to objects of that owner (the modem service's unique
+    /// bus name) and that were diverted.
+    pub fn diverted_texts(&self, owner: &str, limit: u32) -> Result<Vec<Text>, StoreError> {
+        let rows = self.rows(
+            "SELECT seq, id, body, record FROM texts WHERE owner = ?1 ORDER BY seq DESC LIMIT ?2",
+            params![self.lookup("owner", owner.as_bytes()), limit],
+            sealed,
+        )?;
+        rows.into_iter().map(|row| self.open_text(row)).collect()
+    }
+
+    /// Forgets a diverted text that its app's side sends now, all but its token.
+    pub fn release(&self, text: &Text, at: Timestamp) -> Result<(), StoreError> {
+        self.delete_text(text.id)?;
+        if let Some(token) = &text.token {
+            let token = self.lookup("token", token.as_bytes());
+            self.run("INSERT OR REPLACE INTO released (token, at) VALUES (?1, ?2)", params![token, at.0])?;
+        }
+        Ok(())
+    }
+
+    /// Whether the diverted text with that token was let go of in the last day, or since the last purge.
+    pub fn was_released(&self, token: &str) -> Result<bool, StoreError> {
+        self.any("SELECT 1 FROM released WHERE token = ?1", params![self.lookup("token", token.as_bytes())])
     }
 
     /// A page of at most `limit` texts, newest first, older than `before`.
@@ -167,10 +182,6 @@ impl Tx<'_> {
         let body = std::str::from_utf8(&body).map_err(|_| UNREADABLE)?;
         self.open_record::<TextRecord>(("texts", &row.id, "record"), &row.record)?
             .into_text(TextId(row.id), body.into())
-    }
-
-    fn object_key(&self, owner: &str, object: &str) -> [u8; 32] {
-        self.lookup("sms-object", format!("{owner}\0{object}").as_bytes())
     }
 
     fn recipient_key(&self, text: &Text) -> [u8; 32] {

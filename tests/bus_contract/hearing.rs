@@ -4,7 +4,7 @@ use crate::rights::until_may_send;
 use crate::support::*;
 use futures_util::StreamExt;
 use shunt::bus::{Published, ServiceState};
-use shunt::model::{Address, Bearer, Reason};
+use shunt::model::{Address, Bearer, Body, Diverted, Encoding, LineId, Reason, State, Text, Timestamp, WordingKey};
 use shunt_kit::Phone;
 use std::collections::HashMap;
 use zbus::message::Type;
@@ -106,6 +106,54 @@ async fn routes_are_told_to_those_who_watch_that_number() {
     let body: (String, String, String) = heard[0].body().deserialize().unwrap();
     assert_eq!(body, ("+49170".into(), "im".into(), "online".into()));
     assert_eq!(heard_until_online(&mut other_ear).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_diverted_text_came_to_is_told_to_doors_alone() {
+    let phone = phone().without_polkit().start().await.unwrap();
+    let mut served = Served::as_core(&phone).await;
+    let (door, mut door_ear) = ear(&phone, None).await;
+    let (app, mut app_ear) = ear(&phone, None).await;
+    list(&app).await;
+    call(&door, DOOR, "Ask", &("+49170", none())).await.unwrap();
+    for state in [State::Queued, State::ImDelivered, State::Released] {
+        served.bus.changed(&diverted(state));
+    }
+    say_online(&served);
+    let heard = heard_until_online(&mut door_ear).await;
+    let names: Vec<_> = heard.iter().map(member).collect();
+    assert_eq!(names, ["Changed", "Changed", "Settled", "Changed", "PropertiesChanged"]);
+    let told: (zbus::OwnedObjectPath, String, String) = heard[2].body().deserialize().unwrap();
+    assert_eq!((told.0.as_str(), &*told.1, &*told.2), ("/SMS/3", ":1.4", "im-delivered"));
+    let names: Vec<_> = heard_until_online(&mut app_ear).await.iter().map(member).collect();
+    assert_eq!(names, ["Changed", "Changed", "Changed", "PropertiesChanged"]);
+    let name = door.unique_name().unwrap().to_string();
+    door.close().await.unwrap();
+    while served.next_asked().await != format!("gone {name}") {}
+}
+
+fn diverted(state: State) -> Text {
+    Text {
+        id: id(3),
+        line: LineId("line-a".into()),
+        to: Address("+49170".into()),
+        peer: None,
+        body: Body("hi".into()),
+        at: Timestamp(1_000),
+        state,
+        reason: Reason::Online,
+        only: None,
+        wording: WordingKey([0; 32]),
+        ordinal: 0,
+        im: None,
+        sms: None,
+        retries: 0,
+        encoding: Encoding::Gsm7,
+        token: None,
+        report: false,
+        cancelled: false,
+        diverted: Some(Diverted { object: "/SMS/3".into(), owner: ":1.4".into(), waits: true }),
+    }
 }
 
 #[tokio::test]

@@ -67,6 +67,39 @@ async fn every_method_reaches_the_core_and_answers() {
 }
 
 #[tokio::test]
+async fn what_a_door_asks_reaches_the_core_and_answers() {
+    let phone = phone().without_polkit().start().await.unwrap();
+    let mut served = Served::as_core(&phone).await;
+    let client = served.client.clone();
+    let modem = || Variant::from(zbus::ObjectPath::try_from("/Modem/0").unwrap());
+    let reply = call(&client, DOOR, "Ask", &("+49170", HashMap::from([("modem", modem())]))).await.unwrap();
+    assert_eq!(reply.body().deserialize::<String>().unwrap(), "im");
+    assert_eq!(served.next_asked().await, "ask +49170 Some(\"/Modem/0\")");
+    let sms = Variant::from(zbus::ObjectPath::try_from("/SMS/3").unwrap());
+    let options = HashMap::from([("token", "t".into()), ("sms", sms), ("owner", ":1.4".into()), ("modem", modem())]);
+    let reply = call(&client, DOOR, "Divert", &("+49170", "hi", options)).await.unwrap();
+    let answer: (String, String, zbus::OwnedObjectPath) = reply.body().deserialize().unwrap();
+    assert_eq!(answer, ("im".into(), "online".into(), path(1)));
+    let asked = "divert +49170 hi Some(\"t\") Some(\"/Modem/0\") (\"/SMS/3\", \":1.4\")";
+    assert_eq!(served.next_asked().await, asked);
+    let token = || HashMap::from([("token", Variant::from("u"))]);
+    let reply = call(&client, DOOR, "Divert", &("+49170", "sms", token())).await.unwrap();
+    let answer: (String, String, zbus::OwnedObjectPath) = reply.body().deserialize().unwrap();
+    assert_eq!((answer.0.as_str(), answer.1.as_str(), answer.2.as_str()), ("sms", "switch-off", "/"));
+    assert!(call(&client, DOOR, "Divert", &("+49170", "unknown", token())).await.unwrap_err().is("Uncertain"));
+    assert!(call(&client, DOOR, "Divert", &("+49170", "hi", none())).await.unwrap_err().is("BadArgument"), "no token");
+    let alone = HashMap::from([("token", Variant::from("v")), ("owner", ":1.4".into())]);
+    assert!(call(&client, DOOR, "Divert", &("+49170", "hi", alone)).await.unwrap_err().is("BadArgument"));
+    let reply = call(&client, DOOR, "Twin", &("+49170", "hello       \n")).await.unwrap();
+    assert_eq!(reply.body().deserialize::<(bool, String)>().unwrap(), (true, "hello".into()));
+    let owner = HashMap::from([("owner", Variant::from(":1.4"))]);
+    call(&client, DOOR, "Sent", &(owner,)).await.unwrap();
+    let reply = call(&client, DOOR, "Inbox", &()).await.unwrap();
+    let inbox: Vec<(zbus::OwnedObjectPath, u32, String, String, i64)> = reply.body().deserialize().unwrap();
+    assert_eq!(inbox, [(path(2), 7, "+491700000002".into(), "hello".into(), 2_000)]);
+}
+
+#[tokio::test]
 async fn every_setting_is_written_and_read_as_the_core_has_it() {
     let phone = phone().without_polkit().start().await.unwrap();
     let mut served = Served::as_core(&phone).await;

@@ -2,7 +2,8 @@
 
 use crate::support::*;
 use shunt_kit::Phone;
-use zbus::Connection;
+use std::collections::HashMap;
+use zbus::{Connection, Variant};
 
 const ALLOW: &str = "polkit.addRule(function (action, subject) {
     if (action.id == 'org.shunt.Shunt1.send' && subject.user == 'nobody') { return polkit.Result.YES; } });";
@@ -42,6 +43,11 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
         ("Acknowledge", call(client, MESSAGING, "Acknowledge", &(path(2),)).await),
         ("Delete", call(client, MESSAGING, "Delete", &(path(2),)).await),
         ("Resolve", call(client, MESSAGING, "Resolve", &(path(2), "sms")).await),
+        ("Ask", call(client, DOOR, "Ask", &("+49170", none())).await),
+        ("Divert", call(client, DOOR, "Divert", &("+49170", "hi", none())).await),
+        ("Sent", call(client, DOOR, "Sent", &(none(),)).await),
+        ("Inbox", call(client, DOOR, "Inbox", &()).await),
+        ("Twin", call(client, DOOR, "Twin", &("+49170", "hi")).await),
         ("Peers.List", call(client, PEERS, "List", &()).await),
         ("Read", call(client, LEDGER, "Read", &(0_u64,)).await),
         ("Totals", call(client, LEDGER, "Totals", &()).await),
@@ -66,7 +72,7 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
     calls.chain(settings).filter(|(_, result)| passed(result)).map(|(name, _)| name).collect()
 }
 
-const OF_SEND: [&str; 13] = [
+const OF_SEND: [&str; 18] = [
     "Send",
     "Route",
     "Watch",
@@ -76,6 +82,11 @@ const OF_SEND: [&str; 13] = [
     "Acknowledge",
     "Delete",
     "Resolve",
+    "Ask",
+    "Divert",
+    "Sent",
+    "Inbox",
+    "Twin",
     "Peers.List",
     "Read",
     "Totals",
@@ -91,7 +102,7 @@ async fn caller_without_rights_is_refused_everything_by_polkit() {
     assert!(served.asked.try_recv().is_err(), "the core was asked nothing");
     assert_eq!(get(&nobody, SETTINGS, "Enabled").await.unwrap(), false.into(), "reading the switch is free");
     let root = phone.bus().connect_now(None).unwrap();
-    assert_eq!(not_refused(&root, &phone).await.len(), 25, "root may everything");
+    assert_eq!(not_refused(&root, &phone).await.len(), 30, "root may everything");
 }
 
 #[tokio::test]
@@ -105,6 +116,29 @@ async fn right_to_send_comes_and_goes_with_polkits_rules_and_is_no_right_to_set(
     assert_eq!(not_refused(&nobody, &phone).await, OF_SEND);
     phone.add_polkit_rule("10-forbid", FORBID).unwrap();
     until_may_send(&nobody, false).await;
+}
+
+/// What an administrator writes who knows nothing of us.
+const MODEM_MANAGERS: &str = "polkit.addRule(function (action, subject) {
+    if (action.id == 'org.freedesktop.ModemManager1.Messaging' && subject.user == 'nobody') {
+        return polkit.Result.YES; } });";
+const NOBODYS_SMS: &str = "polkit.addRule(function (action, subject) {
+    if (action.id == 'org.freedesktop.ModemManager1.Messaging') { return polkit.Result.NO; } });";
+
+#[tokio::test]
+async fn who_may_text_by_modem_manager_may_by_us_and_nobody_more() {
+    let phone = phone().start().await.unwrap();
+    let _served = Served::as_core(&phone).await;
+    let nobody = phone.bus().connect_now(Some(NOBODY)).unwrap();
+    let body = ("+49170", "hi", HashMap::from([("token", Variant::from("t"))]));
+    let divert = || call(&nobody, DOOR, "Divert", &body);
+    assert!(divert().await.unwrap_err().is("Denied"));
+    phone.add_polkit_rule("20-allow", MODEM_MANAGERS).unwrap();
+    until_may_send(&nobody, true).await;
+    divert().await.unwrap();
+    phone.add_polkit_rule("10-forbid", NOBODYS_SMS).unwrap();
+    until_may_send(&nobody, false).await;
+    assert!(divert().await.unwrap_err().is("Denied"));
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! A bus, our objects on it, and a core that notes what it is asked.
 
 use shunt::bus::access::Rules;
-use shunt::bus::{Bus, Error, ExportPart, LineEntry, Published, Record, Request, RouteAnswer, Setting};
+use shunt::bus::{
+    Bus, DoorOutcome, Error, ExportPart, LineEntry, Published, Record, Request, RouteAnswer, Setting, Settlement,
+};
 use shunt::model::{Address, Arrived, Bearer, Body, LineId, PhoneNumber, Reason, SimState, TextId, Timestamp};
 use shunt_kit::phone::PhoneBuilder;
 use shunt_kit::{Phone, Smsc};
@@ -16,6 +18,7 @@ pub(crate) const SERVICE: &str = "org.shunt.Shunt1";
 pub(crate) const PATH: &str = "/org/shunt/Shunt1";
 pub(crate) const SETTINGS: &str = "org.shunt.Shunt1.Settings";
 pub(crate) const MESSAGING: &str = "org.shunt.Shunt1.Messaging";
+pub(crate) const DOOR: &str = "org.shunt.Shunt1.Door";
 pub(crate) const PEERS: &str = "org.shunt.Shunt1.Peers";
 pub(crate) const LEDGER: &str = "org.shunt.Shunt1.Ledger";
 pub(crate) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
@@ -178,6 +181,32 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
                 };
                 let _ = reply.send(Ok((text.to_owned().into(), next)));
                 format!("export {part:?}")
+            }
+            Request::Divert { to, text, options, modem, diverted, reply, .. } => {
+                let settled = Settlement { outcome: DoorOutcome::Im, reason: Reason::Online, id: Some(id(1)) };
+                let _ = reply.send(match &*text.0 {
+                    "sms" => Ok(Settlement::theirs(Reason::SwitchOff)),
+                    "unknown" => Err(Error::Uncertain),
+                    _ => Ok(settled),
+                });
+                let sms = (&diverted.object, &diverted.owner);
+                format!("divert {} {} {:?} {modem:?} {sms:?}", to.0, text.0, options.token)
+            }
+            Request::Ask { to, modem, reply } => {
+                let _ = reply.send(Ok(true));
+                format!("ask {} {modem:?}", to.0)
+            }
+            Request::Sent { owner, reply } => {
+                let _ = reply.send(Ok(vec![]));
+                format!("sent {owner}")
+            }
+            Request::Inbox { reply } => {
+                let _ = reply.send(Ok(vec![(7, arrived(2, "hello"))]));
+                "inbox".into()
+            }
+            Request::Twin { from, text, reply, .. } => {
+                let _ = reply.send(Ok((true, Body("hello".into()))));
+                format!("twin {} {}", from.0, text.0)
             }
             Request::CallerGone { name } => format!("gone {name}"),
         };

@@ -344,6 +344,7 @@ fn blank(id: TextId, to: &PhoneNumber, body: &str, ordinal: u16, at: Timestamp) 
         token: None,
         report: false,
         cancelled: false,
+        diverted: None,
     }
 }
 

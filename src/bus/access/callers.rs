@@ -31,6 +31,8 @@ struct Known {
     granted: bool,
     /// Whether it hears of texts.
     listens: bool,
+    /// Whether it is a door.
+    door: bool,
     watches: HashSet<Box<str>>,
     /// The task that notices its leaving.
     leaving: AbortHandle,
@@ -93,7 +95,8 @@ impl Callers {
             return;
         }
         let name = caller.name.clone();
-        self.known.insert(name, Known { caller, granted, listens: false, watches: HashSet::new(), leaving });
+        self.known
+            .insert(name, Known { caller, granted, listens: false, door: false, watches: HashSet::new(), leaving });
     }
 
     /// The judgement on a caller that is already remembered.
@@ -113,9 +116,19 @@ impl Callers {
         }
     }
 
-    /// Forgets a caller; tells whether it watched anything.
+    /// Forgets a caller; tells whether it watched anything or is a door.
     pub(super) fn forget(&mut self, name: &str) -> bool {
-        self.known.remove(name).is_some_and(|known| !known.watches.is_empty())
+        self.known.remove(name).is_some_and(|known| known.door || !known.watches.is_empty())
+    }
+
+    pub(super) fn is_door(&mut self, name: &str) {
+        if let Some(known) = self.known.get_mut(name) {
+            known.door = true;
+        }
+    }
+
+    pub(super) fn doors(&self) -> Vec<Box<str>> {
+        self.known.iter().filter(|(_, known)| known.door).map(|(name, _)| name.clone()).collect()
     }
 
     pub(super) fn listen(&mut self, name: &str) {

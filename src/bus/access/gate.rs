@@ -134,6 +134,14 @@ impl Gate {
         Ok(caller)
     }
 
+    /// As [`Self::listener`], for a door or an agent: the core is told when it leaves, and it hears what its app's
+    /// texts came to.
+    pub(in crate::bus) async fn door(self: &Arc<Self>, call: &Header<'_>) -> Result<Caller, Error> {
+        let caller = self.listener(call).await?;
+        self.callers().is_door(&caller.name);
+        Ok(caller)
+    }
+
     /// Passes a caller that may turn the switch, change settings and policies, import.
     pub(in crate::bus) async fn may_set(self: &Arc<Self>, call: &Header<'_>) -> Result<Caller, Error> {
         self.may_now(call, Act::Settings).await
@@ -257,7 +265,7 @@ impl Gate {
         task.abort_handle()
     }
 
-    /// Forgets a caller that left or may no more; tells the core if it watched something.
+    /// Forgets a caller that left or may no more; tells the core if it watched something or is a door.
     fn forget(&self, name: Box<str>) {
         if self.callers().forget(&name) {
             let core = self.core.clone();
@@ -284,6 +292,12 @@ impl Gate {
     /// Those who hear of texts, as far as they still may.
     pub(in crate::bus) async fn listeners(self: &Arc<Self>) -> Vec<Box<str>> {
         let names = self.callers().listeners();
+        self.still_allowed(names).await
+    }
+
+    /// The doors, as far as they still may.
+    pub(in crate::bus) async fn doors(self: &Arc<Self>) -> Vec<Box<str>> {
+        let names = self.callers().doors();
         self.still_allowed(names).await
     }
 

@@ -36,6 +36,7 @@ pub(super) async fn read(
     let number = own.iter().find_map(|own| own_number(own, sim_home));
     Ok(Some(Line {
         id: name(iccid),
+        modem: Some(modem.path.into()),
         home: sim_home.or_else(|| number.as_ref().and_then(Home::of)),
         number,
         sim: sim_state(state, network.and_then(|network| network.number("RegistrationState"))),

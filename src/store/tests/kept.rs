@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::{
-    Cause, Consent, FallbackPolicy, ImAttempt, LeaseId, PeerPolicy, PresencePolicy, Question, Settings, Shown,
-    SmsAttempt, Switched,
+    Cause, Consent, Diverted, FallbackPolicy, ImAttempt, LeaseId, PeerPolicy, PresencePolicy, Question, Settings,
+    Shown, SmsAttempt, Switched,
 };
 use proptest::prelude::*;
 
@@ -16,6 +16,7 @@ fn states() -> impl Strategy<Value = State> {
         State::SmsSending,
         State::SmsSent,
         State::SmsDelivered,
+        State::Released,
     ];
     prop_oneof![
         prop::sample::select(plain.to_vec()),
@@ -175,23 +176,49 @@ fn a_status_report_finds_the_newest_text_to_that_recipient_with_its_reference() 
 }
 
 #[test]
-fn an_sms_object_is_found_by_name_and_owner_together() {
+fn a_diverted_text_is_found_by_its_owner_and_released_to_its_token_alone() {
     let home = Home::new();
     let mut store = home.open().unwrap();
-    let object = |owner: &str| SmsAttempt {
-        object: "/org/freedesktop/ModemManager1/SMS/3".into(),
-        owner: owner.into(),
-        issued: true,
-        references: Vec::new(),
+    let diverted = |n, owner: &str| Text {
+        diverted: Some(Diverted { object: "/SMS/3".into(), owner: owner.into(), waits: true }),
+        token: Some(format!("token {n}").into()),
+        ..text(n)
     };
     store
         .transaction(|tx| {
-            tx.put_text(&Text { sms: Some(object(":1.4")), ..text(1) })?;
-            tx.put_text(&Text { sms: Some(object(":1.9")), ..text(2) })?;
-            let find = |owner| tx.text_by_sms_object(owner, "/org/freedesktop/ModemManager1/SMS/3");
-            assert_eq!(find(":1.4")?.map(|text| text.id), Some(id(1)));
-            assert_eq!(find(":1.9")?.map(|text| text.id), Some(id(2)));
-            assert_eq!(find(":1.5")?, None);
+            tx.put_text(&diverted(1, ":1.4"))?;
+            tx.put_text(&diverted(2, ":1.9"))?;
+            tx.put_text(&diverted(3, ":1.4"))?;
+            tx.put_text(&text(4))?;
+            let of = |owner| tx.diverted_texts(owner, 10).map(|texts| texts.iter().map(|t| t.id).collect::<Vec<_>>());
+            assert_eq!((of(":1.4")?, of(":1.9")?, of(":1.5")?), (vec![id(3), id(1)], vec![id(2)], vec![]));
+            assert_eq!(tx.diverted_texts(":1.4", 1)?, [diverted(3, ":1.4")]);
+            assert!(!tx.was_released("token 1")?);
+            tx.release(&diverted(1, ":1.4"), Timestamp(5))?;
+            assert_eq!(
+                (tx.was_released("token 1")?, tx.text(id(1))?, tx.text_by_token("token 1")?),
+                (true, None, None)
+            );
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn an_ims_number_is_never_anothers() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            (0..3).try_for_each(|n| tx.put_arrived(&Arrived { bearer: Bearer::Im, ..arrived(n) }))?;
+            tx.put_arrived(&Arrived { bearer: Bearer::Sms, ..arrived(3) })?;
+            let numbers = || tx.inbox(10).map(|texts| texts.iter().map(|(number, text)| (*number, text.id)).collect());
+            let before: Vec<_> = numbers()?;
+            assert_eq!(before.iter().map(|(_, id)| *id).collect::<Vec<_>>(), [id(0), id(1), id(2)], "IMs alone");
+            (0..4).try_for_each(|n| tx.delete_arrived(id(n)).map(drop))?;
+            tx.put_arrived(&Arrived { bearer: Bearer::Im, ..arrived(4) })?;
+            let after: Vec<_> = numbers()?;
+            assert!(after.len() == 1 && before.iter().all(|(number, _)| *number < after[0].0), "{before:?} {after:?}");
             Ok(())
         })
         .unwrap();

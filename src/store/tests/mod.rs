@@ -77,6 +77,7 @@ fn text(n: u64) -> Text {
         token: None,
         report: false,
         cancelled: false,
+        diverted: None,
     }
 }
 

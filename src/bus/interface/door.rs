@@ -1,0 +1,81 @@
+//! `org.shunt.Shunt1.Door`: for the doors of unmodified apps. Each calls on its app's own connection, so
+//! that who is judged is the app.
+
+use crate::bus::core::Shared;
+use crate::bus::details;
+use crate::bus::options::{self, Dict, DivertOptions};
+use crate::bus::{Error, Request};
+use std::sync::Arc;
+use zbus::message::Header;
+use zbus::object_server::SignalEmitter;
+use zbus::{ObjectPath, OwnedObjectPath, interface};
+
+pub(in crate::bus) struct Door(pub(in crate::bus) Arc<Shared>);
+
+/// The app's object, its owner, state, when it was handed over (ms), whether it was delivered.
+type Sent = (OwnedObjectPath, String, &'static str, i64, bool);
+/// Message, number, sender, text, when it came (ms).
+type Incoming = (OwnedObjectPath, u32, String, String, i64);
+
+#[interface(name = "org.shunt.Shunt1.Door", introspection_docs = false)]
+impl Door {
+    /// From memory.
+    #[zbus(out_args("bearer"))]
+    async fn ask(&self, to: &str, options: Dict, #[zbus(header)] call: Header<'_>) -> Result<&'static str, Error> {
+        self.0.gate.door(&call).await?;
+        let (to, modem) = (options::address(to)?, options::modem(options)?);
+        let divert = self.0.ask(|reply| Request::Ask { to, modem, reply }).await?;
+        Ok(if divert { "im" } else { "sms" })
+    }
+
+    /// Answered once the text is settled as far as an app cares.
+    #[zbus(out_args("outcome", "reason", "message"))]
+    async fn divert(
+        &self,
+        to: &str,
+        text: &str,
+        options: Dict,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<(&'static str, &'static str, OwnedObjectPath), Error> {
+        let caller = self.0.gate.door(&call).await?;
+        let (to, text) = (options::address(to)?, options::body(text)?);
+        let DivertOptions { options, modem, diverted } = DivertOptions::parse(options)?;
+        let ask = |reply| Request::Divert { to, text, options, modem, diverted, caller, reply };
+        let settled = self.0.ask(ask).await?;
+        let path = settled.id.map_or_else(OwnedObjectPath::default, details::path);
+        Ok((settled.outcome.token(), settled.reason.token(), path))
+    }
+
+    /// What was diverted, for states that the modem service does not know.
+    #[zbus(out_args("texts"))]
+    async fn sent(&self, options: Dict, #[zbus(header)] call: Header<'_>) -> Result<Vec<Sent>, Error> {
+        self.0.gate.door(&call).await?;
+        let owner = options::owner(options)?;
+        let texts = self.0.ask(|reply| Request::Sent { owner, reply }).await?;
+        Ok(texts.iter().filter_map(details::sent).collect())
+    }
+
+    /// Instant messages that came.
+    #[zbus(out_args("messages"))]
+    async fn inbox(&self, #[zbus(header)] call: Header<'_>) -> Result<Vec<Incoming>, Error> {
+        self.0.gate.door(&call).await?;
+        let texts = self.0.ask(|reply| Request::Inbox { reply }).await?;
+        let row = |(number, text): (u32, crate::model::Arrived)| {
+            (details::path(text.id), number, text.from.0.into(), text.body.0.into(), text.at.0)
+        };
+        Ok(texts.into_iter().map(row).collect())
+    }
+
+    /// Whether an incoming SMS was shown as an instant message already.
+    #[zbus(out_args("twin", "shown"))]
+    async fn twin(&self, from: &str, text: &str, #[zbus(header)] call: Header<'_>) -> Result<(bool, String), Error> {
+        let caller = self.0.gate.door(&call).await?;
+        let (from, text) = (options::address(from)?, options::body(text)?);
+        let (twin, shown) = self.0.ask(|reply| Request::Twin { from, text, caller, reply }).await?;
+        Ok((twin, shown.0.into()))
+    }
+
+    /// Emitted by [`crate::bus::Bus::changed`]; here for introspection.
+    #[zbus(signal)]
+    async fn settled(emitter: &SignalEmitter<'_>, sms: ObjectPath<'_>, owner: &str, state: &str) -> zbus::Result<()>;
+}

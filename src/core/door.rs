@@ -1,0 +1,135 @@
+//! Texts that apps wrote to the modem service, diverted by their doors (`router::diverted` has the rules).
+
+use super::Core;
+use super::turn::Turn;
+use crate::bus::{Caller, DoorOutcome, Error, Reply, Settlement};
+use crate::model::{Address, Body, Diverted, LineId, Now, Reason, State, Text, TextId};
+use crate::router::{Class, Verdict, split_mark};
+use crate::store::StoreError;
+use std::collections::{HashMap, HashSet};
+
+/// The doors that are there, and those that wait for an outcome.
+#[derive(Default)]
+pub(super) struct Doors {
+    there: HashSet<Box<str>>,
+    waiting: HashMap<TextId, Vec<(Box<str>, Reply<Settlement>)>>,
+}
+
+impl Doors {
+    /// A door showed itself; it stays until its caller is gone.
+    pub(super) fn came(&mut self, caller: Caller) {
+        self.there.insert(caller.name);
+    }
+
+    /// Whether there is any.
+    pub(super) fn any(&self) -> bool {
+        !self.there.is_empty()
+    }
+}
+
+/// What a text's state means to who diverted it; `None` while that is open.
+fn settlement(text: &Text) -> Option<Result<Settlement, Error>> {
+    let as_it_is = |outcome| Settlement { outcome, reason: text.reason, id: Some(text.id) };
+    Some(match text.state {
+        State::ImDelivered | State::ImRead => Ok(as_it_is(DoorOutcome::Im)),
+        State::SmsSent | State::SmsDelivered => Ok(as_it_is(DoorOutcome::SmsSent)),
+        State::Released => Ok(Settlement::theirs(text.reason)),
+        State::Failed(cause) => Err(Error::Failed(cause.token())),
+        State::Uncertain(_) | State::Held(_) => Err(Error::Uncertain),
+        State::Queued | State::ImSending | State::ImAccepted | State::Revoking | State::SmsSending => return None,
+    })
+}
+
+impl Core {
+    /// The line in that object of the modem service.
+    pub(super) fn line_in(&self, modem: Option<&str>) -> Option<LineId> {
+        let line = self.lines.values().find(|line| modem.is_some() && line.modem.as_deref() == modem);
+        line.map(|line| line.id.clone())
+    }
+
+    /// As [`Self::is_emergency`], for a line named by its modem.
+    pub(super) fn is_emergency_in(&self, to: &Address, modem: Option<&str>) -> bool {
+        self.classify(to, self.line(self.line_in(modem).as_ref())).0 == Class::Emergency
+    }
+
+    /// Whether a text would be worth diverting; from memory alone.
+    pub(super) fn worth_diverting(&self, now: Now, to: &Address, modem: Option<&str>) -> Result<bool, Error> {
+        let (class, peer) = self.classify(to, self.line(self.line_in(modem).as_ref()));
+        let verdict = self.router.route(now, peer.as_ref(), class).verdict;
+        // One that is under way must not be overtaken; and a start's restore has not told of it yet.
+        let waits = self.restore_by.is_some() || peer.is_some_and(|peer| self.router.is_busy(&peer));
+        Ok(class == Class::Mobile && (waits || !matches!(verdict, Verdict::Sms { .. })))
+    }
+
+    pub(super) fn divert(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        (to, body): (Address, Body),
+        options: crate::bus::SendOptions,
+        (diverted, caller): (Diverted, Caller),
+        reply: Reply<Settlement>,
+    ) -> Result<(), StoreError> {
+        let name = caller.name.clone();
+        self.doors.came(caller);
+        if let Some(token) = &options.token {
+            if turn.tx.was_released(token)? {
+                turn.answer(reply, Ok(Settlement::theirs(Reason::Unknown)));
+                return Ok(());
+            }
+            if let Some(earlier) = turn.tx.text_by_token(token)? {
+                match settlement(self.router.text(earlier.id).unwrap_or(&earlier)) {
+                    Some(settled) => turn.answer(reply, settled),
+                    None => self.doors.waiting.entry(earlier.id).or_default().push((name, reply)),
+                }
+                return Ok(());
+            }
+        }
+        match self.new_text(turn, to, body, options)? {
+            Ok((mut text, class)) => {
+                text.diverted = Some(diverted);
+                self.doors.waiting.entry(text.id).or_default().push((name, reply));
+                self.submit(turn, text, class)
+            }
+            // The modem service says better what is wrong with it.
+            Err(_refused) => {
+                turn.answer(reply, Ok(Settlement::theirs(Reason::Unknown)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers who waits for this text, if it is settled as far as they care.
+    pub(super) fn answer_door(&mut self, turn: &mut Turn<'_, '_>, text: &Text) {
+        let Some(settled) = settlement(text) else { return };
+        for (_, reply) in self.doors.waiting.remove(&text.id).unwrap_or_default() {
+            turn.answer(reply, settled);
+        }
+    }
+
+    /// A door left: nobody else sends what it diverted.
+    pub(super) fn door_left(&mut self, turn: &mut Turn<'_, '_>, name: &str) -> Result<(), StoreError> {
+        self.doors.there.remove(name);
+        let mut left = Vec::new();
+        self.doors.waiting.retain(|id, waiters| {
+            waiters.retain(|(waiter, _)| **waiter != *name);
+            if waiters.is_empty() {
+                left.push(*id);
+            }
+            !waiters.is_empty()
+        });
+        for id in left {
+            let actions = self.router.take_over(id);
+            self.carry_out(turn, actions)?;
+        }
+        Ok(())
+    }
+
+    /// Whether an incoming SMS is the twin of a text shown as IM, and its text without the mark.
+    pub(super) fn is_twin(&self, turn: &Turn<'_, '_>, from: &Address, body: &Body) -> Result<(bool, Body), StoreError> {
+        let mark = split_mark(&body.0);
+        let from = self.sender_of(from, self.line(None));
+        let (_, twin) = self.twin_of(turn, from.as_ref(), mark)?;
+        let shown = mark.map_or(&*body.0, |(text, _)| text);
+        Ok((twin.is_some_and(|twin| twin.bearer == crate::model::Bearer::Im), Body(shown.into())))
+    }
+}
