@@ -8,11 +8,14 @@ use crate::router::{Class, Verdict, split_mark};
 use crate::store::StoreError;
 use std::collections::{HashMap, HashSet};
 
+/// A caller, and where it waits for its answer.
+type Waiter = (Box<str>, Reply<Settlement>);
+
 /// The doors that are there, and those that wait for an outcome.
 #[derive(Default)]
 pub(super) struct Doors {
     there: HashSet<Box<str>>,
-    waiting: HashMap<TextId, Vec<(Box<str>, Reply<Settlement>)>>,
+    waiting: HashMap<TextId, Vec<Waiter>>,
 }
 
 impl Doors {

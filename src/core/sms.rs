@@ -18,6 +18,9 @@ const MARKED_VALIDITY_MINUTES: u32 = 24 * 60;
 /// Status reports are matched with texts of the last days only: references are a byte.
 const REPORTS_WITHIN: Duration = Duration::from_secs(4 * 24 * 3600);
 
+/// What a marked SMS is told by, and what was shown for it.
+type Twin = (Option<(WordingKey, u16)>, Option<Shown>);
+
 impl Core {
     pub(super) fn modem_event(&mut self, turn: &mut Turn<'_, '_>, event: ModemEvent) -> Result<(), StoreError> {
         match event {
@@ -165,7 +168,7 @@ impl Core {
         turn: &Turn<'_, '_>,
         from: Option<&PhoneNumber>,
         mark: Option<(&str, u16)>,
-    ) -> Result<(Option<(WordingKey, u16)>, Option<Shown>), StoreError> {
+    ) -> Result<Twin, StoreError> {
         let (Some(peer), Some((text, n))) = (from, mark) else { return Ok((None, None)) };
         let wording = self.twin_key(turn, peer, text);
         let shown = turn.tx.shown(wording, n)?.filter(|twin| twin_remembered(twin.at, turn.now.wall));
