@@ -24,7 +24,7 @@ help:
 	@echo 'make build             the device build, optimised: three daemons and shuntctl'
 	@echo 'make install           install that build; DESTDIR=, PREFIX=, SYSCONFDIR='
 	@echo 'make fuzz              each fuzz target for FUZZ_SECONDS (60)'
-	@echo 'make figures           memory, wake-ups, sizes and latencies beside their lower bounds (root)'
+	@echo 'make figures           the budget, line by line, beside lower bounds (root); ARGS=im for one topic'
 
 build:
 	$(CARGO) build --locked --release --bins
@@ -62,8 +62,8 @@ fuzz:
 
 figures:
 	@tests/packages demo >&2
-	$(CARGO) build --locked --release --features directory --bins
-	$(CARGO) run --locked --release --quiet -p shunt-kit --bin figures "$$(pwd)/$(RELEASE)"
+	$(CARGO) build --locked --release --features directory --bins --example figures
+	$(RELEASE)/examples/figures "$$(pwd)/$(RELEASE)" $(ARGS)
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR)

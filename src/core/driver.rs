@@ -167,6 +167,7 @@ impl<M: Modem + 'static> Daemon<M> {
             event => event,
         };
         let core = &mut self.core;
+        core.bound_sessions();
         let mut effects = Vec::new();
         let committed = self.store.transaction(|tx| {
             let mut turn = Turn::new(tx, now);
@@ -180,7 +181,10 @@ impl<M: Modem + 'static> Daemon<M> {
             if ledger.is_empty() { Ok(()) } else { tx.ledger_append(&ledger) }
         });
         match committed {
-            Ok(()) => effects.into_iter().for_each(|effect| self.perform(effect)),
+            Ok(()) => {
+                effects.sort_by_key(Effect::rank);
+                effects.into_iter().for_each(|effect| self.perform(effect));
+            }
             Err(error) => self.degrade(&error, effects),
         }
         self.bus.publish(self.core.published());

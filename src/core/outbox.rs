@@ -11,6 +11,9 @@ use crate::wall::{RequestId, ToUplink};
 /// How long the uplink may take to answer what it can answer by itself.
 pub(super) const UPLINK_ANSWERS: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// Peers whose sessions stay in memory, each up to 15 KB.
+const SESSIONS_OF: usize = 16;
+
 impl Core {
     /// Hands a frame to the uplink once the turn is committed. `None` if there is no uplink.
     pub(super) fn frame(
@@ -36,6 +39,14 @@ impl Core {
         let request = self.frame(turn, make)?;
         self.answers_due.insert(request, turn.now.mono.plus(UPLINK_ANSWERS));
         Some(request)
+    }
+
+    /// Forgets the sessions in memory where they have become many. Only between turns: what a turn changed is in
+    /// the store when it is over, and not before.
+    pub(super) fn bound_sessions(&mut self) {
+        if self.sessions.len() > SESSIONS_OF {
+            self.sessions.clear();
+        }
     }
 
     /// The sessions with a peer, from memory or the store.

@@ -101,6 +101,7 @@ impl Args {
 
 /// Runs the core until something ends it; the exit status is for init.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
+    crate::sys::give_back();
     crate::sys::journal::start("shuntd-core", log::LevelFilter::Info);
     let channel = match inherited_control() {
         Ok(channel) => channel,

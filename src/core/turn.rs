@@ -46,6 +46,18 @@ impl<'t, 's> Turn<'t, 's> {
     }
 }
 
+impl Effect {
+    /// Those on whose way somebody waits go first; the others keep their order.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Self::Modem(ModemJob::Now { .. }) => 0,
+            Self::Received(_) => 1,
+            Self::Frame(_) => 2,
+            _ => 3,
+        }
+    }
+}
+
 /// What is done after the commit.
 pub(super) enum Effect {
     /// Write a frame to the wall; it is in the ledger.

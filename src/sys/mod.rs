@@ -1,9 +1,10 @@
-//! What needs the kernel: processes and their confinement, the channel to the warden, clocks,
-//! random bytes, wake locks. The only place with `unsafe`.
+//! What needs the kernel or the C library: processes and their confinement, the channel to the warden,
+//! clocks, random bytes, memory, wake locks. The only place with `unsafe`.
 
 mod clock;
 pub mod confine;
 pub mod control;
+mod heap;
 mod inherit;
 pub mod journal;
 mod limits;
@@ -15,6 +16,7 @@ mod wakelock;
 pub mod warden;
 
 pub use clock::now;
+pub use heap::give_back;
 pub use inherit::{inherited_control, inherited_listener, inherited_wall};
 pub use limits::many_files;
 pub use random::{fill, random};

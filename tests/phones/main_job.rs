@@ -1,6 +1,7 @@
 //! The main job on real parts: an ordinary text goes by IM when the recipient is online, else by SMS.
 
 use super::{ALICE, BOB, world};
+use shunt_kit::phone::measure::anonymous;
 use shunt_kit::proxy::Mode;
 use shunt_kit::world::{go_off, go_online};
 
@@ -15,6 +16,11 @@ async fn with_both_on_a_text_travels_as_im_and_the_smsc_sees_nothing() {
     assert_eq!((got.bearer.as_str(), got.from.as_str()), ("im", ALICE));
     assert_eq!(alice.shunt().wait_state(&sent, &["im-delivered"]).await.unwrap(), "im-delivered");
     assert_eq!(world.smsc.submitted_total(), 0);
+    // Each has evaluated two numbers by now, at 19 MiB each.
+    for phone in [&alice, &bob] {
+        let core = phone.shunt_pid("shuntd-core").unwrap();
+        assert!(anonymous(core).unwrap() < 16 << 10, "what was needed once is given back");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

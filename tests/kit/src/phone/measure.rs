@@ -49,8 +49,17 @@ fn copy_of(process: &impl AsFd, number: i32) -> Result<Option<OwnedFd>> {
 
 /// Proportional set size in KiB.
 pub fn pss(pid: u32) -> Result<u64> {
+    memory(pid, "Pss:")
+}
+
+/// Memory that stands for no file, in KiB: heaps and stacks.
+pub fn anonymous(pid: u32) -> Result<u64> {
+    memory(pid, "Anonymous:")
+}
+
+fn memory(pid: u32, kind: &str) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = text.lines().find_map(|l| l.strip_prefix("Pss:")).context("no Pss")?;
+    let line = text.lines().find_map(|l| l.strip_prefix(kind)).with_context(|| format!("no {kind}"))?;
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }
 
@@ -96,6 +105,10 @@ mod tests {
     #[test]
     fn memory_and_switches_are_read() {
         assert!(pss(std::process::id()).unwrap() > 100);
+        let before = anonymous(std::process::id()).unwrap();
+        let block = std::hint::black_box(vec![1_u8; 64 << 20]);
+        assert!(anonymous(std::process::id()).unwrap() > before + (32 << 10), "a block in use is seen");
+        drop(block);
         assert!(voluntary_switches(std::process::id()).is_ok());
     }
 }
