@@ -22,6 +22,10 @@ mod tls;
 
 use crate::wall::{Channel, FromUplink, ToUplink, Violation, WallError};
 
+/// A hostile server's bytes, read as far as they can be read without a connection: for the fuzzer.
+#[cfg(fuzzing)]
+pub mod fuzz;
+
 /// The uplink's end of the wall.
 pub type Wall = Channel<FromUplink, ToUplink>;
 
