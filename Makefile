@@ -11,10 +11,11 @@ LIBEXECDIR = $(PREFIX)/libexec/shunt
 DATADIR = $(PREFIX)/share
 RELEASE = target/release
 FUZZ_SECONDS ?= 60
+TARGETS ?= aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf aarch64-linux-android
 
 export SHUNT_LIBEXEC = $(LIBEXECDIR)
 
-.PHONY: help build demo desk test lint privacy fuzz figures install clean
+.PHONY: help build demo desk test lint check-targets privacy fuzz figures install clean
 
 help:
 	@echo 'make demo              two phones and a cloud show the main job (root); ARGS=--json for a line a step'
@@ -23,6 +24,7 @@ help:
 	@echo 'make privacy           what leaves a phone, byte by byte, and what of its user is in it (root)'
 	@echo 'make build             the device build, optimised: three daemons and shuntctl'
 	@echo 'make install           install that build; DESTDIR=, PREFIX=, SYSCONFDIR='
+	@echo 'make check-targets     type-check the device programs for TARGETS ($(TARGETS))'
 	@echo 'make fuzz              each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make figures           the budget, line by line, beside lower bounds (root); ARGS=im for one topic'
 
@@ -55,6 +57,12 @@ privacy:
 	@tests/packages test >&2
 	@$(CARGO) build --locked --quiet --features leak --bin shuntd-core-leaking >&2
 	@$(CARGO) test --locked --quiet --features directory --test privacy -- --nocapture
+
+# Rust alone: nothing is linked, so no C compiler for them is needed.
+check-targets:
+	rustup target add $(TARGETS)
+	for target in $(TARGETS); do name=$$(echo $$target | tr - _); \
+	  env CC_$$name=true AR_$$name=true $(CARGO) check --locked --lib --bins --target $$target || exit 1; done
 
 fuzz:
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install cargo-fuzz --locked

@@ -2,10 +2,19 @@
 //! they name; the rest passes. Refused calls get an error, so that a refusal can be shown and a
 //! library falls back.
 
-use libc::{
-    BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
-    SECCOMP_RET_ERRNO, sock_filter,
-};
+use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, sock_filter};
+
+/// Instructions (linux/bpf_common.h), which libc has not for every target.
+const BPF_LD: u32 = 0x00;
+const BPF_ALU: u32 = 0x04;
+const BPF_JMP: u32 = 0x05;
+const BPF_RET: u32 = 0x06;
+const BPF_W: u32 = 0x00;
+const BPF_ABS: u32 = 0x20;
+const BPF_AND: u32 = 0x50;
+const BPF_JEQ: u32 = 0x10;
+const BPF_JGE: u32 = 0x30;
+const BPF_K: u32 = 0x00;
 
 /// Offsets in `struct seccomp_data` (linux/seccomp.h): number, architecture, then after the
 /// instruction pointer six arguments of 64 bits each.

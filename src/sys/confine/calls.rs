@@ -60,17 +60,18 @@ fn dangerous() -> Vec<u32> {
 
 /// Ways to start a program or another process but `clone`, which also starts threads.
 fn processes() -> Vec<u32> {
-    let mut calls = Vec::from(numbers!(SYS_execve SYS_execveat));
     #[cfg(any(target_arch = "x86_64", target_arch = "arm"))]
-    calls.extend(numbers!(SYS_fork SYS_vfork));
-    calls
+    let calls = numbers!(SYS_execve SYS_execveat SYS_fork SYS_vfork);
+    #[cfg(target_arch = "aarch64")]
+    let calls = numbers!(SYS_execve SYS_execveat);
+    calls.into()
 }
 
 /// Changes to files, signals to others, and listening: the uplink does none of it.
 fn not_for_the_uplink() -> Vec<u32> {
     let mut calls = Vec::from(numbers!(
         SYS_unlinkat SYS_renameat2 SYS_linkat SYS_symlinkat SYS_mkdirat SYS_mknodat SYS_fchmod SYS_fchmodat
-        SYS_fchown SYS_fchownat SYS_truncate SYS_utimensat
+        SYS_fchown SYS_fchownat SYS_utimensat
         SYS_setxattr SYS_lsetxattr SYS_fsetxattr SYS_removexattr SYS_lremovexattr SYS_fremovexattr
         SYS_listen SYS_accept SYS_accept4
         SYS_kill SYS_tkill SYS_rt_sigqueueinfo SYS_rt_tgsigqueueinfo SYS_pidfd_send_signal
@@ -84,9 +85,11 @@ fn not_for_the_uplink() -> Vec<u32> {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm"))]
     calls.extend([libc::SYS_renameat as u32, FCHMODAT2]);
     #[cfg(target_arch = "x86_64")]
-    calls.push(libc::SYS_utime as u32);
+    calls.extend(numbers!(SYS_utime SYS_truncate));
+    #[cfg(target_arch = "aarch64")]
+    calls.push(TRUNCATE);
     #[cfg(target_arch = "arm")]
-    calls.extend(numbers!(SYS_truncate64 SYS_chown32 SYS_lchown32 SYS_fchown32));
+    calls.extend(numbers!(SYS_truncate SYS_truncate64 SYS_chown32 SYS_lchown32 SYS_fchown32));
     #[cfg(target_arch = "arm")]
     calls.push(UTIMENSAT_TIME64);
     calls
@@ -94,6 +97,9 @@ fn not_for_the_uplink() -> Vec<u32> {
 
 /// The same on every architecture (numbers from 424 on are shared).
 const FCHMODAT2: u32 = 452;
+/// Android's libc has no name for it.
+#[cfg(target_arch = "aarch64")]
+const TRUNCATE: u32 = 45;
 /// 32-bit only.
 #[cfg(target_arch = "arm")]
 const UTIMENSAT_TIME64: u32 = 412;
