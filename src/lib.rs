@@ -13,6 +13,7 @@ pub mod directory;
 pub mod door;
 pub mod model;
 pub mod modem;
+pub mod network;
 pub mod router;
 pub mod seal;
 pub mod store;

@@ -12,8 +12,8 @@ use std::{
 };
 
 /// Each may use those before it.
-const LAYERS: [&str; 11] =
-    ["model", "router", "seal", "wall", "store", "modem", "bus", "config", "door", "uplink", "sys"];
+const LAYERS: [&str; 12] =
+    ["model", "router", "seal", "wall", "store", "modem", "network", "bus", "config", "door", "uplink", "sys"];
 /// On top, beside each other: they use any layer, none of each other. `bin` uses all.
 const TOP: [&str; 5] = ["core", "warden", "ctl", "directory", "log"];
 /// What a layer must not use although it stands before it: the uplink process has no business with it.

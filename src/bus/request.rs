@@ -156,6 +156,8 @@ pub enum Request {
         on: bool,
         /// What the user agreed to; a bare property write has none.
         consent: Option<Consent>,
+        /// It is a property write.
+        property: bool,
         /// Who turned it.
         caller: Caller,
         /// Done: Off is persisted, the rest goes on behind `State`.
@@ -244,6 +246,18 @@ pub enum ExportPart {
     Incoming(Option<Cursor>),
     /// The ledger's frames.
     Ledger(Option<Cursor>),
+}
+
+impl Request {
+    /// The property that is written, if one is: then zbus itself tells of the change, once the write is answered.
+    #[must_use]
+    pub fn writes(&self) -> Option<&'static str> {
+        match self {
+            Self::SetEnabled { property: true, .. } => Some("Enabled"),
+            Self::SetSetting { setting, .. } => Some(setting.property()),
+            _ => None,
+        }
+    }
 }
 
 /// The longest account file that is read, in bytes.
@@ -402,6 +416,19 @@ pub enum Setting {
 }
 
 impl Setting {
+    /// The property's name.
+    #[must_use]
+    pub fn property(self) -> &'static str {
+        match self {
+            Self::FallbackAfter(_) => "FallbackAfter",
+            Self::FallbackPolicy(_) => "FallbackPolicy",
+            Self::AllowRoaming(_) => "AllowRoaming",
+            Self::AllowMetered(_) => "AllowMetered",
+            Self::PresencePolicy(_) => "PresencePolicy",
+            Self::ReadReceipts(_) => "ReadReceipts",
+        }
+    }
+
     /// The settings with this one changed.
     #[must_use]
     pub fn applied(self, mut to: Settings) -> Settings {

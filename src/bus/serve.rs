@@ -83,8 +83,9 @@ impl Bus {
         self.shared.published().clone()
     }
 
-    /// Replaces what properties show, and tells what changed: one `PropertiesChanged` per interface at most.
-    pub fn publish(&self, new: Published) {
+    /// Replaces what properties show, and tells what changed: one `PropertiesChanged` per interface at most. Of the
+    /// setting that was just written (see [`Request::writes`]) zbus tells.
+    pub fn publish(&self, new: Published, written: Option<&'static str>) {
         let old = {
             let mut published = self.shared.published.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *published, new.clone())
@@ -106,6 +107,9 @@ impl Bus {
         settings.note("AllowMetered", old.allow_metered, new.allow_metered);
         settings.note("PresencePolicy", old.presence_policy.token(), new.presence_policy.token());
         settings.note("ReadReceipts", old.read_receipts, new.read_receipts);
+        if let Some(written) = written {
+            settings.0.remove(written);
+        }
         self.tell("org.shunt.Shunt1.Settings", settings, vec![]);
     }
 

@@ -14,6 +14,9 @@ pub(super) const IDENTITY: &str = "identity";
 /// The store's name for the account file.
 pub(super) const ACCOUNT: &str = "account";
 
+/// The store's name for the line that has the account's number.
+pub(super) const ACCOUNT_LINE: &str = "account-line";
+
 /// An account file that is being checked.
 pub(super) struct Import {
     file: AccountFile,
@@ -95,6 +98,8 @@ impl Core {
         }
         turn.write(move |tx| tx.put_blob(ACCOUNT, &bytes));
         let renewed = self.account.replace(file).is_some();
+        self.set_account_line(turn, None)?;
+        self.find_account_line(turn)?;
         self.published_at = None;
         log::info!("an account was imported");
         if renewed {

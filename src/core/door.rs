@@ -57,8 +57,9 @@ impl Core {
 
     /// Whether a text would be worth diverting; from memory alone.
     pub(super) fn worth_diverting(&self, now: Now, to: &Address, modem: Option<&str>) -> Result<bool, Error> {
-        let (class, peer) = self.classify(to, self.line(self.line_in(modem).as_ref()));
-        let verdict = self.router.route(now, peer.as_ref(), class).verdict;
+        let line = self.line(self.line_in(modem).as_ref());
+        let (class, peer) = self.classify(to, line);
+        let verdict = self.router.route(now, line.map(|line| &line.id), peer.as_ref(), class).verdict;
         // One that is under way must not be overtaken; and a start's restore has not told of it yet.
         let waits = self.restore_by.is_some() || peer.is_some_and(|peer| self.router.is_busy(&peer));
         Ok(class == Class::Mobile && (waits || !matches!(verdict, Verdict::Sms { .. })))

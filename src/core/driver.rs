@@ -7,7 +7,7 @@ use crate::bus::{Bus, Reply, Request, SendOptions, Settlement};
 use crate::model::{Address, Body, Instant, Reason, TextId};
 use crate::modem::{Modem, ModemError, ModemEvent, Outcome, Retry};
 use crate::router::{SmsOutcome, SwitchInput};
-use crate::store::{LedgerEntry, Store, StoreError};
+use crate::store::{LedgerEntry, Store, StoreError, Unusable};
 use crate::sys::{WakeLock, WakeLocks, control, now, warden};
 use crate::wall::{Channel, FromUplink, Permit, ToUplink, encode};
 use std::rc::Rc;
@@ -21,7 +21,7 @@ const RECEIVED: usize = 64;
 /// While a text is in flight the device stays awake, this long at most.
 const AWAKE: Duration = Duration::from_secs(40);
 /// How often an unusable store is looked at again, at the most.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// What is over its retention goes this often.
 const PURGE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
@@ -42,6 +42,9 @@ pub(super) enum Ended {
     StoreBack,
 }
 
+/// Opens a store; `None` where only a new start can.
+pub(super) type Reopen = Rc<dyn Fn() -> Result<Option<Store>, Unusable>>;
+
 /// The wall to the living uplink.
 struct Wall {
     /// Which uplink's: frames of an earlier one count no more.
@@ -57,8 +60,10 @@ pub(super) struct Daemon<M> {
     pub(super) bus: Bus,
     pub(super) modem: Rc<M>,
     pub(super) warden: warden::WardenHandle,
-    /// Tries whether an unusable store can be opened again, where waiting may help.
-    pub(super) reopen: Option<Box<dyn Fn() -> bool>>,
+    /// Opens the store that was in use.
+    pub(super) own: Option<Reopen>,
+    /// Opens a store that could not be used, where waiting may help.
+    pub(super) reopen: Option<Reopen>,
     pub(super) looked: Instant,
     pub(super) purged: Option<Instant>,
     wall: Option<Wall>,
@@ -73,6 +78,7 @@ pub(super) struct Daemon<M> {
 pub(super) struct Inputs {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) modem: mpsc::UnboundedReceiver<ModemEvent>,
+    pub(super) metered: mpsc::UnboundedReceiver<bool>,
     events: mpsc::UnboundedReceiver<Event>,
     received: mpsc::Receiver<(u64, Option<FromUplink>)>,
 }
@@ -83,6 +89,7 @@ impl<M: Modem + 'static> Daemon<M> {
         store: Store,
         (bus, requests): (Bus, mpsc::Receiver<Request>),
         (modem, modem_events): (M, mpsc::UnboundedReceiver<ModemEvent>),
+        metered: mpsc::UnboundedReceiver<bool>,
         warden: warden::WardenHandle,
     ) -> (Self, Inputs) {
         let (events, to_loop) = mpsc::unbounded_channel();
@@ -93,6 +100,7 @@ impl<M: Modem + 'static> Daemon<M> {
             bus,
             modem: Rc::new(modem),
             warden,
+            own: None,
             reopen: None,
             looked: now().mono,
             purged: None,
@@ -103,7 +111,7 @@ impl<M: Modem + 'static> Daemon<M> {
             locks: WakeLocks::find(),
             awake: None,
         };
-        (daemon, Inputs { requests, modem: modem_events, events: to_loop, received: from_wall })
+        (daemon, Inputs { requests, modem: modem_events, metered, events: to_loop, received: from_wall })
     }
 
     /// Runs until something ends it.
@@ -123,6 +131,7 @@ impl<M: Modem + 'static> Daemon<M> {
                     None => continue,
                 },
                 Some(event) = inputs.modem.recv() => Event::Modem(event),
+                Some(metered) = inputs.metered.recv() => Event::Metered(metered),
                 event = self.warden.event() => match event {
                     Ok(event) => self.warden_event(event),
                     Err(error) => return error.into(),
@@ -166,6 +175,7 @@ impl<M: Modem + 'static> Daemon<M> {
             },
             event => event,
         };
+        let written = if let Event::Request(request) = &event { request.writes() } else { None };
         let core = &mut self.core;
         core.bound_sessions();
         let mut effects = Vec::new();
@@ -184,10 +194,12 @@ impl<M: Modem + 'static> Daemon<M> {
             Ok(()) => {
                 effects.sort_by_key(Effect::rank);
                 effects.into_iter().for_each(|effect| self.perform(effect));
+                // Who waits for an answer goes on only when this turn is over.
+                self.bus.publish(self.core.published(), written);
             }
-            Err(error) => self.degrade(&error, effects),
+            // Its turn of its own publishes.
+            Err(error) => self.degrade(error, effects),
         }
-        self.bus.publish(self.core.published());
         self.stay_awake();
         self.purge(now.mono);
     }
@@ -232,10 +244,11 @@ impl<M: Modem + 'static> Daemon<M> {
 
     /// The turn could not be committed: nothing of it may go by IM, and from now on SMS passes from
     /// memory (protocol.md §7).
-    fn degrade(&mut self, error: &StoreError, effects: Vec<Effect>) {
+    fn degrade(&mut self, error: StoreError, effects: Vec<Effect>) {
         log::error!("{error}; from now on texts go by SMS only");
         self.core.degraded = Some(error.token());
         self.core.enabled = false;
+        self.reopen = self.own.take().filter(|_| Unusable::from(error).may_pass());
         match Store::volatile() {
             Ok(store) => self.store = store,
             Err(error) => {
@@ -258,7 +271,16 @@ impl<M: Modem + 'static> Daemon<M> {
             return false;
         }
         self.looked = now;
-        self.reopen.as_ref().is_some_and(|reopen| reopen())
+        let Some(Ok(back)) = self.reopen.as_ref().map(|reopen| reopen()) else { return false };
+        let Some(mut back) = back else { return true };
+        // What became of texts meanwhile: else the next start would send again what went out from memory.
+        match back.take_over(&mut self.store) {
+            Ok(()) => true,
+            Err(error) => {
+                log::warn!("the store opens again, and takes nothing: {error}");
+                false
+            }
+        }
     }
 
     fn write_frame(&mut self, frame: ToUplink) {
@@ -388,7 +410,14 @@ impl<M: Modem + 'static> Daemon<M> {
             return;
         }
         match self.store.purge(crate::sys::now().wall) {
-            Ok(crate::store::Purged::Done) => self.purged = Some(now),
+            Ok(crate::store::Purged::Done) => {
+                // At start the store has drawn one.
+                if self.purged.replace(now).is_some()
+                    && let Err(error) = self.store.rotate_generation()
+                {
+                    log::warn!("older copies of the store are still good: {error}");
+                }
+            }
             Ok(crate::store::Purged::More) => {}
             Err(error) => {
                 log::warn!("what is over its time could not be deleted: {error}");
@@ -402,6 +431,10 @@ impl Core {
     fn handle(&mut self, turn: &mut Turn<'_, '_>, event: Event) -> Result<(), StoreError> {
         match event {
             Event::Modem(event) => self.modem_event(turn, event),
+            Event::Metered(metered) => {
+                self.metered = metered;
+                self.refresh_conditions(turn)
+            }
             Event::Sms(id, outcome) => self.route(turn, crate::router::Input::Sms(id, outcome)),
             Event::Request(request) => match *request {
                 // Texts of an earlier life go first.

@@ -15,6 +15,8 @@ use super::inbox::Stranger;
 pub(super) enum Event {
     /// At the modem.
     Modem(ModemEvent),
+    /// Whether the connection is metered.
+    Metered(bool),
     /// Something came of an SMS job.
     Sms(TextId, SmsOutcome),
     /// Somebody asks over D-Bus.

@@ -303,7 +303,7 @@ impl Core {
             ImVerdict::Show => {
                 let arrived = Arrived {
                     id: local,
-                    line: self.account_line(),
+                    line: self.filing_line(),
                     from: Address(peer.as_e164().into()),
                     body,
                     bearer: Bearer::Im,

@@ -271,13 +271,15 @@ impl Core {
     pub(super) fn published(&self) -> Published {
         let mut confinement = self.confinement.clone();
         confinement.extend(self.uplink_lacks.iter().map(|token| format!("uplink-{token}")));
-        let own = self.account.as_ref().map(|account| &account.number);
-        let alone = self.lines.len() == 1;
-        let entry = |line: &crate::model::Line| LineEntry {
-            id: line.id.clone(),
-            number: line.number.clone().or_else(|| own.filter(|_| alone).cloned()),
-            sim: line.sim,
-            enrolled: own.is_some() && (line.number.as_ref() == own || (alone && line.number.is_none())),
+        let account = self.account.as_ref().zip(self.account_line.as_ref());
+        let entry = |line: &crate::model::Line| {
+            let own = account.filter(|(_, accounts)| **accounts == line.id).map(|(account, _)| &account.number);
+            LineEntry {
+                id: line.id.clone(),
+                number: line.number.as_ref().or(own).cloned(),
+                sim: line.sim,
+                enrolled: own.is_some(),
+            }
         };
         Published {
             state: match self.switch.phase() {

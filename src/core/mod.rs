@@ -67,6 +67,8 @@ pub(crate) struct Core {
 
     lines: BTreeMap<LineId, Line>,
     account: Option<AccountFile>,
+    /// The line that has the account's number, where it was seen.
+    account_line: Option<LineId>,
     identity: Option<Identity>,
     peers: peers::Peers,
     sessions: HashMap<PhoneNumber, Vec<Session>>,
@@ -138,7 +140,7 @@ impl Core {
                 Action::SmsSend(id) => turn.effects.extend(self.send_job(id).map(Effect::Modem)),
                 Action::SmsProve(id) => turn.effects.extend(self.prove_job(id).map(Effect::Modem)),
                 Action::SmsDelete { line, sms } => {
-                    let line = line.unwrap_or_else(|| self.account_line());
+                    let line = line.unwrap_or_else(|| self.filing_line());
                     turn.effect(Effect::Modem(self.delete_job(line, &sms)));
                 }
                 Action::Ask(id, question) => turn.effect(Effect::Ask(id, question)),

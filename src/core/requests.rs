@@ -74,8 +74,8 @@ impl Core {
                 watched.iter().try_for_each(|peer| self.unwatch(turn, peer, &name, None))
             }
             Request::List { filter, reply } => {
-                let list = self.list(turn, &filter)?;
-                turn.answer(reply, Ok(list));
+                let list = self.list(turn, &filter)?.ok_or(Error::NotFound("\"after\" names no text that is here"));
+                turn.answer(reply, list);
                 Ok(())
             }
             Request::Get { id, reply } => {
@@ -93,7 +93,7 @@ impl Core {
                 let actions = self.router.resolve(turn.now, id, bearer);
                 self.decided(turn, id, actions, reply)
             }
-            Request::SetEnabled { on, consent, caller, reply } => {
+            Request::SetEnabled { on, consent, caller, reply, .. } => {
                 let switched = Switched { at: turn.now.wall, uid: caller.uid, unit: caller.unit, consent };
                 self.set_enabled(turn, on, switched, reply)
             }
@@ -275,7 +275,7 @@ impl Core {
             return Err(Error::BadNumber);
         }
         let (class, peer) = self.classify(to, line);
-        let explained = self.router.route(now, peer.as_ref(), class);
+        let explained = self.router.route(now, line.map(|line| &line.id), peer.as_ref(), class);
         let reason = match (self.degraded, explained.reason) {
             (Some(_), Reason::SwitchOff) => Reason::Store,
             (_, reason) => reason,
@@ -318,7 +318,8 @@ impl Core {
             turn.answer(reply, Err(Error::TooMany("watched numbers; end some by Unwatch")));
             return Ok(());
         }
-        let explained = self.router.route(turn.now, Some(&peer), Class::Mobile);
+        let line = self.line(None).map(|line| &line.id);
+        let explained = self.router.route(turn.now, line, Some(&peer), Class::Mobile);
         let shown = (explained.bearer, explained.reason);
         let watch = self.watches.entry(peer.clone()).or_insert_with(|| Watch { callers: HashSet::new(), shown });
         watch.callers.insert((caller, to.clone()));
@@ -344,8 +345,12 @@ impl Core {
 
     /// Tells watchers whose icon changed.
     pub(super) fn refresh_watches(&mut self, turn: &mut Turn<'_, '_>) {
+        if self.watches.is_empty() {
+            return;
+        }
+        let line = self.line(None).map(|line| line.id.clone());
         for (peer, watch) in &mut self.watches {
-            let explained = self.router.route(turn.now, Some(peer), Class::Mobile);
+            let explained = self.router.route(turn.now, line.as_ref(), Some(peer), Class::Mobile);
             let shows = (explained.bearer, explained.reason);
             if shows != watch.shown {
                 watch.shown = shows;
@@ -366,7 +371,7 @@ impl Core {
         Ok(turn.tx.arrived(id)?.map(|arrived| Record::Incoming(Box::new(arrived))))
     }
 
-    fn list(&self, turn: &Turn<'_, '_>, filter: &Filter) -> Result<Vec<TextId>, StoreError> {
+    fn list(&self, turn: &Turn<'_, '_>, filter: &Filter) -> Result<Option<Vec<TextId>>, StoreError> {
         let peer = filter.peer.as_ref().map(|peer| match self.classify(peer, self.line(None)).1 {
             Some(number) => Address(number.as_e164().into()),
             None => peer.clone(),

@@ -1,6 +1,6 @@
 //! The core's entry: take the channel, confine, read the config, open the store, serve, loop.
 
-use super::account::{ACCOUNT, IDENTITY};
+use super::account::{ACCOUNT, ACCOUNT_LINE, IDENTITY};
 use super::driver::{Daemon, Ended};
 use super::{Core, peers};
 use crate::bus::{Bus, BusError, Published};
@@ -10,12 +10,13 @@ use crate::modem::ModemError;
 use crate::modem::modemmanager::{ModemManager, Options};
 use crate::router::{Granting, Input, Router, Switch, SwitchInput};
 use crate::seal::{AccountFile, Identity};
-use crate::store::{Damage, KeySource, Store, StoreError, Unusable, exists, set_aside};
+use crate::store::{Damage, KeySource, Store, StoreError, StoreKey, Unusable, exists, set_aside};
 use crate::sys::{confine, inherited_control, now, warden};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::LocalSet;
 
@@ -159,34 +160,43 @@ async fn live(
     config: Config,
     ca: Option<String>,
     confinement: Vec<&'static str>,
-    opened: Result<Store, Unusable>,
+    opened: Result<(Store, StoreKey), Unusable>,
     channel: OwnedFd,
 ) -> Result<Ended, StartError> {
     let warden = warden::WardenHandle::new(channel)?;
-    let (mut store, unusable) = match opened {
-        Ok(store) => (store, None),
+    let loaded = opened.and_then(|(mut store, key)| {
+        let mut core = Core::new(config.clone(), ca.clone(), confinement.clone());
+        let line_key = core.load_from(&mut store)?;
+        Ok((store, core, line_key, key))
+    });
+    let (store, core, line_key, key, unusable) = match loaded {
+        Ok((store, core, line_key, key)) => (store, core, line_key, Some(key), None),
         Err(error) => {
             log::error!("{error}; texts go by SMS only");
-            (Store::volatile().map_err(StartError::Memory)?, Some(error))
+            let mut store = Store::volatile().map_err(StartError::Memory)?;
+            let mut core = Core::new(config, ca, confinement);
+            core.degraded = Some(error.token());
+            let line_key = core.load_from(&mut store)?;
+            (store, core, line_key, None, Some(error))
         }
     };
-    let mut core = Core::new(config, ca, confinement);
-    core.degraded = unusable.as_ref().map(Unusable::token);
-    let line_key = store.transaction(|tx| {
-        core.load(tx)?;
-        Ok(tx.digest("line", b""))
-    })?;
     let connection = zbus::connection::Builder::system().build().await?;
     let rules = core.config.access.clone();
     let name = Box::new(move |iccid: &str| line_name(&line_key, iccid));
     let modem = ModemManager::start(&connection, Options::default(), name).await?;
     let bus = Bus::serve(&connection, rules, Published::clone(&core.published())).await?;
-    let (mut daemon, inputs) = Daemon::new(core, store, bus, modem, warden);
-    if unusable.as_ref().is_some_and(Unusable::may_pass) {
-        let (args, source) = (args.clone(), daemon.core.config.store.key.clone());
-        // A command can't be run any more: init must try that anew.
-        let command = matches!(source, Source::Command(_));
-        daemon.reopen = Some(Box::new(move || command || open(&args, &source).is_ok()));
+    let metered = crate::network::metered(&connection).await?;
+    let (mut daemon, inputs) = Daemon::new(core, store, bus, modem, metered, warden);
+    let args = args.clone();
+    if let Some(key) = key {
+        daemon.own = Some(Rc::new(move || Store::open(&args.state, &args.generation(), &key).map(Some)));
+    } else if unusable.as_ref().is_some_and(Unusable::may_pass) {
+        let source = daemon.core.config.store.key.clone();
+        daemon.reopen = Some(Rc::new(move || match source {
+            // It can't be run any more: init must try that anew.
+            Source::Command(_) => Ok(None),
+            _ => open(&args, &source).map(|(store, _)| Some(store)),
+        }));
     }
     daemon.warden.ready()?;
     log::info!("ready");
@@ -195,21 +205,27 @@ async fn live(
 
 /// Opens the store; an old copy of it is set aside, since its ratchets and ordinals are used up
 /// (protocol.md §4).
-fn open(args: &Args, source: &Source) -> Result<Store, Unusable> {
+fn open(args: &Args, source: &Source) -> Result<(Store, StoreKey), Unusable> {
     let generation = args.generation();
-    let source = match source {
-        Source::File(path) => KeySource::File(args.state.join(path)),
-        Source::Credential(_) => KeySource::Credential(std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)),
-        Source::Command(words) => KeySource::Command(words.iter().map(OsString::from).collect()),
-    };
-    let key = source.load(exists(&args.state, &generation))?;
-    match Store::open(&args.state, &generation, &key) {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let key = key_source(args, source, credentials).load(exists(&args.state, &generation))?;
+    let opened = match Store::open(&args.state, &generation, &key) {
         Err(Unusable::Corrupt(damage @ (Damage::RolledBack | Damage::NoWitness))) => {
             let aside = set_aside(&args.state, &generation)?;
             log::error!("the store is {damage}: set aside in {}; a new one begins, switched off", aside.display());
             Store::open(&args.state, &generation, &key)
         }
         opened => opened,
+    };
+    opened.map(|store| (store, key))
+}
+
+/// Where the key is, as the configuration says it.
+fn key_source(args: &Args, source: &Source, credentials: Option<PathBuf>) -> KeySource {
+    match source {
+        Source::File(path) => KeySource::File(args.state.join(path)),
+        Source::Credential(name) => KeySource::Credential { directory: credentials, name: name.clone() },
+        Source::Command(words) => KeySource::Command(words.iter().map(OsString::from).collect()),
     }
 }
 
@@ -238,6 +254,7 @@ impl Core {
             metered: false,
             lines: BTreeMap::new(),
             account: None,
+            account_line: None,
             identity: None,
             peers: peers::Peers::default(),
             sessions: HashMap::new(),
@@ -260,6 +277,14 @@ impl Core {
         }
     }
 
+    /// Takes up what the store holds; gives the key of line names.
+    fn load_from(&mut self, store: &mut Store) -> Result<[u8; 32], StoreError> {
+        store.transaction(|tx| {
+            self.load(tx)?;
+            Ok(tx.digest("line", b""))
+        })
+    }
+
     /// Takes up what the store holds; texts come later, with the modem.
     fn load(&mut self, tx: &crate::store::Tx<'_>) -> Result<(), StoreError> {
         self.settings = tx.settings()?.unwrap_or(self.config.defaults);
@@ -273,6 +298,11 @@ impl Core {
         if let Some(file) = tx.blob(ACCOUNT)? {
             self.account = AccountFile::parse(&file).map_err(|error| log::error!("{error}")).ok();
         }
+        let line =
+            tx.blob(ACCOUNT_LINE)?.and_then(|line| std::str::from_utf8(&line).map(|line| LineId(line.into())).ok());
+        self.account_line.clone_from(&line);
+        // At start nothing waits for what this decides.
+        let _nothing = self.router.handle(now(), Input::AccountLine(line));
         let all = tx.peers()?;
         for (peer, record) in &all {
             // At start nothing waits for what a peer's facts decide.
@@ -309,6 +339,14 @@ mod tests {
         assert_eq!(name, line_name(&[1; 32], "894902000021436587"));
         assert_ne!(name, line_name(&[2; 32], "894902000021436587"));
         assert!(!name.0.contains("2143"));
+    }
+
+    #[test]
+    fn the_credential_is_the_one_that_the_configuration_names() {
+        let args = Args::parse(std::iter::empty()).unwrap();
+        let source = key_source(&args, &Source::Credential("texts".to_owned()), Some("/run/credentials".into()));
+        let named = KeySource::Credential { directory: Some("/run/credentials".into()), name: "texts".to_owned() };
+        assert_eq!(source, named);
     }
 
     #[test]

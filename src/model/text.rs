@@ -149,6 +149,8 @@ tokens! {
         KeyChanged = 15 "key-changed",
         /// Nothing is known yet; a probe would tell.
         Unknown = 16 "unknown",
+        /// The line that it goes from is not the account's.
+        OtherLine = 17 "other-line",
     }
 }
 

@@ -150,15 +150,13 @@ impl Router {
     /// Whether nothing but the peer's absence stands in the way of an IM.
     pub(super) fn im_may_go(&self, now: Now, id: TextId) -> bool {
         let Some(pending) = self.texts.get(&id) else { return false };
-        let mut facts = self.facts(now, pending.text.peer.as_ref(), pending.class, pending.text.only);
+        let mut facts = self.facts_of(now, pending);
         facts.ordinal = pending.text.ordinal;
         facts.asked = Some(now.mono);
         matches!(decide(&facts), Verdict::Im { .. } | Verdict::Probe | Verdict::Wait)
     }
 
     pub(super) fn im_only(&self, id: TextId) -> bool {
-        self.texts.get(&id).is_some_and(|pending| {
-            self.facts(Now::default(), pending.text.peer.as_ref(), pending.class, pending.text.only).im_only()
-        })
+        self.texts.get(&id).is_some_and(|pending| self.facts_of(Now::default(), pending).im_only())
     }
 }

@@ -118,6 +118,9 @@ pub enum SmsOutcome {
 pub enum Input {
     /// The switch, the link, a setting or the network changed.
     Conditions(Conditions),
+    /// Which line has the account's number, as far as is known. Nothing goes by IM from another one: it would come
+    /// from a number that is not that line's.
+    AccountLine(Option<LineId>),
     /// What is known of a peer changed.
     Peer(PhoneNumber, PeerFacts),
     /// At start: every text that is not final, in the order they were handed over.

@@ -46,7 +46,7 @@ pub use outgoing::{Late, Refused, refine};
 pub use policy::{Explained, Facts, RULES, Rule, Verdict};
 pub use switch::{Phase, Step, Switch, SwitchInput, Why};
 
-use crate::model::{Address, ImAttempt, Instant, Now, PhoneNumber, State, Text, TextId};
+use crate::model::{Address, ImAttempt, Instant, LineId, Now, PhoneNumber, State, Text, TextId};
 use conversation::Conversations;
 use presence::Presence;
 use std::collections::HashMap;
@@ -62,6 +62,8 @@ pub const REVOKE_BUDGET: std::time::Duration = std::time::Duration::from_secs(5)
 #[derive(Debug, Default)]
 pub struct Router {
     conditions: Conditions,
+    /// The line whose number the account has.
+    account_line: Option<LineId>,
     texts: HashMap<TextId, Pending>,
     conversations: Conversations,
     presence: Presence,
@@ -118,6 +120,7 @@ impl Router {
         let mut out = Vec::new();
         match input {
             Input::Conditions(conditions) => self.conditions_changed(now, conditions, &mut out),
+            Input::AccountLine(line) => self.account_line = line,
             Input::Peer(peer, facts) => self.peer_changed(now, peer, facts, &mut out),
             Input::Restore(texts) => self.restore(now, texts, &mut out),
             Input::Submit(text, class) => self.submit(now, *text, class, &mut out),
@@ -174,10 +177,10 @@ impl Router {
         self.peers.get(peer).copied().unwrap_or_default()
     }
 
-    /// Which way a text would go now, and why; changes nothing and sends nothing.
+    /// Which way a text from `line` (`None`: the account's) would go now, and why; changes nothing and sends nothing.
     #[must_use]
-    pub fn route(&self, now: Now, peer: Option<&PhoneNumber>, class: Class) -> Explained {
-        policy::explain(&self.facts(now, peer, class, None))
+    pub fn route(&self, now: Now, line: Option<&LineId>, peer: Option<&PhoneNumber>, class: Class) -> Explained {
+        policy::explain(&self.facts(now, line, peer, class, None))
     }
 
     /// Whether a text to this peer is under way or waits its turn: a later one must not overtake it.
@@ -207,16 +210,23 @@ impl Router {
         self.wake(now, &Address(peer.as_e164().into()), out);
     }
 
+    fn facts_of(&self, now: Now, pending: &Pending) -> policy::Facts<'_> {
+        let text = &pending.text;
+        self.facts(now, Some(&text.line), text.peer.as_ref(), pending.class, text.only)
+    }
+
     /// All that a bearer is chosen by.
     fn facts(
         &self,
         now: Now,
+        line: Option<&LineId>,
         peer: Option<&PhoneNumber>,
         class: Class,
         only: Option<crate::model::Bearer>,
     ) -> policy::Facts<'_> {
         policy::Facts {
             conditions: &self.conditions,
+            accounts_line: self.account_line.is_some() && (line.is_none() || line == self.account_line.as_ref()),
             class,
             only,
             ordinal: 0,

@@ -110,7 +110,7 @@ impl Router {
 
     pub(super) fn verdict(&self, now: Now, id: TextId) -> Verdict {
         let Some(pending) = self.texts.get(&id) else { return Verdict::Sms { reason: Reason::Unknown } };
-        let mut facts = self.facts(now, pending.text.peer.as_ref(), pending.class, pending.text.only);
+        let mut facts = self.facts_of(now, pending);
         facts.ordinal = pending.text.ordinal;
         facts.asked = pending.handed_over;
         facts.patient = pending.decide_by.is_none_or(|by| by > now.mono);

@@ -54,6 +54,8 @@ pub type Rule = (&'static str, fn(&Facts<'_>) -> Option<Verdict>);
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     pub(super) conditions: &'a Conditions,
+    /// The text goes from the line whose number the account has.
+    pub(super) accounts_line: bool,
     pub(super) class: Class,
     pub(super) only: Option<Bearer>,
     pub(super) ordinal: u16,
@@ -80,6 +82,7 @@ pub const RULES: &[Rule] = &[
     ("metered", |f| (f.conditions.metered && !f.conditions.allow_metered).then_some(sms(Reason::Metered))),
     ("roaming", |f| (f.conditions.roaming && !f.conditions.allow_roaming).then_some(sms(Reason::Roaming))),
     ("sim", |f| (!f.conditions.sim).then_some(sms(Reason::NoSim))),
+    ("line", |f| (!f.accounts_line).then_some(sms(Reason::OtherLine))),
     ("enrolled", |f| matches!(f.probe, ProbeState::NotEnrolled { .. }).then_some(sms(Reason::NotEnrolled))),
     ("key", |f| f.peer.key_changed.then_some(sms(Reason::KeyChanged))),
     ("ordinal", |f| (f.ordinal > MAX_ORDINAL).then_some(sms(Reason::Policy))),
@@ -181,6 +184,7 @@ mod tests {
     fn facts(conditions: &Conditions) -> Facts<'_> {
         Facts {
             conditions,
+            accounts_line: true,
             class: Class::Mobile,
             only: None,
             ordinal: 0,

@@ -163,7 +163,7 @@ impl Router {
 
     /// Probes a watched peer if a text to it would be worth a probe, else looks again later.
     fn look_again(&mut self, now: Now, peer: &PhoneNumber, out: &mut Vec<Action>) {
-        let mut facts = self.facts(now, Some(peer), super::Class::Mobile, None);
+        let mut facts = self.facts(now, None, Some(peer), super::Class::Mobile, None);
         facts.asked = Some(now.mono);
         match super::policy::decide(&facts) {
             super::Verdict::Probe => self.start_probe(now, peer, out),

@@ -96,6 +96,8 @@ pub struct Switch {
     why: Why,
     deaths: Backoff,
     losses: Backoff,
+    /// Refusals of the account in a row.
+    refusals: u32,
     retry_at: Option<Instant>,
 }
 
@@ -109,11 +111,15 @@ impl Default for Switch {
             why: Why::NoAccount,
             deaths: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
             losses: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
+            refusals: 0,
             retry_at: None,
         }
     }
 }
 
+/// A server that is just starting refuses accounts that it does not know yet: so many refusals in a row may
+/// be that.
+const REFUSALS: u32 = 3;
 /// Failures that time alone does not mend are tried again this much later.
 const SLOW: u32 = 10;
 
@@ -148,11 +154,17 @@ impl Switch {
                 self.retry_at = None;
                 self.deaths.reset();
                 self.losses.reset();
+                self.refusals = 0;
             }
             SwitchInput::Offline(why) => {
                 self.online = false;
                 self.why = why;
-                let slow = matches!(why, Why::Auth | Why::Tls | Why::Conflict);
+                self.refusals = if why == Why::Auth { self.refusals.saturating_add(1) } else { 0 };
+                let slow = match why {
+                    Why::Auth => self.refusals > REFUSALS,
+                    Why::Tls | Why::Conflict => true,
+                    _ => false,
+                };
                 let pause = self.losses.next(random).saturating_mul(if slow { SLOW } else { 1 });
                 self.retry_at = Some(now.plus(pause));
             }
@@ -215,6 +227,7 @@ impl Switch {
         self.retry_at = None;
         self.deaths.reset();
         self.losses.reset();
+        self.refusals = 0;
         if !self.online {
             self.why = Why::None;
         }
@@ -361,14 +374,29 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_link_is_retried_and_a_refused_account_much_later() {
+    fn a_lost_link_is_retried_and_a_wrong_certificate_much_later() {
         let mut switch = running();
         assert_eq!(step(&mut switch, SwitchInput::Offline(Why::Broken)), None);
         assert_eq!(switch.phase(), Phase::Waiting);
         let due = switch.deadline().unwrap();
         assert_eq!(switch.handle(due, 0, SwitchInput::Tick), Some(Step::Retry));
         let mut switch = running();
-        let _ = switch.handle(Instant(0), u32::MAX, SwitchInput::Offline(Why::Auth));
+        let _ = switch.handle(Instant(0), u32::MAX, SwitchInput::Offline(Why::Tls));
         assert_eq!(switch.deadline(), Some(Instant(10_000)));
+    }
+
+    #[test]
+    fn a_server_that_merely_restarts_is_not_taken_for_one_that_refuses_the_account() {
+        let pauses = |switch: &mut Switch| -> Vec<u64> {
+            let refused = |switch: &mut Switch| {
+                let _ = switch.handle(Instant(0), u32::MAX, SwitchInput::Offline(Why::Auth));
+                switch.deadline().unwrap().since(Instant(0)).as_secs()
+            };
+            (0..4).map(|_| refused(switch)).collect()
+        };
+        let mut switch = running();
+        assert_eq!(pauses(&mut switch), [1, 2, 4, 80]);
+        let _ = step(&mut switch, SwitchInput::Online);
+        assert_eq!(pauses(&mut switch), [1, 2, 4, 80], "once it accepted, it begins anew");
     }
 }

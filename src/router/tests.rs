@@ -52,6 +52,7 @@ fn id(n: u8) -> TextId {
 fn router(conditions: Conditions) -> Router {
     let mut router = Router::new();
     let _ = router.handle(at(0), Input::Conditions(conditions));
+    let _ = router.handle(at(0), Input::AccountLine(Some(LineId("line".into()))));
     router
 }
 
@@ -369,4 +370,28 @@ fn blocking_a_peer_does_not_release_an_im_only_text_by_sms() {
     assert!(matches!(router.text(id(1)).map(|text| text.state), Some(State::Held(_))));
     let actions = submit(&mut router, 2001, 2);
     assert!(!makes_an_sms(&actions), "{actions:?}");
+}
+
+#[test]
+fn a_text_from_another_line_never_goes_by_im() {
+    let mut router = router(on());
+    let _ = grant(&mut router, 0);
+    let mut other = text(1);
+    other.line = LineId("other".into());
+    let explained = router.route(at(1), Some(&other.line), Some(&peer()), Class::Mobile);
+    assert_eq!((explained.bearer, explained.reason), (Bearer::Sms, Reason::OtherLine));
+    let actions = router.handle(at(1), Input::Submit(Box::new(other.clone()), Class::Mobile));
+    assert!(actions.contains(&Action::SmsCreate { id: id(1), marked: false }), "{actions:?}");
+    assert_eq!(router.text(id(1)).map(|text| text.reason), Some(Reason::OtherLine));
+    // For IM alone, it waits for the user rather than going either way.
+    let im_only = Text { id: id(2), only: Some(Bearer::Im), ..other };
+    let actions = router.handle(at(2), Input::Submit(Box::new(im_only), Class::Mobile));
+    assert_eq!(saved(&actions, 2), State::Queued, "after the one before it");
+    let actions = router.cancel(at(3), id(1));
+    assert!(actions.is_ok());
+    assert!(router.handle(at(200_000), Input::Tick).iter().all(|action| !matches!(action, Action::SealText(_))));
+    // The same words from the account's line go by IM.
+    let mut router = self::router(on());
+    let _ = grant(&mut router, 0);
+    assert_eq!(saved(&submit(&mut router, 1, 3), 3), State::ImSending);
 }

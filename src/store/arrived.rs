@@ -2,9 +2,9 @@
 
 use super::error::StoreError;
 use super::record::{ArrivedRecord, bearer, bearer_code};
-use super::texts::Cursor;
+use super::texts::{Cursor, Place, found};
 use super::tx::Tx;
-use crate::model::{Arrived, Bearer, Shown, TextId, Timestamp, WordingKey};
+use crate::model::{Address, Arrived, Bearer, Shown, TextId, Timestamp, WordingKey};
 use rusqlite::{Row, params};
 
 /// What became of an IM's id.
@@ -36,27 +36,53 @@ impl Tx<'_> {
         let id = arrived.id.0;
         let record = self.seal_record(("arrived", &id, "record"), &ArrivedRecord::from(arrived))?;
         self.run(
-            "INSERT INTO arrived (id, at, im, acknowledged, record) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id, arrived.at.0, arrived.bearer == Bearer::Im, arrived.acknowledged, record],
+            "INSERT INTO arrived (id, at, im, acknowledged, peer, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                id,
+                arrived.at.0,
+                arrived.bearer == Bearer::Im,
+                arrived.acknowledged,
+                self.sender_key(&arrived.from),
+                record
+            ],
         )?;
         if arrived.bearer == Bearer::Im { self.put_im_shown(arrived.id, arrived.at) } else { Ok(()) }
     }
 
     /// The incoming text with that id.
     pub fn arrived(&self, id: TextId) -> Result<Option<Arrived>, StoreError> {
-        self.first("SELECT seq, id, acknowledged, record FROM arrived WHERE id = ?1", params![id.0], sealed)?
-            .map(|row| self.open_arrived(row))
-            .transpose()
+        let row =
+            self.first("SELECT seq, id, acknowledged, record FROM arrived WHERE id = ?1", params![id.0], sealed)?;
+        Ok(row.map(|row| self.sound_arrived(row)).transpose()?.flatten())
     }
 
-    /// What no app has taken yet, in order of arrival.
-    pub fn waiting_arrived(&self) -> Result<Vec<Arrived>, StoreError> {
-        let rows = self.rows(
-            "SELECT seq, id, acknowledged, record FROM arrived WHERE acknowledged = 0 ORDER BY seq",
-            [],
-            sealed,
-        )?;
-        rows.into_iter().map(|row| self.open_arrived(row)).collect()
+    /// Ids of at most `limit` incoming texts, oldest first, after that place; only those from `from`, where one is
+    /// named; only those that no app has taken yet, where `waiting`.
+    pub fn arrived_after(
+        &self,
+        place: Place,
+        from: Option<&Address>,
+        waiting: bool,
+        limit: u32,
+    ) -> Result<Vec<Place>, StoreError> {
+        match from {
+            None if waiting => self.rows(
+                "SELECT at, id FROM arrived WHERE acknowledged = 0 AND (at, id) > (?1, ?2) ORDER BY at, id LIMIT ?3",
+                params![place.at.0, place.id.0, limit],
+                found,
+            ),
+            None => self.rows(
+                "SELECT at, id FROM arrived WHERE (at, id) > (?1, ?2) ORDER BY at, id LIMIT ?3",
+                params![place.at.0, place.id.0, limit],
+                found,
+            ),
+            Some(from) => self.rows(
+                "SELECT at, id FROM arrived WHERE peer = ?1 AND (at, id) > (?2, ?3) AND (NOT ?5 OR acknowledged = 0)
+                ORDER BY at, id LIMIT ?4",
+                params![self.sender_key(from), place.at.0, place.id.0, limit, waiting],
+                found,
+            ),
+        }
     }
 
     /// A page of at most `limit` incoming texts, taken ones included, newest first, older than `before`.
@@ -66,7 +92,11 @@ impl Tx<'_> {
             params![before.map_or(i64::MAX, |cursor| cursor.0), limit],
             sealed,
         )?;
-        rows.into_iter().map(|row| Ok((Cursor(row.seq), self.open_arrived(row)?))).collect()
+        let page = rows.into_iter().filter_map(|row| {
+            let cursor = Cursor(row.seq);
+            self.sound_arrived(row).transpose().map(|text| text.map(|text| (cursor, text)))
+        });
+        page.collect()
     }
 
     /// The newest instant messages, `limit` at most, oldest first, each with its number: the same for ever, and no
@@ -79,9 +109,9 @@ impl Tx<'_> {
         )?;
         let numbered = |row: Sealed| {
             let number = u32::try_from(row.seq).map_err(|_| StoreError::TooMany)?;
-            Ok((number, self.open_arrived(row)?))
+            Ok(self.sound_arrived(row)?.map(|arrived| (number, arrived)))
         };
-        rows.into_iter().rev().map(numbered).collect()
+        rows.into_iter().rev().filter_map(|row| numbered(row).transpose()).collect()
     }
 
     /// An app took it. Whether there is such a text.
@@ -165,6 +195,23 @@ impl Tx<'_> {
     pub fn touch_sms_seen(&self, digest: [u8; 32], at: Timestamp) -> Result<(), StoreError> {
         self.run("UPDATE sms_seen SET at = max(at, ?2) WHERE digest = ?1", params![digest, at.0])?;
         Ok(())
+    }
+
+    fn sender_key(&self, from: &Address) -> [u8; 32] {
+        self.lookup("sender", from.0.as_bytes())
+    }
+
+    /// As with outgoing ones: a damaged text is set aside.
+    fn sound_arrived(&self, row: Sealed) -> Result<Option<Arrived>, StoreError> {
+        let id = TextId(row.id);
+        match self.open_arrived(row) {
+            Err(StoreError::Corrupt(what)) => {
+                log::error!("incoming text {} is damaged ({what}): it is set aside, and not shown", id.to_hex());
+                self.run("UPDATE arrived SET acknowledged = 2 WHERE id = ?1", params![id.0])?;
+                Ok(None)
+            }
+            opened => opened.map(Some),
+        }
     }
 
     fn open_arrived(&self, row: Sealed) -> Result<Arrived, StoreError> {

@@ -17,8 +17,6 @@ use zeroize::Zeroizing;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// EX_TEMPFAIL (sysexits.h): the command's way to say "not before first unlock".
 const TEMPORARY: i32 = 75;
-/// The credential's name in `$CREDENTIALS_DIRECTORY` (systemd.exec(5)).
-pub const CREDENTIAL: &str = "shunt-store-key";
 
 /// The key that seals columns. `Debug` shows nothing; wiped on drop.
 pub struct StoreKey(Zeroizing<[u8; 32]>);
@@ -58,8 +56,13 @@ impl StoreKey {
 pub enum KeySource {
     /// A file of mode 0600, made with a random key where neither it nor the store exists.
     File(PathBuf),
-    /// systemd's credential [`CREDENTIAL`], out of this directory (`$CREDENTIALS_DIRECTORY`).
-    Credential(Option<PathBuf>),
+    /// A credential of systemd's (systemd.exec(5), Credentials).
+    Credential {
+        /// `$CREDENTIALS_DIRECTORY`; without it none was passed.
+        directory: Option<PathBuf>,
+        /// Which one.
+        name: String,
+    },
     /// A command that writes the key to its standard output; exit status 75 means locked.
     Command(Vec<OsString>),
 }
@@ -76,9 +79,9 @@ impl KeySource {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
                 Err(error) => Err(unreadable(error)),
             },
-            Self::Credential(directory) => {
+            Self::Credential { directory, name } => {
                 let missing = || Unusable::KeyMissing(KeyFault::NoCredential);
-                let path = directory.as_deref().ok_or_else(missing)?.join(CREDENTIAL);
+                let path = directory.as_deref().ok_or_else(missing)?.join(name);
                 match File::open(path) {
                     // systemd grants by ACL, which shows in the group's bits.
                     Ok(file) => read_checked(file, 0o007),

@@ -11,9 +11,10 @@
 //! - `blobs`: the switch, the settings, the identity, the account, the contacts handed over, the uplink's own
 //!   counters, each sealed whole. Deleted by Withdraw.
 //! - `texts`: outgoing texts, the rowid being the order in which they were handed over. `live` while not final:
-//!   what a start acts on again. `token` and `owner` are digests of the caller's idempotency token and of the
-//!   unique bus name of the modem service whose object an app had written a diverted text to. `body` is written once, `record` with each step. Deleted by the app's
-//!   Delete, or 90 days after a final one was handed over.
+//!   what a start acts on again. `token` and `owner` are digests of the caller's idempotency token and of the unique bus
+//!   name of the modem service whose object an app had written a diverted text to, `peer` the recipient's. `body` is
+//!   written once, `record` with each step. A damaged one is set aside (`live` 2): found no more, in nobody's way.
+//!   Deleted by the app's Delete, or 90 days after a final or damaged one was handed over.
 //! - `sms_references`: digest of the recipient and message reference, by which a status report finds its text.
 //!   Goes with the text.
 //! - `released`: digests of the tokens of diverted texts that were let go of, so that who asks again gets the same
@@ -22,8 +23,9 @@
 //!   Stays when the text is deleted; goes after 14 days.
 //! - `envelopes`: a text's sealed envelope, resent byte for byte. Goes once the text is final or gone.
 //! - `arrived`: incoming texts, waiting until an app acknowledges them. The rowid of an IM is its number for apps
-//!   that see it as an SMS, so it is never used again; `im` tells which those are. Deleted by the app's Delete, or 14 days
-//!   after they came if they were acknowledged; never before.
+//!   that see it as an SMS, so it is never used again; `im` tells which those are, `peer` is their sender's digest. A
+//!   damaged one is set aside (`acknowledged` 2). Deleted by the app's Delete, or 14 days after they came if they were
+//!   acknowledged or set aside; never before.
 //! - `shown`: what was shown for a wording and ordinal of a peer, for the twin that comes by the other bearer.
 //!   Stays when the text is deleted; goes after 7 days.
 //! - `im_seen`: ids of IMs that were shown or revoked: none is shown again, each revoke gets the same answer.
@@ -60,12 +62,12 @@ mod tests;
 pub use arrived::ImFate;
 pub use blobs::{NetworkTotals, Switch};
 pub use error::{Damage, KeyFault, StoreError, Unusable};
-pub use key::{CREDENTIAL, KeySource, StoreKey};
+pub use key::{KeySource, StoreKey};
 pub use ledger::{LEDGER_ROWS, LedgerEntry, LedgerTotal};
 pub use open::{Store, exists, set_aside};
 pub use peers::{MAX_SESSIONS, PeerRecord};
 pub use purge::{LEDGER, ORDINALS, Purged, RELEASED, SENT, SHOWN, SMS_SEEN, STRANGERS, TAKEN};
-pub use texts::Cursor;
+pub use texts::{Cursor, Place};
 pub use tx::Tx;
 
 /// Makes a rename or a new file in that file's directory last.

@@ -138,19 +138,38 @@ impl Store {
         Ok(result)
     }
 
+    /// Takes the outgoing texts of a store in memory, which stood in while this one could not be used. A token that
+    /// was used again meanwhile stays with the text that had it first.
+    pub fn take_over(&mut self, from: &mut Self) -> Result<(), StoreError> {
+        let mut texts = from.transaction(|tx| tx.list_texts(None, u32::MAX))?;
+        texts.reverse();
+        self.transaction(|tx| {
+            for (_, mut text) in texts {
+                if let Some(token) = &text.token
+                    && tx.text_by_token(token)?.is_some_and(|other| other.id != text.id)
+                {
+                    text.token = None;
+                }
+                tx.put_text(&text)?;
+            }
+            Ok(())
+        })
+    }
+
     /// The wording's key towards a peer (protocol.md §2).
     #[must_use]
     pub fn wording(&self, peer: &PhoneNumber, text: &str) -> WordingKey {
         self.cipher.wording(peer, text)
     }
 
-    /// Draws a new generation word, so that copies made until now can't come back. Opening does so too.
+    /// Draws a new generation word, so that copies made until now can't come back. Opening does so too. After an
+    /// error the store still matches its witness.
     pub fn rotate_generation(&mut self) -> Result<(), Unusable> {
-        let Some(word) = self.witness.as_ref().map(Witness::draw).transpose()? else { return Ok(()) };
-        self.transaction(|tx| {
-            tx.sql.prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'generation'")?.execute([word])?;
-            Ok(())
-        })?;
+        let Some(witness) = &self.witness else { return Ok(()) };
+        // Where the last word could not take its place, it must do so before a next one is written over it.
+        witness.check(&generation(&self.db)?)?;
+        let word = witness.draw()?;
+        self.transaction(|tx| tx.run("UPDATE meta SET value = ?1 WHERE name = 'generation'", [word]))?;
         self.witness.as_ref().map_or(Ok(()), Witness::take_place)
     }
 }
@@ -170,20 +189,25 @@ fn judge(db: &Connection, cipher: &ColumnCipher, witness: &Witness) -> Result<i6
     if version < 1 || application != schema::APPLICATION {
         return Err(Unusable::Corrupt(Damage::Foreign));
     }
-    let meta = |name: &str| {
-        db.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get::<_, Vec<u8>>(0))
-            .optional()
-            .map_err(opening)?
-            .ok_or(Unusable::Corrupt(Damage::Content("its own description")))
-    };
-    match cipher.open("meta", b"key", "value", 1, &meta("key")?) {
+    match cipher.open("meta", b"key", "value", 1, &meta(db, "key")?) {
         Ok(check) if *check == KEY_CHECK => {}
         _ => return Err(Unusable::KeyWrong),
     }
-    let word = Word::try_from(meta("generation")?.as_slice())
-        .map_err(|_| Unusable::Corrupt(Damage::Content("its own description")))?;
-    witness.check(&word)?;
+    witness.check(&generation(db)?)?;
     Ok(version)
+}
+
+const UNDESCRIBED: Unusable = Unusable::Corrupt(Damage::Content("its own description"));
+
+fn meta(db: &Connection, name: &str) -> Result<Vec<u8>, Unusable> {
+    db.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
+        .optional()
+        .map_err(opening)?
+        .ok_or(UNDESCRIBED)
+}
+
+fn generation(db: &Connection) -> Result<Word, Unusable> {
+    Word::try_from(meta(db, "generation")?.as_slice()).map_err(|_| UNDESCRIBED)
 }
 
 fn connect(path: &Path) -> Result<Connection, Unusable> {

@@ -63,9 +63,9 @@ pub(super) const RULES: &[(&str, Duration)] = &[
     ("DELETE FROM shown WHERE (wording, n) IN (SELECT wording, n FROM shown WHERE at < ?1 LIMIT ?2)", SHOWN),
     ("DELETE FROM im_seen WHERE id IN (SELECT id FROM im_seen WHERE at < ?1 LIMIT ?2)", SHOWN),
     ("DELETE FROM sms_seen WHERE digest IN (SELECT digest FROM sms_seen WHERE at < ?1 LIMIT ?2)", SMS_SEEN),
-    ("DELETE FROM texts WHERE seq IN (SELECT seq FROM texts WHERE live = 0 AND at < ?1 LIMIT ?2)", SENT),
+    ("DELETE FROM texts WHERE seq IN (SELECT seq FROM texts WHERE live <> 1 AND at < ?1 LIMIT ?2)", SENT),
     ("DELETE FROM released WHERE token IN (SELECT token FROM released WHERE at < ?1 LIMIT ?2)", RELEASED),
-    ("DELETE FROM arrived WHERE seq IN (SELECT seq FROM arrived WHERE acknowledged = 1 AND at < ?1 LIMIT ?2)", TAKEN),
+    ("DELETE FROM arrived WHERE seq IN (SELECT seq FROM arrived WHERE acknowledged <> 0 AND at < ?1 LIMIT ?2)", TAKEN),
     ("DELETE FROM peers WHERE number IN (SELECT number FROM peers WHERE touched < ?1 LIMIT ?2)", STRANGERS),
     ("DELETE FROM ledger WHERE seq IN (SELECT seq FROM ledger WHERE at < ?1 LIMIT ?2)", LEDGER),
 ];

@@ -35,9 +35,10 @@ fn first(tx: &Transaction<'_>) -> rusqlite::Result<()> {
 
         CREATE TABLE texts (
             seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, live INTEGER NOT NULL,
-            token BLOB, owner BLOB, body BLOB NOT NULL, record BLOB NOT NULL);
+            peer BLOB NOT NULL, token BLOB, owner BLOB, body BLOB NOT NULL, record BLOB NOT NULL);
         CREATE INDEX texts_live ON texts (seq) WHERE live = 1;
-        CREATE INDEX texts_final ON texts (at) WHERE live = 0;
+        CREATE INDEX texts_at ON texts (at, id);
+        CREATE INDEX texts_peer ON texts (peer, at, id);
         CREATE UNIQUE INDEX texts_token ON texts (token) WHERE token IS NOT NULL;
         CREATE INDEX texts_owner ON texts (owner, seq) WHERE owner IS NOT NULL;
         CREATE TABLE released (token BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
@@ -53,10 +54,12 @@ fn first(tx: &Transaction<'_>) -> rusqlite::Result<()> {
 
         CREATE TABLE arrived (
             seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, im INTEGER NOT NULL,
-            acknowledged INTEGER NOT NULL, record BLOB NOT NULL);
+            acknowledged INTEGER NOT NULL, peer BLOB NOT NULL, record BLOB NOT NULL);
         CREATE INDEX arrived_im ON arrived (seq) WHERE im = 1;
-        CREATE INDEX arrived_waiting ON arrived (seq) WHERE acknowledged = 0;
-        CREATE INDEX arrived_taken ON arrived (at) WHERE acknowledged = 1;
+        CREATE INDEX arrived_waiting ON arrived (at, id) WHERE acknowledged = 0;
+        CREATE INDEX arrived_taken ON arrived (at) WHERE acknowledged <> 0;
+        CREATE INDEX arrived_at ON arrived (at, id);
+        CREATE INDEX arrived_peer ON arrived (peer, at, id);
         CREATE TABLE shown (
             wording BLOB NOT NULL, n INTEGER NOT NULL, id BLOB NOT NULL, bearer INTEGER NOT NULL, at INTEGER NOT NULL,
             PRIMARY KEY (wording, n)) WITHOUT ROWID;

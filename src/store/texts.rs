@@ -10,6 +10,19 @@ use rusqlite::{Row, params};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub(super) i64);
 
+/// Where a text stands in a list of both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// When it was handed over, or came.
+    pub at: Timestamp,
+    /// Which it is, among those of that millisecond.
+    pub id: TextId,
+}
+
+pub(super) fn found(row: &Row<'_>) -> rusqlite::Result<Place> {
+    Ok(Place { at: Timestamp(row.get(0)?), id: TextId(row.get(1)?) })
+}
+
 /// A row of `texts` as it is read, still sealed.
 struct Sealed {
     seq: i64,
@@ -37,8 +50,9 @@ impl Tx<'_> {
             let owner = text.diverted.as_ref().map(|diverted| self.lookup("owner", diverted.owner.as_bytes()));
             let body = self.seal(("texts", &id, "body"), text.body.0.as_bytes())?;
             self.run(
-                "INSERT INTO texts (id, at, live, token, owner, body, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![id, text.at.0, live, token, owner, body, record],
+                "INSERT INTO texts (id, at, live, peer, token, owner, body, record)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![id, text.at.0, live, self.recipient_key(text), token, owner, body, record],
             )?;
         }
         if text.peer.is_some() {
@@ -69,7 +83,7 @@ impl Tx<'_> {
     /// All that is not final, in the order in which it was handed over.
     pub fn live_texts(&self) -> Result<Vec<Text>, StoreError> {
         let rows = self.rows("SELECT seq, id, body, record FROM texts WHERE live = 1 ORDER BY seq", [], sealed)?;
-        rows.into_iter().map(|row| self.open_text(row)).collect()
+        rows.into_iter().filter_map(|row| self.sound_text(row).transpose()).collect()
     }
 
     /// The text with that idempotency token.
@@ -90,7 +104,7 @@ impl Tx<'_> {
         let peer = self.lookup("recipient", to.0.as_bytes());
         self.one_text(
             "SELECT texts.seq, id, body, record FROM sms_references JOIN texts USING (seq)
-            WHERE peer = ?1 AND reference = ?2 AND at >= ?3 ORDER BY sms_references.seq DESC LIMIT 1",
+            WHERE sms_references.peer = ?1 AND reference = ?2 AND at >= ?3 ORDER BY sms_references.seq DESC LIMIT 1",
             params![peer, reference, since.0],
         )
     }
@@ -103,7 +117,7 @@ impl Tx<'_> {
             params![self.lookup("owner", owner.as_bytes()), limit],
             sealed,
         )?;
-        rows.into_iter().map(|row| self.open_text(row)).collect()
+        rows.into_iter().filter_map(|row| self.sound_text(row).transpose()).collect()
     }
 
     /// Forgets a diverted text that its app's side sends now, all but its token.
@@ -128,7 +142,37 @@ impl Tx<'_> {
             params![before.map_or(i64::MAX, |cursor| cursor.0), limit],
             sealed,
         )?;
-        rows.into_iter().map(|row| Ok((Cursor(row.seq), self.open_text(row)?))).collect()
+        let page = rows.into_iter().filter_map(|row| {
+            let cursor = Cursor(row.seq);
+            self.sound_text(row).transpose().map(|text| text.map(|text| (cursor, text)))
+        });
+        page.collect()
+    }
+
+    /// Ids of at most `limit` texts, oldest first, after that place; only those to `to`, where one is named (E.164
+    /// where it is one, else as the caller wrote it).
+    pub fn texts_after(&self, place: Place, to: Option<&Address>, limit: u32) -> Result<Vec<Place>, StoreError> {
+        match to {
+            None => self.rows(
+                "SELECT at, id FROM texts WHERE (at, id) > (?1, ?2) ORDER BY at, id LIMIT ?3",
+                params![place.at.0, place.id.0, limit],
+                found,
+            ),
+            Some(to) => self.rows(
+                "SELECT at, id FROM texts WHERE peer = ?1 AND (at, id) > (?2, ?3) ORDER BY at, id LIMIT ?4",
+                params![self.lookup("recipient", to.0.as_bytes()), place.at.0, place.id.0, limit],
+                found,
+            ),
+        }
+    }
+
+    /// Where a text stands in a list, whichever way it went.
+    pub fn place(&self, id: TextId) -> Result<Option<Place>, StoreError> {
+        self.first(
+            "SELECT at, id FROM texts WHERE id = ?1 UNION ALL SELECT at, id FROM arrived WHERE id = ?1 LIMIT 1",
+            params![id.0],
+            found,
+        )
     }
 
     /// Forgets the text and its envelope; its ordinal stays in use. Whether there was one.
@@ -174,7 +218,21 @@ impl Tx<'_> {
     }
 
     fn one_text(&self, sql: &str, params: impl rusqlite::Params) -> Result<Option<Text>, StoreError> {
-        self.first(sql, params, sealed)?.map(|row| self.open_text(row)).transpose()
+        Ok(self.first(sql, params, sealed)?.map(|row| self.sound_text(row)).transpose()?.flatten())
+    }
+
+    /// The text in that row. A damaged one is set aside, so that it stands in no other's way: it stays on disk
+    /// for as long as a final one, and is found no more.
+    fn sound_text(&self, row: Sealed) -> Result<Option<Text>, StoreError> {
+        let id = TextId(row.id);
+        match self.open_text(row) {
+            Err(StoreError::Corrupt(what)) => {
+                log::error!("text {} is damaged ({what}): it is set aside, and neither sent nor shown", id.to_hex());
+                self.run("UPDATE texts SET live = 2, token = NULL, owner = NULL WHERE id = ?1", params![id.0])?;
+                Ok(None)
+            }
+            opened => opened.map(Some),
+        }
     }
 
     fn open_text(&self, row: Sealed) -> Result<Text, StoreError> {

@@ -45,7 +45,7 @@ fn changed(message: &Message) -> HashMap<String, OwnedVariant> {
 }
 
 fn say_online(served: &Served) {
-    served.bus.publish(Published { state: ServiceState::Online, ..served.bus.published() });
+    served.bus.publish(Published { state: ServiceState::Online, ..served.bus.published() }, None);
 }
 
 async fn list(client: &Connection) {
@@ -204,7 +204,7 @@ async fn own_number_is_shown_to_those_who_may_send_and_never_broadcast() {
     assert!(!format!("{:?}", all.body().deserialize::<HashMap<String, OwnedVariant>>().unwrap()).contains(OWN));
     let mut lines = served.bus.published().lines;
     lines[0].enrolled = true;
-    served.bus.publish(Published { lines, state: ServiceState::Online, ..served.bus.published() });
+    served.bus.publish(Published { lines, state: ServiceState::Online, ..served.bus.published() }, None);
     let heard = heard_until_online(&mut spy_ear).await;
     let body = heard[0].body();
     let (_, changed, invalidated): (String, HashMap<String, OwnedVariant>, Vec<String>) = body.deserialize().unwrap();
@@ -217,10 +217,26 @@ async fn changes_are_told_once_and_only_what_changed() {
     let phone = phone().without_polkit().start().await.unwrap();
     let served = Served::as_core(&phone).await;
     let (_client, mut ear) = ear(&phone, Some(NOBODY)).await;
-    served.bus.publish(served.bus.published());
-    served.bus.publish(Published { enabled: true, reason: "no-account", ..served.bus.published() });
+    served.bus.publish(served.bus.published(), None);
+    served.bus.publish(Published { enabled: true, reason: "no-account", ..served.bus.published() }, None);
     say_online(&served);
     let heard = heard_until_online(&mut ear).await;
     let names: Vec<Vec<String>> = heard.iter().map(|m| changed(m).into_keys().collect()).collect();
     assert_eq!(names, [vec!["StateReason"], vec!["Enabled"], vec!["State"]]);
+}
+
+#[tokio::test]
+async fn a_written_property_is_told_once() {
+    let phone = phone().without_polkit().start().await.unwrap();
+    let served = Served::as_core(&phone).await;
+    let (_client, mut ear) = ear(&phone, Some(NOBODY)).await;
+    set(&served.client, "AllowRoaming", true).await.unwrap();
+    set(&served.client, "Enabled", true).await.unwrap();
+    set(&served.client, "Enabled", false).await.unwrap();
+    call(&served.client, SETTINGS, "Enable", &(none(),)).await.unwrap();
+    say_online(&served);
+    let heard = heard_until_online(&mut ear).await;
+    let told: Vec<String> = heard.iter().map(|message| format!("{:?}", changed(message))).collect();
+    let named = |name: &str| told.iter().filter(|told| told.contains(name)).count();
+    assert_eq!((named("AllowRoaming"), named("Enabled"), told.len()), (1, 3, 5), "{told:?}");
 }

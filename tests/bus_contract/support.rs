@@ -145,14 +145,17 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
                 "cancel".into()
             }
             Request::Resolve { bearer, reply, .. } => answer(reply, format!("resolve {}", bearer.token())),
-            Request::SetEnabled { on, consent, caller, reply } => {
-                bus.publish(Published { enabled: on, ..bus.published() });
+            Request::SetEnabled { on, consent, property, caller, reply } => {
+                bus.publish(Published { enabled: on, ..bus.published() }, property.then_some("Enabled"));
                 let consent = consent.map(|c| format!("{} {}", c.text, c.locale));
                 answer(reply, format!("enabled {on} {consent:?} uid {}", caller.uid))
             }
             Request::SetSetting { setting, reply, .. } => {
                 let now = bus.published();
-                bus.publish(Published { settings: Setting::applied(setting, now.settings), ..now });
+                bus.publish(
+                    Published { settings: Setting::applied(setting, now.settings), ..now },
+                    Some(setting.property()),
+                );
                 answer(reply, format!("{setting:?}"))
             }
             Request::Identity { reply } => {

@@ -5,6 +5,7 @@
 mod account;
 mod hostile;
 mod main_job;
+mod metered;
 mod restarts;
 mod server;
 mod shuntctl;

@@ -2,7 +2,7 @@
 
 use super::{ALICE, BOB, files, world};
 use shunt_kit::Incoming;
-use shunt_kit::phone::Phone;
+use shunt_kit::phone::{Phone, ShuntConfig};
 use shunt_kit::shunt::error_name;
 use shunt_kit::world::{World, go_online};
 use std::path::Path;
@@ -18,8 +18,12 @@ async fn stopped(world: &World) -> Phone {
 /// Starts the daemons on the store as it is now, and shows that SMS passes both ways, that the reason
 /// is told, and that nothing on disk is changed.
 async fn passes_by_sms(world: &World, alice: &mut Phone, reason: &str) {
+    passes_by_sms_with(world, alice, reason, world.config()).await;
+}
+
+async fn passes_by_sms_with(world: &World, alice: &mut Phone, reason: &str, config: ShuntConfig) {
     let before = files(&alice.state_dir());
-    alice.start_shunt(world.config()).await.unwrap();
+    alice.start_shunt(config).await.unwrap();
     let shunt = alice.shunt();
     assert_eq!(shunt.state().await.unwrap(), ("off".to_owned(), reason.to_owned()));
     assert!(!shunt.enabled().await.unwrap(), "it was on, and counts as off");
@@ -114,4 +118,133 @@ async fn an_older_copy_of_the_store_is_set_aside_and_a_new_one_begins_off() {
     assert!(!alice.shunt().enabled().await.unwrap());
     assert_ne!(alice.shunt().identity().await.unwrap(), identity);
     assert!(alice.state_dir().join("aside-1/store.db").exists());
+}
+
+/// Waits for the daemons to end because the store can be used again; each look at it comes with a turn.
+async fn until_they_end(alice: &mut Phone) {
+    let client = alice.shunt().clone();
+    let turns = async {
+        let mut pause = tokio::time::interval(std::time::Duration::from_secs(1));
+        loop {
+            pause.tick().await;
+            let _gone = client.list().await;
+        }
+    };
+    tokio::select! {
+        ended = alice.shunt_ended() => assert_eq!(ended.unwrap().code(), Some(75)),
+        () = turns => {}
+        () = tokio::time::sleep(std::time::Duration::from_secs(120)) => panic!("it did not come back"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_locked_until_the_first_unlock_comes_back_by_itself() {
+    let world = world().await;
+    let mut alice = world.phone(ALICE).await.unwrap();
+    alice.stop_shunt().await.unwrap();
+    // The same key, out of the system's key store: locked as long as that has none.
+    let (key, locked) = (alice.dir().join("user.key"), alice.dir().join("locked.key"));
+    std::fs::copy(alice.state_dir().join("key"), &key).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let mut config = world.config();
+    let command = format!("cat {} 2>/dev/null || exit 75", key.display());
+    config.toml.push_str(&format!("[store]\nkey = {{ command = [\"/bin/sh\", \"-c\", \"{command}\"] }}\n"));
+    alice.start_shunt(config.clone()).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    let identity = alice.shunt().identity().await.unwrap();
+    alice.stop_shunt().await.unwrap();
+    std::fs::rename(&key, &locked).unwrap();
+    passes_by_sms_with(&world, &mut alice, "store-locked", config.clone()).await;
+    alice.start_shunt(config.clone()).await.unwrap();
+    std::fs::rename(&locked, &key).unwrap();
+    until_they_end(&mut alice).await;
+    alice.start_shunt(config).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    assert_eq!(alice.shunt().identity().await.unwrap(), identity);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_runs_full_lets_sms_pass_and_comes_back_by_itself() {
+    let world = world().await;
+    let mut alice = world.builder(ALICE).start().await.unwrap();
+    let disk = Tmpfs::mount(&alice.state_dir(), "2m");
+    alice.start_shunt(world.config()).await.unwrap();
+    world.enrol(&alice).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    disk.fill();
+    // Until a commit needs a page that is not there.
+    let mut sent = Vec::new();
+    while alice.shunt().state().await.unwrap().1 != "store-full" {
+        assert!(sent.len() < 500, "the disk is full, and nothing was said");
+        let text = format!("number {}", sent.len());
+        let options = [("bearer", "sms".into())].into();
+        let path = alice.shunt().send_with("+4915112345699", &text, options).await.unwrap();
+        assert_eq!(alice.shunt().wait_state(&path, &["sms-sent"]).await.unwrap(), "sms-sent");
+        sent.push(text);
+    }
+    assert!(!alice.shunt().enabled().await.unwrap(), "it counts as off");
+    let before = std::fs::read(database(&alice)).unwrap();
+    let path = alice.shunt().send(BOB, "out, on a full disk").await.unwrap();
+    assert_eq!(alice.shunt().wait_state(&path, &["sms-sent"]).await.unwrap(), "sms-sent");
+    world.smsc.inject(ALICE, &Incoming::text(BOB, "in, on a full disk"));
+    alice.shunt().wait_received(|text| text.text == "in, on a full disk").await.unwrap();
+    assert!(std::fs::read(database(&alice)).unwrap() == before, "the store was changed");
+    disk.empty();
+    until_they_end(&mut alice).await;
+    alice.start_shunt(world.config()).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    let listed = alice.shunt().list().await.unwrap();
+    assert!(listed.contains(&path), "what was sent meanwhile is known");
+    // An IM now shows that whatever was to be sent again at this start was.
+    let bodies: Vec<String> = world.smsc.submitted_by(ALICE).into_iter().filter_map(|text| text.text).collect();
+    for text in sent.iter().map(String::as_str).chain(["out, on a full disk"]) {
+        assert_eq!(bodies.iter().filter(|body| *body == text).count(), 1, "{text}");
+    }
+    drop(alice);
+    drop(disk);
+}
+
+/// A small disk of its own.
+struct Tmpfs(std::path::PathBuf);
+
+impl Tmpfs {
+    fn mount(at: &Path, size: &str) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "tmpfs"])
+            .arg(at)
+            .status();
+        assert!(mounted.unwrap().success());
+        Self(at.to_owned())
+    }
+
+    fn fill(&self) {
+        use std::io::Write;
+        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
+        while file.write(&[0; 4096]).is_ok() {}
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _gone = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_is_met_only_when_a_row_is_read_lets_sms_pass_too() {
+    let world = world().await;
+    let mut alice = stopped(&world).await;
+    let database = rusqlite::Connection::open(database(&alice)).unwrap();
+    assert_eq!(database.execute("UPDATE blobs SET value = x'00' WHERE name = 'account'", []).unwrap(), 1);
+    drop(database);
+    alice.start_shunt(world.config()).await.unwrap();
+    let shunt = alice.shunt();
+    assert_eq!(shunt.state().await.unwrap(), ("off".to_owned(), "store-corrupt".to_owned()));
+    let sent = shunt.send(BOB, "out, without a store").await.unwrap();
+    assert_eq!(shunt.wait_state(&sent, &["sms-sent"]).await.unwrap(), "sms-sent");
 }

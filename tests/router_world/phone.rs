@@ -86,12 +86,19 @@ pub struct Phone {
     leases: u128,
 }
 
+/// Of a phone with one line, which is the account's.
+fn router() -> Router {
+    let mut router = Router::new();
+    let _nothing = router.handle(Now::default(), Input::AccountLine(Some(LineId("line".into()))));
+    router
+}
+
 impl Phone {
     pub fn new(other: &str) -> Self {
         let store = Store { on: true, ..Store::default() };
         let other = PhoneNumber::from_e164(other).unwrap();
         Self {
-            router: Router::new(),
+            router: router(),
             granting: Granting::default(),
             store,
             other,
@@ -136,7 +143,7 @@ impl Phone {
 
     /// The process dies and starts again.
     pub fn crash(&mut self, now: Now) -> Vec<Effect> {
-        self.router = Router::new();
+        self.router = router();
         self.granting = Granting::default();
         self.up = false;
         let mut effects = self.refresh(now);

@@ -15,11 +15,6 @@ pub(in crate::bus) struct Settings(pub(in crate::bus) Arc<Shared>);
 const NO_CALL: Error = Error::Denied("the call has no sender");
 
 impl Settings {
-    async fn switch(&self, call: Option<&Header<'_>>, on: bool, consent: Option<Consent>) -> Result<(), Error> {
-        let caller = self.0.gate.may_set(call.ok_or(NO_CALL)?).await?;
-        self.0.ask(|reply| Request::SetEnabled { on, consent, caller, reply }).await
-    }
-
     async fn change(&self, call: Option<&Header<'_>>, setting: Setting) -> Result<(), Error> {
         let caller = self.0.gate.may_set(call.ok_or(NO_CALL)?).await?;
         self.0.ask(|reply| Request::SetSetting { setting, caller, reply }).await
@@ -31,7 +26,8 @@ impl Settings {
     /// May: settings. Turns the switch on, and records what the user agreed to.
     async fn enable(&self, options: Dict, #[zbus(header)] call: Header<'_>) -> Result<(), Error> {
         let consent = Consent::parse(options)?;
-        self.switch(Some(&call), true, consent).await
+        let caller = self.0.gate.may_set(&call).await?;
+        self.0.ask(|reply| Request::SetEnabled { on: true, consent, property: false, caller, reply }).await
     }
 
     #[zbus(property)]
@@ -42,7 +38,8 @@ impl Settings {
     /// May: settings.
     #[zbus(property)]
     async fn set_enabled(&self, on: bool, #[zbus(header)] call: Option<Header<'_>>) -> Result<(), Error> {
-        self.switch(call.as_ref(), on, None).await
+        let caller = self.0.gate.may_set(call.as_ref().ok_or(NO_CALL)?).await?;
+        self.0.ask(|reply| Request::SetEnabled { on, consent: None, property: true, caller, reply }).await
     }
 
     #[zbus(property)]

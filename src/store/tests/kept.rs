@@ -258,10 +258,14 @@ fn an_incoming_text_waits_until_it_is_acknowledged() {
     let mut store = home.open().unwrap();
     store
         .transaction(|tx| {
-            assert_eq!(tx.waiting_arrived()?, [arrived(1), arrived(2)]);
+            let waiting = |tx: &Tx<'_>| -> Result<Vec<_>, StoreError> {
+                let start = Place { at: Timestamp(0), id: TextId([0; 16]) };
+                Ok(tx.arrived_after(start, None, true, 10)?.into_iter().map(|place| place.id).collect())
+            };
+            assert_eq!(waiting(tx)?, [id(1), id(2)]);
             assert!(tx.acknowledge(id(1))?);
             assert!(!tx.acknowledge(id(9))?);
-            assert_eq!(tx.waiting_arrived()?, [arrived(2)]);
+            assert_eq!(waiting(tx)?, [id(2)]);
             assert_eq!(tx.arrived(id(1))?, Some(Arrived { acknowledged: true, ..arrived(1) }));
             assert!(tx.delete_arrived(id(1))?);
             assert_eq!(tx.arrived(id(1))?, None);
@@ -432,6 +436,67 @@ fn the_ledger_tells_what_left_and_its_totals() {
             tx.ledger_append(&[entry(3, "text", u32::MAX), entry(3, "text", 1)])?;
             assert_eq!(tx.ledger_since(Timestamp(2), 2)?, [entry(2, "probe", 50), entry(3, "text", u32::MAX)]);
             assert_eq!(tx.ledger_totals()?, [total("probe", 1, 50), total("text", 3, 4_294_967_396)]);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_damaged_row_is_set_aside_and_stands_in_no_others_way() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            for n in 0..3 {
+                tx.put_text(&Text { token: Some(format!("token-{n}").into()), ..text(n) })?;
+                tx.put_arrived(&arrived(n + 10))?;
+            }
+            tx.run("UPDATE texts SET record = x'00' WHERE id = ?1", [id(1).0])?;
+            tx.run("UPDATE arrived SET record = x'00' WHERE id = ?1", [id(11).0])
+        })
+        .unwrap();
+    let ids = |texts: Vec<Text>| texts.into_iter().map(|text| text.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.transaction(|tx| tx.live_texts()).unwrap()), [id(0), id(2)]);
+    store
+        .transaction(|tx| {
+            assert_eq!(ids(tx.live_texts()?), [id(0), id(2)]);
+            assert_eq!(tx.text(id(1))?, None);
+            assert_eq!(tx.list_texts(None, 10)?.len(), 2);
+            assert_eq!(tx.list_arrived(None, 10)?.len(), 2);
+            assert_eq!(tx.arrived(id(11))?, None);
+            // Its token is free: whoever repeats the text with it is not refused for ever.
+            assert_eq!(tx.text_by_token("token-1")?, None);
+            tx.put_text(&Text { token: Some("token-1".into()), ..text(4) })?;
+            let kept = tx.first("SELECT count(*) FROM texts WHERE live = 2", [], |row| row.get::<_, i64>(0))?;
+            assert_eq!(kept, Some(1), "it stays on disk");
+            Ok(())
+        })
+        .unwrap();
+    let later = Timestamp(NOW.0 + 91 * 24 * 3600 * 1000);
+    assert_eq!(store.purge(later).unwrap(), Purged::Done);
+    let left = store.transaction(|tx| tx.first("SELECT count(*) FROM texts", [], |row| row.get::<_, i64>(0))).unwrap();
+    assert_eq!(left, Some(3), "as long as a final one; what is under way is never purged");
+}
+
+#[test]
+fn what_became_of_texts_without_the_store_is_taken_over() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let with_token = |n| Text { token: Some("token".into()), ..text(n) };
+    store.transaction(|tx| tx.put_text(&with_token(1))).unwrap();
+    let mut meanwhile = Store::volatile().unwrap();
+    meanwhile
+        .transaction(|tx| {
+            tx.put_text(&Text { state: State::SmsSent, ..text(1) })?;
+            tx.put_text(&Text { state: State::SmsSent, ..with_token(2) })
+        })
+        .unwrap();
+    store.take_over(&mut meanwhile).unwrap();
+    store
+        .transaction(|tx| {
+            assert_eq!(tx.live_texts()?, [], "nothing is sent again");
+            assert_eq!(tx.text(id(2))?.map(|text| text.state), Some(State::SmsSent));
+            assert_eq!(tx.text_by_token("token")?.map(|text| text.id), Some(id(1)));
             Ok(())
         })
         .unwrap();
