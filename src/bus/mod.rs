@@ -21,7 +21,8 @@ pub use error::Error;
 use error::error_name;
 pub use published::{LineEntry, Published, ServiceState};
 pub use request::{
-    DOOR_LIST_MAX, Direction, DoorOutcome, ExportPart, Filter, IMPORT_MAX, LEDGER_PAGE, LIST_MAX, LedgerRow, PeerEntry,
-    Record, Reply, Request, RouteAnswer, RouteOptions, SendOptions, Setting, Settlement, Standing,
+    CONTACTS_MAX, DOOR_LIST_MAX, Direction, DoorOutcome, ExportPart, Filter, IMPORT_MAX, LEDGER_PAGE, LIST_MAX,
+    LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer, RouteOptions, SendOptions, Setting, Settlement,
+    Standing,
 };
 pub use serve::{Bus, BusError, NAME};

@@ -1,7 +1,7 @@
 //! Arguments off the wire: bounded, typed, and every unknown option an error, so that a misspelt one is
 //! not silently ignored.
 
-use super::{Direction, Error, Filter, LIST_MAX, RouteOptions, SendOptions};
+use super::{CONTACTS_MAX, Direction, Error, Filter, LIST_MAX, RouteOptions, SendOptions};
 use crate::model::{Address, Bearer, Body, Consent, Diverted, LineId, TextId, Timestamp};
 use std::collections::HashMap;
 use zbus::{OwnedVariant, Variant};
@@ -22,6 +22,21 @@ const WRONG_TYPE: Error = Error::BadArgument("an option has the wrong type: see 
 pub(super) fn address(written: &str) -> Result<Address, Error> {
     let fits = !written.is_empty() && written.len() <= 64 && !written.chars().any(char::is_control);
     if fits { Ok(Address(written.into())) } else { Err(Error::BadNumber) }
+}
+
+/// A safety number, written in groups or not.
+pub(super) fn safety_number(written: &str) -> Result<Box<str>, Error> {
+    let digits: String = written.chars().filter(|c| !c.is_ascii_whitespace()).take(61).collect();
+    let whole = digits.len() == 60 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if whole { Ok(digits.into()) } else { Err(Error::BadArgument("a safety number has 60 digits")) }
+}
+
+/// Contacts as an address book has them: entries that could be no number are passed over.
+pub(super) fn contacts(written: &[&str]) -> Result<Vec<Address>, Error> {
+    if written.len() > CONTACTS_MAX {
+        return Err(Error::TooMany("contacts; at most 20,000 are taken"));
+    }
+    Ok(written.iter().filter_map(|number| address(number).ok()).collect())
 }
 
 pub(super) fn body(text: &str) -> Result<Body, Error> {

@@ -209,6 +209,38 @@ pub enum Request {
         /// Done.
         reply: Reply<()>,
     },
+    /// The safety number with a peer.
+    SafetyNumber {
+        /// Whom, as written.
+        peer: Address,
+        /// Sixty digits.
+        reply: Reply<String>,
+    },
+    /// The user compared safety numbers with a peer, or takes that back.
+    Verify {
+        /// Whom, as written.
+        peer: Address,
+        /// Compared, and equal.
+        verified: bool,
+        /// Done.
+        reply: Reply<()>,
+    },
+    /// Confirm a peer's changed key.
+    Accept {
+        /// Whose, as written.
+        peer: Address,
+        /// The new key's safety number, digits alone.
+        number: Box<str>,
+        /// Done.
+        reply: Reply<()>,
+    },
+    /// The contacts' numbers, instead of those handed over before.
+    SetContacts {
+        /// As written, at most [`CONTACTS_MAX`].
+        numbers: Vec<Address>,
+        /// Done: they are durable.
+        reply: Reply<()>,
+    },
     /// What left the phone since a time, oldest first, at most [`LEDGER_PAGE`] rows.
     LedgerRead {
         /// Since when, inclusive.
@@ -262,6 +294,9 @@ impl Request {
 
 /// The longest account file that is read, in bytes.
 pub const IMPORT_MAX: usize = 64 * 1024;
+
+/// Contacts that are kept.
+pub const CONTACTS_MAX: usize = 20_000;
 
 /// Rows that one `Ledger.Read` answers at most.
 pub const LEDGER_PAGE: u32 = 10_000;
@@ -464,7 +499,7 @@ pub enum Standing {
     Pinned,
     /// The user compared safety numbers.
     Verified,
-    /// The key changed and nobody confirmed it.
+    /// The key changed and nobody confirmed it, or compared it where the one before was.
     Changed,
     /// The user blocked it.
     Blocked,

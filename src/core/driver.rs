@@ -228,6 +228,7 @@ impl<M: Modem + 'static> Daemon<M> {
             Effect::Received(arrived) => self.bus.received(&arrived),
             Effect::Ask(id, question) => self.bus.decision_needed(id, question),
             Effect::Route(to, bearer, reason) => self.bus.route_changed(&to, bearer, reason),
+            Effect::IdentityChanged(peer) => self.bus.identity_changed(&peer),
             Effect::Modem(job) => self.modem_job(job),
             Effect::Compute(job) => {
                 let events = self.events.clone();

@@ -69,7 +69,8 @@ impl Core {
                 "pseudonym": record.pseudonym,
                 "key-known": record.pinned_identity.is_some(),
                 "key-changed": record.new_identity.is_some(),
-                "has-my-number": record.proof_sent,
+                "trust": record.trust.token(),
+                "has-my-number": record.proof_known.is_some(),
                 "wrote-to": record.wrote_to,
                 "last-change": record.touched.0,
             })
@@ -92,6 +93,7 @@ impl Core {
             "switches": turn.tx.switches()?.iter().map(switch).collect::<Vec<_>>(),
             "lines": self.lines.values().map(line).collect::<Vec<_>>(),
             "peers": self.peers.all().map(peer).collect::<Vec<_>>(),
+            "contacts": self.contacts.numbers().collect::<Vec<_>>(),
             "totals": self.totals(turn)?.into_iter().collect::<BTreeMap<_, _>>(),
             "digests": turn.tx.digests()?.into_iter().collect::<BTreeMap<_, _>>(),
         }))

@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::event::Event;
-use super::peers::{Sighting, key_from, sighted};
+use super::peers::{Sighting, key_from, vouched};
 use super::turn::{Effect, Turn};
 use crate::model::{Address, Arrived, Bearer, PhoneNumber, Shown, TextId};
 use crate::router::{ImFacts, ImVerdict, Input, Late, Link, Probed, judge_im, twin_remembered};
@@ -83,6 +83,7 @@ impl Core {
         match open(identity, sessions, &expected, envelope) {
             Ok(opened) => {
                 self.keep_sessions(turn, peer);
+                self.proof_repeated(turn, peer, &jid, &opened.letter)?;
                 self.read(turn, peer, opened.letter)
             }
             Err(OpenError::IdentityChanged) => {
@@ -147,16 +148,11 @@ impl Core {
         if self.account.as_ref().is_some_and(|account| account.number == peer) {
             return Ok(());
         }
-        let issued = stranger.letter.proof.as_ref().map(|proof| proof.certificate.issued);
-        let mut sighting = Sighting::Stale;
-        self.change_peer(turn, &peer, |record| {
-            if let Some(issued) = issued {
-                sighting = sighted(record, &stranger.letter.from.identity, issued);
-            }
-            if sighting != Sighting::Stale {
-                record.pseudonym = Some(name.clone());
-            }
-        })?;
+        let Some(proof) = &stranger.letter.proof else { return Ok(()) };
+        let sighting = self.certificate_seen(turn, &peer, &proof.certificate)?;
+        if sighting != Sighting::Stale {
+            self.change_peer(turn, &peer, |record| record.pseudonym = Some(name.clone()))?;
+        }
         match sighting {
             Sighting::Known => {
                 self.load_sessions(turn, &peer)?;
@@ -180,11 +176,39 @@ impl Core {
         }
     }
 
+    /// A known peer says again who it is: its certificate was renewed, or it lost our session. That
+    /// the address is the number's was proven before.
+    fn proof_repeated(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: &PhoneNumber,
+        jid: &Jid,
+        letter: &Letter,
+    ) -> Result<(), StoreError> {
+        let (Some(proof), Some(account)) = (&letter.proof, &self.account) else { return Ok(()) };
+        match proof.certified(jid, &letter.from.identity, &account.keys, turn.now.wall) {
+            Ok(()) => self.certificate_seen(turn, peer, &proof.certificate).map(drop),
+            Err(error) => {
+                log::warn!("a caller proof is refused: {error}");
+                Ok(())
+            }
+        }
+    }
+
     /// A letter of a peer whose number and key are proven.
     fn read(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, letter: Letter) -> Result<(), StoreError> {
-        self.reaching.heard(peer);
+        let carried = self.reaching.heard(peer);
         if self.router.peer(peer).blocked {
             return Ok(());
+        }
+        // What concerns texts of before counts whatever became of the key; nothing new does.
+        let news = matches!(letter.payload, Payload::Probe | Payload::Answer { .. } | Payload::Text { .. });
+        if news && !self.peers.get(peer).is_some_and(|record| vouched(record, turn.now.wall)) {
+            log::debug!("a letter comes by a key that no valid certificate vouches for any more");
+            return Ok(());
+        }
+        if matches!(letter.payload, Payload::Answer { .. }) && carried.is_some() {
+            self.change_peer(turn, peer, |record| record.proof_known = record.proof_known.max(carried))?;
         }
         match letter.payload {
             Payload::Probe => self.probed(turn, peer),
@@ -207,7 +231,8 @@ impl Core {
         let allowed =
             (!conditions.roaming || conditions.allow_roaming) && (!conditions.metered || conditions.allow_metered);
         let may = conditions.on && conditions.link == Link::Up && conditions.sim && allowed;
-        let facts = self.router.peer(peer);
+        let mut facts = self.router.peer(peer);
+        facts.wrote_to |= self.contacts.has(peer);
         let lease = crate::model::LeaseId(super::random());
         let policy = self.settings.presence_policy;
         let Probed::Grant { lease, ends_in, first } = self.granting.probe(turn.now, peer, policy, facts, may, lease)

@@ -15,9 +15,11 @@
 //! | `reach`, `outbox`, `inbox` | peers: finding them, letters out, letters in |
 //! | `link` | the switch, the uplink and the link |
 //! | `export` | all that is held about the user |
-//! | `account`, `peers` | what is kept about us and others |
+//! | `account`, `peers`, `contacts` | what is kept about us and others |
+//! | `trust` | safety numbers, and keys that change |
 
 mod account;
+mod contacts;
 mod door;
 mod driver;
 mod event;
@@ -33,6 +35,7 @@ mod reach;
 mod requests;
 mod sms;
 mod start;
+mod trust;
 mod turn;
 
 pub use start::{Args, run};
@@ -71,6 +74,7 @@ pub(crate) struct Core {
     account_line: Option<LineId>,
     identity: Option<Identity>,
     peers: peers::Peers,
+    contacts: contacts::Contacts,
     sessions: HashMap<PhoneNumber, Vec<Session>>,
     strangers: inbox::Strangers,
     reaching: reach::Reaching,

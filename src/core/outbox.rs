@@ -87,8 +87,11 @@ impl Core {
         let Some(session) = self.sessions.get_mut(peer).and_then(|sessions| Session::preferred(sessions)) else {
             return Ok(None);
         };
-        // Until the peer has answered on it, a session's letters say who is calling.
-        let proof = (!session.established()).then(|| CallerProof {
+        // Until the peer has answered on it, a session's letters say who is calling; a probe does
+        // where the peer is not known to have our newest certificate.
+        let renewed = record.proof_known.is_none_or(|known| known < account.certificate.issued);
+        let calling = !session.established() || (payload == Payload::Probe && renewed);
+        let proof = calling.then(|| CallerProof {
             number: account.number.clone(),
             transcripts: vec![account.transcript.clone()],
             certificate: account.certificate.clone(),

@@ -1,9 +1,9 @@
 //! What is known of peers, in memory: every routing decision asks for it.
 
 use super::turn::Turn;
-use crate::model::{PhoneNumber, Timestamp};
+use crate::model::{PhoneNumber, Timestamp, Trust};
 use crate::router::PeerFacts;
-use crate::seal::IdentityKey;
+use crate::seal::{Certificate, IdentityKey};
 use crate::store::PeerRecord;
 use std::collections::HashMap;
 
@@ -69,7 +69,7 @@ pub(super) fn facts(record: &PeerRecord) -> PeerFacts {
     PeerFacts {
         policy: record.policy,
         blocked: record.blocked,
-        key_changed: record.new_identity.is_some(),
+        key_changed: record.new_identity.is_some() || record.trust == Trust::Lapsed,
         wrote_to: record.wrote_to,
     }
 }
@@ -87,12 +87,12 @@ pub(super) enum Sighting {
 }
 
 /// Holds a certified key against the pinned one.
-pub(super) fn sighted(record: &mut PeerRecord, identity: &IdentityKey, issued: Timestamp) -> Sighting {
-    if record.certificate_issued.is_some_and(|seen| issued.seconds() < seen.seconds()) {
+pub(super) fn sighted(record: &mut PeerRecord, certificate: &Certificate) -> Sighting {
+    if record.certificate_issued.is_some_and(|seen| certificate.not_older_than(seen).is_err()) {
         return Sighting::Stale;
     }
-    record.certificate_issued = Some(issued);
-    let bytes = key_bytes(identity);
+    record.certificate_issued = Some(certificate.issued);
+    let bytes = key_bytes(&certificate.identity);
     match record.pinned_identity {
         Some(pinned) if pinned != bytes => {
             record.new_identity = Some(bytes);
@@ -100,9 +100,18 @@ pub(super) fn sighted(record: &mut PeerRecord, identity: &IdentityKey, issued: T
         }
         _ => {
             record.pinned_identity = Some(bytes);
+            record.certificate_expires = Some(certificate.expires);
+            // The newest certificate names the pinned key: another one seen in between is out.
+            record.new_identity = None;
             Sighting::Known
         }
     }
+}
+
+/// Whether what comes by the pinned key still counts as the number's: its certificate is the newest
+/// one seen and has not ended. Whoever gave the number up keeps the key and the sessions.
+pub(super) fn vouched(record: &PeerRecord, now: Timestamp) -> bool {
+    record.new_identity.is_none() && record.certificate_expires.is_some_and(|expires| expires > now)
 }
 
 /// An identity key as the store keeps it.
@@ -118,4 +127,55 @@ pub(super) fn key_bytes(key: &IdentityKey) -> [u8; 64] {
 pub(super) fn key_from(bytes: &[u8; 64]) -> Option<IdentityKey> {
     let (ed25519, curve25519) = bytes.split_at(32);
     IdentityKey::from_bytes(ed25519.try_into().ok()?, curve25519.try_into().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::{Identity, Jid, Pseudonym};
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn certificate(identity: &IdentityKey, issued: Timestamp) -> Certificate {
+        let pseudonym = Pseudonym::from_wire("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa").unwrap();
+        let jid = Jid::new(pseudonym, "im.example.org").unwrap();
+        Certificate { jid, identity: *identity, issued, expires: issued.plus(DAY * 30), signature: [0; 64] }
+    }
+
+    #[test]
+    fn the_first_key_is_pinned_and_another_one_waits() {
+        let (one, other) = (Identity::new(NOW).key(), Identity::new(NOW).key());
+        let mut record = PeerRecord::default();
+        assert!(!vouched(&record, NOW), "nobody vouches for a key that was never seen");
+        assert_eq!(sighted(&mut record, &certificate(&one, NOW)), Sighting::Known);
+        assert!(vouched(&record, NOW) && !facts(&record).key_changed);
+        assert_eq!(sighted(&mut record, &certificate(&other, NOW.plus(DAY))), Sighting::Changed);
+        assert_eq!(record.pinned_identity, Some(key_bytes(&one)));
+        assert!(facts(&record).key_changed && !vouched(&record, NOW.plus(DAY)));
+        // Rolled back: a certificate from before the change.
+        assert_eq!(sighted(&mut record, &certificate(&one, NOW.plus(DAY / 2))), Sighting::Stale);
+        assert!(facts(&record).key_changed);
+        // The first phone enrolled again: its key is the number's once more.
+        assert_eq!(sighted(&mut record, &certificate(&one, NOW.plus(DAY * 2))), Sighting::Known);
+        assert!(!facts(&record).key_changed && vouched(&record, NOW.plus(DAY * 2)));
+    }
+
+    #[test]
+    fn a_key_counts_no_longer_than_its_certificate() {
+        let one = Identity::new(NOW).key();
+        let mut record = PeerRecord::default();
+        assert_eq!(sighted(&mut record, &certificate(&one, NOW)), Sighting::Known);
+        assert!(vouched(&record, NOW.plus(DAY * 30 - Duration::from_secs(1))));
+        assert!(!vouched(&record, NOW.plus(DAY * 30)), "whoever gave the number up still has key and sessions");
+        assert_eq!(sighted(&mut record, &certificate(&one, NOW.plus(DAY * 29))), Sighting::Known);
+        assert!(vouched(&record, NOW.plus(DAY * 58)), "renewed");
+    }
+
+    #[test]
+    fn a_key_that_followed_a_verified_one_is_no_better_than_changed() {
+        let record = PeerRecord { trust: Trust::Lapsed, ..PeerRecord::default() };
+        assert!(facts(&record).key_changed);
+    }
 }

@@ -2,9 +2,9 @@
 
 use super::Core;
 use super::event::Event;
-use super::peers::{Sighting, sighted};
+use super::peers::{Sighting, key_from, vouched};
 use super::turn::{Effect, Turn};
-use crate::model::{PhoneNumber, TextId};
+use crate::model::{PhoneNumber, TextId, Timestamp};
 use crate::router::Input;
 use crate::seal::{Blinding, Bundle, Jid, Payload, Pseudonym, PseudonymError, Session, Transcript};
 use crate::store::StoreError;
@@ -20,8 +20,8 @@ pub(super) struct Reaching {
     /// Peers whose pseudonym or bundle is on its way.
     busy: HashSet<PhoneNumber>,
     /// Peers who left the last probe unanswered: perhaps another phone, with other keys, has the
-    /// number now, so their bundle is fetched anew.
-    unanswered: HashSet<PhoneNumber>,
+    /// number now, so their bundle is fetched anew. With the issue date of our certificate in it.
+    unanswered: HashMap<PhoneNumber, Option<Timestamp>>,
 }
 
 impl Reaching {
@@ -32,9 +32,9 @@ impl Reaching {
         self.busy.drain().collect()
     }
 
-    /// A letter came from the peer.
-    pub(super) fn heard(&mut self, peer: &PhoneNumber) {
-        self.unanswered.remove(peer);
+    /// A letter came from the peer. Gives the issue date of the certificate that the last probe carried.
+    pub(super) fn heard(&mut self, peer: &PhoneNumber) -> Option<Timestamp> {
+        self.unanswered.remove(peer).flatten()
     }
 }
 
@@ -49,14 +49,17 @@ impl Core {
         };
         self.load_sessions(turn, peer)?;
         let acquainted = self.sessions.get(peer).is_some_and(|sessions| !sessions.is_empty());
-        if acquainted && !self.reaching.unanswered.contains(peer) {
+        // The certificate seen last has ended: the bundle has the next one.
+        let certified = self.peers.get(peer).is_some_and(|record| vouched(record, turn.now.wall));
+        if acquainted && certified && !self.reaching.unanswered.contains_key(peer) {
             return self.send_probe(turn, peer);
         }
         self.fetch(turn, peer, &name)
     }
 
     fn send_probe(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) -> Result<(), StoreError> {
-        self.reaching.unanswered.insert(peer.clone());
+        let carried = self.account.as_ref().map(|account| account.certificate.issued);
+        self.reaching.unanswered.insert(peer.clone(), carried);
         if self.post(turn, peer, Payload::Probe)? { Ok(()) } else { self.route(turn, Input::ProbeFailed(peer.clone())) }
     }
 
@@ -158,21 +161,18 @@ impl Core {
             let record = self.peers.get(peer)?;
             let name = Pseudonym::from_wire(record.pseudonym.as_ref()?).ok()?;
             let jid = Jid::new(name, account.jid.domain()).ok()?;
-            let bundle =
-                Bundle::decode(bytes).map_err(|error| log::warn!("a peer's bundle is refused: {error}")).ok()?;
-            let verified = bundle.verify(&account.keys, &jid, now, record.bundle_dated);
+            let pinned = record.pinned_identity.as_ref().and_then(key_from);
+            let verified = Bundle::decode(bytes).and_then(|bundle| {
+                // A new key's phone has its own clock; the old one's bundles are refused by their certificate.
+                let last_seen = record.bundle_dated.filter(|_| pinned == Some(*bundle.identity()));
+                bundle.verify(&account.keys, &jid, now, last_seen)
+            });
             verified.map_err(|error| log::warn!("a peer's bundle is refused: {error}")).ok()
         })();
         let Some(bundle) = verified else { return self.route(turn, Input::ProbeFailed(peer.clone())) };
-        let mut sighting = Sighting::Stale;
-        self.change_peer(turn, peer, |record| {
-            sighting = sighted(record, &bundle.identity, bundle.certificate.issued);
-            if sighting != Sighting::Stale {
-                record.bundle_dated = Some(bundle.date);
-            }
-        })?;
-        match sighting {
+        match self.certificate_seen(turn, peer, &bundle.certificate)? {
             Sighting::Known => {
+                self.change_peer(turn, peer, |record| record.bundle_dated = Some(bundle.date))?;
                 self.load_sessions(turn, peer)?;
                 let made = self.identity.as_ref().map(|identity| Session::outbound(identity, &bundle));
                 let (Some(Ok(session)), Some(sessions)) = (made, self.sessions.get_mut(peer)) else {

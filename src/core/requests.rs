@@ -8,7 +8,7 @@ use crate::bus::{
 };
 use crate::model::{
     Address, Bearer, Body, Now, PeerPolicy, PhoneNumber, Reason, Segments, State, Switched, Text, TextId, Timestamp,
-    WordingKey,
+    Trust, WordingKey,
 };
 use crate::router::{Class, Input, Refused, SwitchInput, marked};
 use crate::seal::{BODY_MAX, Payload};
@@ -128,6 +128,17 @@ impl Core {
             Request::Export { part, reply } => {
                 let text = self.export(turn, part)?;
                 turn.answer(reply, text);
+                Ok(())
+            }
+            Request::SafetyNumber { peer, reply } => {
+                let number = self.safety_number(&peer);
+                turn.answer(reply, number);
+                Ok(())
+            }
+            Request::Verify { peer, verified, reply } => self.verify(turn, &peer, verified, reply),
+            Request::Accept { peer, number, reply } => self.accept(turn, &peer, &number, reply),
+            Request::SetContacts { numbers, reply } => {
+                self.set_contacts(turn, &numbers, reply);
                 Ok(())
             }
             Request::LedgerRead { since, reply } => {
@@ -297,7 +308,7 @@ impl Core {
             segments,
             mark_segment,
             lease_ends: lease_ends.map(|ends| now.wall.plus(ends.since(now.mono))),
-            verified: false,
+            verified: peer.as_ref().is_some_and(|peer| self.verified(peer)),
             rules,
         })
     }
@@ -501,7 +512,8 @@ impl Core {
 fn entry(number: &PhoneNumber, record: &crate::store::PeerRecord) -> PeerEntry {
     let standing = match record {
         record if record.blocked => Standing::Blocked,
-        record if record.new_identity.is_some() => Standing::Changed,
+        record if record.new_identity.is_some() || record.trust == Trust::Lapsed => Standing::Changed,
+        record if record.trust == Trust::Verified => Standing::Verified,
         record if record.pinned_identity.is_some() => Standing::Pinned,
         _ => Standing::Unknown,
     };

@@ -257,6 +257,7 @@ impl Core {
             account_line: None,
             identity: None,
             peers: peers::Peers::default(),
+            contacts: super::contacts::Contacts::default(),
             sessions: HashMap::new(),
             strangers: super::inbox::Strangers::default(),
             reaching: super::reach::Reaching::default(),
@@ -309,6 +310,7 @@ impl Core {
             let _nothing = self.router.handle(now(), Input::Peer(peer.clone(), peers::facts(record)));
         }
         self.peers = peers::Peers::load(all);
+        self.contacts = super::contacts::Contacts::load(tx)?;
         for input in [SwitchInput::Account(self.account.is_some()), SwitchInput::Set(self.enabled)] {
             if let Some(step) = self.switch.handle(now().mono, 0, input) {
                 self.first_step = Some(step);

@@ -6,7 +6,7 @@
 
 use super::event::Event;
 use crate::bus;
-use crate::model::{Address, Arrived, Bearer, Body, LineId, Now, Question, Reason, Text, TextId};
+use crate::model::{Address, Arrived, Bearer, Body, LineId, Now, PhoneNumber, Question, Reason, Text, TextId};
 use crate::modem::{NewSms, SmsObject};
 use crate::store::{StoreError, Tx};
 use crate::wall::ToUplink;
@@ -72,6 +72,8 @@ pub(super) enum Effect {
     Ask(TextId, Question),
     /// Tell a watcher that the route changed.
     Route(Address, Bearer, Reason),
+    /// Tell apps that a peer's identity key is another one.
+    IdentityChanged(PhoneNumber),
     /// Have the modem do something; what comes of it is an event.
     Modem(ModemJob),
     /// Compute something dear on a thread of its own; its result is an event.

@@ -181,6 +181,29 @@ pub(super) enum Peers {
         /// Whom.
         number: String,
     },
+    /// Shows the safety number with a peer, to be compared with what its phone shows.
+    Safety {
+        /// Whom.
+        number: String,
+    },
+    /// Notes that you compared safety numbers and they were equal.
+    Verify {
+        /// Whom.
+        number: String,
+        /// Take that back.
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Confirms a peer's changed key, and shows its safety number; a peer that was verified needs `verify` too.
+    Accept {
+        /// Whose.
+        number: String,
+    },
+    /// Hands contacts over, for the presence policy mutual, instead of those handed over before.
+    Contacts {
+        /// A file with a number a line; - reads standard input.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -22,6 +22,22 @@ pub(super) async fn peers(client: &Client, json: bool, action: &Option<Peers>) -
         Some(Peers::Unblock { number }) => {
             let () = client.call(PEERS, "Block", &(number, false)).await?;
         }
+        Some(Peers::Safety { number }) => return safety(client, json, number).await.map(drop),
+        Some(Peers::Verify { number, undo }) => {
+            let () = client.call(PEERS, "Verify", &(number, !undo)).await?;
+        }
+        Some(Peers::Accept { number }) => {
+            let shown = safety(client, json, number).await?;
+            return client.call(PEERS, "Accept", &(number, shown)).await;
+        }
+        Some(Peers::Contacts { file }) => {
+            let text = match file.as_os_str() == "-" {
+                true => std::io::read_to_string(std::io::stdin())?,
+                false => std::fs::read_to_string(file)?,
+            };
+            let numbers: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            return client.call(PEERS, "SetContacts", &(numbers,)).await;
+        }
     }
     if action.is_some() && !json {
         return Ok(());
@@ -34,6 +50,20 @@ pub(super) async fn peers(client: &Client, json: bool, action: &Option<Peers>) -
     let rows: Vec<_> =
         peers.iter().map(|(number, policy, known)| [number, policy, known].map(|c| plain(c)).into()).collect();
     output::rows(&rows)
+}
+
+/// Shows a safety number in groups, as people read it out.
+async fn safety(client: &Client, json: bool, number: &str) -> Result<String, Failure> {
+    let digits: String = client.call(PEERS, "SafetyNumber", &(number,)).await?;
+    if json {
+        document(&json!({ "number": number, "safety": digits }))?;
+    } else {
+        let groups: Vec<String> =
+            digits.as_bytes().chunks(5).map(|five| String::from_utf8_lossy(five).into_owned()).collect();
+        let lines: Vec<Vec<String>> = groups.chunks(4).map(<[String]>::to_vec).collect();
+        output::rows(&lines)?;
+    }
+    Ok(digits)
 }
 
 /// Time, kind, pseudonym, bytes.

@@ -18,6 +18,6 @@ pub use segments::{Encoding, Segments};
 pub use settings::{Consent, FallbackPolicy, PresencePolicy, Settings, Switched};
 pub use text::{
     Arrived, Bearer, Body, Cause, Diverted, ImAttempt, LeaseId, PeerPolicy, Question, Reason, Shown, SmsAttempt, State,
-    Text, TextId, WordingKey,
+    Text, TextId, Trust, WordingKey,
 };
 pub use time::{Instant, Now, Timestamp};

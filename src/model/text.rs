@@ -214,6 +214,18 @@ tokens! {
     }
 }
 
+tokens! {
+    /// How far the user trusts a peer's pinned key.
+    Trust {
+        /// It was the first one seen, or the user accepted it after a change.
+        Pinned = 0 "pinned",
+        /// The user compared safety numbers.
+        Verified = 1 "verified",
+        /// The user had verified an earlier key and accepted this one, but has not compared it yet: no IM.
+        Lapsed = 2 "lapsed",
+    }
+}
+
 /// Where an outgoing text stands (protocol.md §1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {

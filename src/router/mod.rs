@@ -206,8 +206,14 @@ impl Router {
     }
 
     fn peer_changed(&mut self, now: Now, peer: PhoneNumber, facts: PeerFacts, out: &mut Vec<Action>) {
-        self.peers.insert(peer.clone(), facts);
-        self.wake(now, &Address(peer.as_e164().into()), out);
+        let confirmed = self.peer(&peer).key_changed && !facts.key_changed;
+        let to = Address(peer.as_e164().into());
+        self.peers.insert(peer, facts);
+        self.wake(now, &to, out);
+        if confirmed {
+            // Whoever confirmed the key waits for the texts that were held for it.
+            self.held_due(now, &to, out);
+        }
     }
 
     fn facts_of(&self, now: Now, pending: &Pending) -> policy::Facts<'_> {

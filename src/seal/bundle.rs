@@ -137,6 +137,12 @@ impl Bundle {
         })
     }
 
+    /// The key that it claims to be of.
+    #[must_use]
+    pub fn identity(&self) -> &IdentityKey {
+        &self.identity
+    }
+
     /// Holds it against the pinned directory, the address it was fetched from, the clock, and the
     /// date of the last bundle seen there.
     pub fn verify(

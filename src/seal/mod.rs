@@ -19,6 +19,7 @@ mod letter;
 mod outbound;
 mod proof;
 mod pseudonym;
+mod safety;
 mod session;
 mod wording;
 
@@ -43,5 +44,6 @@ pub use letter::{BODY_MAX, LEASE_MAX_MS, Letter, LetterError, Party, Payload};
 pub use outbound::{Pseudonym, Sealed};
 pub use proof::{CallerProof, ProofError};
 pub use pseudonym::{Blinding, PseudonymError, Transcript};
+pub use safety::safety_number;
 pub use session::{Expected, OpenError, Opened, SESSIONS_MAX, SealError, Session, SessionError, open, seal};
 pub use wording::skeleton;

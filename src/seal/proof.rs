@@ -38,6 +38,24 @@ pub struct CallerProof {
 }
 
 impl CallerProof {
+    /// The cheap part of [`Self::verify`], enough where it is known whose number `sender` stands for:
+    /// the certificate holds, names `sender`, and its key is this session's.
+    pub fn certified(
+        &self,
+        sender: &Jid,
+        session: &IdentityKey,
+        keys: &DirectoryKeys,
+        now: Timestamp,
+    ) -> Result<(), ProofError> {
+        if self.certificate.jid != *sender {
+            return Err(ProofError::OtherAddress);
+        }
+        if self.certificate.identity != *session {
+            return Err(ProofError::OtherIdentity);
+        }
+        Ok(self.certificate.verify(keys, now)?)
+    }
+
     /// The caller's number, if all holds: the certificate names `sender`, its key is this session's,
     /// and `sender` is the number's pseudonym. The dear part (40 ms, 19 MiB) comes last: who holds
     /// no certificate can't make us pay it. Compare `certificate.issued` with the pinned one beside.
@@ -48,13 +66,7 @@ impl CallerProof {
         keys: &DirectoryKeys,
         now: Timestamp,
     ) -> Result<PhoneNumber, ProofError> {
-        if self.certificate.jid != *sender {
-            return Err(ProofError::OtherAddress);
-        }
-        if self.certificate.identity != *session {
-            return Err(ProofError::OtherIdentity);
-        }
-        self.certificate.verify(keys, now)?;
+        self.certified(sender, session, keys, now)?;
         let key = keys.epoch(sender.epoch()).ok_or(CertificateError::Epoch)?;
         let [transcript] = self.transcripts.as_slice() else {
             return Err(ProofError::Transcripts);

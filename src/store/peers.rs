@@ -3,7 +3,7 @@
 use super::error::StoreError;
 use super::record::number;
 use super::tx::{Tx, UNREADABLE};
-use crate::model::{PeerPolicy, PhoneNumber, Timestamp};
+use crate::model::{PeerPolicy, PhoneNumber, Timestamp, Trust};
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -22,14 +22,18 @@ pub struct PeerRecord {
     pub pseudonym: Option<String>,
     /// The identity pinned at first sight: Ed25519 and Curve25519 key.
     pub pinned_identity: Option<[u8; 64]>,
+    /// How far the user trusts it.
+    pub trust: Trust,
     /// A changed identity that the user has not confirmed.
     pub new_identity: Option<[u8; 64]>,
     /// When the certificate seen last was issued; older ones are refused.
     pub certificate_issued: Option<Timestamp>,
+    /// When the pinned identity's certificate ends: from then on its letters need a newer one.
+    pub certificate_expires: Option<Timestamp>,
     /// The date of the bundle seen last; older ones are refused.
     pub bundle_dated: Option<Timestamp>,
-    /// It has had the proof of our number.
-    pub proof_sent: bool,
+    /// The issue date of our certificate that it is known to have.
+    pub proof_known: Option<Timestamp>,
     /// The user wrote to it.
     pub wrote_to: bool,
     /// When it was heard of last: what forgets strangers.
@@ -43,10 +47,12 @@ impl Default for PeerRecord {
             blocked: false,
             pseudonym: None,
             pinned_identity: None,
+            trust: Trust::Pinned,
             new_identity: None,
             certificate_issued: None,
+            certificate_expires: None,
             bundle_dated: None,
-            proof_sent: false,
+            proof_known: None,
             wrote_to: false,
             touched: Timestamp(0),
         }
@@ -66,7 +72,7 @@ impl std::fmt::Debug for PeerRecord {
 impl PeerRecord {
     /// A stranger: nothing the user said or did names it, so it may be forgotten.
     fn is_stranger(&self) -> bool {
-        !self.wrote_to && !self.blocked && self.policy == PeerPolicy::Auto
+        !self.wrote_to && !self.blocked && self.policy == PeerPolicy::Auto && self.trust == Trust::Pinned
     }
 }
 
@@ -78,10 +84,12 @@ struct Sealed {
     blocked: bool,
     pseudonym: Option<String>,
     pinned_identity: Option<Vec<u8>>,
+    trust: u8,
     new_identity: Option<Vec<u8>>,
     certificate_issued: Option<i64>,
+    certificate_expires: Option<i64>,
     bundle_dated: Option<i64>,
-    proof_sent: bool,
+    proof_known: Option<i64>,
     wrote_to: bool,
     touched: i64,
 }
@@ -94,10 +102,12 @@ impl Sealed {
             blocked: peer.blocked,
             pseudonym: peer.pseudonym.clone(),
             pinned_identity: peer.pinned_identity.map(Vec::from),
+            trust: peer.trust.code(),
             new_identity: peer.new_identity.map(Vec::from),
             certificate_issued: peer.certificate_issued.map(|at| at.0),
+            certificate_expires: peer.certificate_expires.map(|at| at.0),
             bundle_dated: peer.bundle_dated.map(|at| at.0),
-            proof_sent: peer.proof_sent,
+            proof_known: peer.proof_known.map(|at| at.0),
             wrote_to: peer.wrote_to,
             touched: peer.touched.0,
         }
@@ -110,10 +120,12 @@ impl Sealed {
             blocked: self.blocked,
             pseudonym: self.pseudonym,
             pinned_identity: key(self.pinned_identity)?,
+            trust: Trust::from_code(self.trust).ok_or(UNREADABLE)?,
             new_identity: key(self.new_identity)?,
             certificate_issued: self.certificate_issued.map(Timestamp),
+            certificate_expires: self.certificate_expires.map(Timestamp),
             bundle_dated: self.bundle_dated.map(Timestamp),
-            proof_sent: self.proof_sent,
+            proof_known: self.proof_known.map(Timestamp),
             wrote_to: self.wrote_to,
             touched: Timestamp(self.touched),
         };

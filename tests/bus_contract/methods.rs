@@ -46,6 +46,22 @@ async fn every_method_reaches_the_core_and_answers() {
     assert_eq!(served.next_asked().await, "policy im-only");
     call(&client, PEERS, "Block", &("+4917012345", true)).await.unwrap();
     assert_eq!(served.next_asked().await, "block true");
+    let digits = "12345".repeat(12);
+    let reply = call(&client, PEERS, "SafetyNumber", &("+4917012345",)).await.unwrap();
+    assert_eq!(
+        (reply.body().deserialize::<String>().unwrap(), served.next_asked().await.as_str()),
+        (digits.clone(), "safety number")
+    );
+    call(&client, PEERS, "Verify", &("+4917012345", true)).await.unwrap();
+    assert_eq!(served.next_asked().await, "verify true");
+    call(&client, PEERS, "Accept", &("+4917012345", "12345 ".repeat(12))).await.unwrap();
+    assert_eq!(served.next_asked().await, format!("accept {digits}"));
+    for wrong in ["1234", "12345 ".repeat(13).as_str(), "x".repeat(60).as_str()] {
+        assert!(call(&client, PEERS, "Accept", &("+4917012345", wrong)).await.unwrap_err().is("BadArgument"));
+    }
+    call(&client, PEERS, "SetContacts", &(vec!["+4917012345", "", "0170 12345"],)).await.unwrap();
+    assert_eq!(served.next_asked().await, "2 contacts", "an empty entry is passed over");
+    assert!(call(&client, PEERS, "SetContacts", &(vec!["1"; 20_001],)).await.unwrap_err().is("TooMany"));
     call(&client, LEDGER, "Read", &(5_u64,)).await.unwrap();
     assert_eq!(served.next_asked().await, "ledger 5");
     let totals: HashMap<String, u64> =

@@ -11,6 +11,7 @@ mod server;
 mod shuntctl;
 mod silence;
 mod stranger;
+mod trust;
 mod unusable_store;
 
 use shunt_kit::world::World;

@@ -30,6 +30,15 @@ async fn a_tester_switches_sends_and_reads() {
     let (code, out, _) = run(&alice, &["--json", "route", BOB]).await;
     let route: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &route["bearer"], &route["reason"]), (0, &"im".into(), &"online".into()), "{out}");
+    let (code, theirs, _) = run(&bob, &["peers", "safety", ALICE]).await;
+    assert_eq!((code, theirs.split_whitespace().count()), (0, 12), "groups of five: {theirs}");
+    assert_eq!(run(&alice, &["peers", "safety", BOB]).await.1, theirs);
+    assert_eq!(run(&alice, &["peers", "verify", BOB]).await.0, 0);
+    assert!(run(&alice, &["peers"]).await.1.contains("verified"));
+    assert_eq!(run(&alice, &["peers", "accept", BOB]).await.0, 1, "no changed key waits");
+    let contacts = alice.path("contacts");
+    std::fs::write(&contacts, format!("{BOB}\n\n0151 12345603\n")).unwrap();
+    assert_eq!(run(&alice, &["peers", "contacts", contacts.to_str().unwrap()]).await.0, 0);
     let (code, out, _) = run(&bob, &["inbox", "--ack"]).await;
     assert!(code == 0 && out.contains("hello") && out.contains(ALICE), "{out}");
     let (_, out, _) = run(&bob, &["inbox"]).await;

@@ -13,5 +13,6 @@ mod asking;
 mod connecting;
 mod core;
 mod exchanging;
+mod oracles;
 mod stranger;
 mod surviving;

@@ -41,6 +41,35 @@ impl Peers {
         self.0.ask(|reply| Request::Block { peer, blocked, reply }).await
     }
 
+    /// May: send.
+    #[zbus(out_args("number"))]
+    async fn safety_number(&self, peer: &str, #[zbus(header)] call: Header<'_>) -> Result<String, Error> {
+        self.0.gate.may_send(&call).await?;
+        let peer = options::address(peer)?;
+        self.0.ask(|reply| Request::SafetyNumber { peer, reply }).await
+    }
+
+    /// May: settings.
+    async fn verify(&self, peer: &str, verified: bool, #[zbus(header)] call: Header<'_>) -> Result<(), Error> {
+        self.0.gate.may_set(&call).await?;
+        let peer = options::address(peer)?;
+        self.0.ask(|reply| Request::Verify { peer, verified, reply }).await
+    }
+
+    /// May: settings.
+    async fn accept(&self, peer: &str, safety_number: &str, #[zbus(header)] call: Header<'_>) -> Result<(), Error> {
+        self.0.gate.may_set(&call).await?;
+        let (peer, number) = (options::address(peer)?, options::safety_number(safety_number)?);
+        self.0.ask(|reply| Request::Accept { peer, number, reply }).await
+    }
+
+    /// May: send, which lets a caller name peers one by one already.
+    async fn set_contacts(&self, numbers: Vec<&str>, #[zbus(header)] call: Header<'_>) -> Result<(), Error> {
+        self.0.gate.may_send(&call).await?;
+        let numbers = options::contacts(&numbers)?;
+        self.0.ask(|reply| Request::SetContacts { numbers, reply }).await
+    }
+
     /// Emitted by [`crate::bus::Bus::identity_changed`]; here for introspection.
     #[zbus(signal)]
     async fn identity_changed(emitter: &SignalEmitter<'_>, peer: &str) -> zbus::Result<()>;

@@ -342,7 +342,9 @@ fn a_peer_is_found_by_number_and_pseudonym() {
         new_identity: Some([2; 64]),
         certificate_issued: Some(Timestamp(5)),
         bundle_dated: Some(Timestamp(6)),
-        proof_sent: true,
+        trust: crate::model::Trust::Verified,
+        certificate_expires: Some(Timestamp(9)),
+        proof_known: Some(Timestamp(8)),
         wrote_to: true,
         touched: NOW,
     };

@@ -37,12 +37,24 @@ impl Cloud {
     /// # Errors
     /// ejabberd or Erlang is not installed, or it did not come up; the end of its log is in the text.
     pub async fn start() -> Result<Self> {
+        Self::start_with(true).await
+    }
+
+    /// The same without Shunt's own module, as a server of somebody who left it out: to show what it is for.
+    ///
+    /// # Errors
+    /// As [`Cloud::start`].
+    pub async fn start_bare() -> Result<Self> {
+        Self::start_with(false).await
+    }
+
+    async fn start_with(module: bool) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("shunt-cloud-").tempdir()?;
         let pki = Pki::generate(DOMAIN, dir.path())?;
         let mut draws = 0;
         loop {
             draws += 1;
-            let mut ejabberd = Ejabberd::prepare(dir.path(), &pki)?;
+            let mut ejabberd = Ejabberd::prepare(dir.path(), &pki, module)?;
             match ejabberd.start().await {
                 Ok(()) => return Ok(Self { dir, pki, ejabberd }),
                 Err(error) if draws == DRAWS => return Err(error),

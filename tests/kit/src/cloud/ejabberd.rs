@@ -8,6 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// What operators are given; the tests run with it.
+const CONFIG: &str = include_str!("../../../../config/ejabberd/ejabberd.yml");
+const MODULE: &str = include_str!("../../../../config/ejabberd/mod_shunt.erl");
+/// The module's line there.
+const WITH_MODULE: &str = "  mod_shunt: {}\n";
+
 /// How long a start may take on a loaded machine.
 const START: Duration = Duration::from_secs(60);
 
@@ -25,19 +31,27 @@ pub(super) struct Ejabberd {
 }
 
 impl Ejabberd {
-    /// Draws ports and writes the configuration.
-    pub(super) fn prepare(dir: &Path, pki: &Pki) -> Result<Self> {
+    /// Draws ports and writes the configuration; without Shunt's own module where that is wanted.
+    pub(super) fn prepare(dir: &Path, pki: &Pki, with_module: bool) -> Result<Self> {
         let id = dir.file_name().and_then(|name| name.to_str()).context("the directory has no name")?.to_owned();
         let (xmpp, api, distribution) = (free_port()?, free_port()?, free_port()?.port());
         let api_path = format!("/{id}/api");
-        let config = CONFIG
-            .replace("@DOMAIN@", DOMAIN)
-            .replace("@CA@", &pki.ca.display().to_string())
-            .replace("@CERT@", &pki.cert.display().to_string())
-            .replace("@KEY@", &pki.key.display().to_string())
-            .replace("@XMPP@", &xmpp.port().to_string())
-            .replace("@API@", &api.port().to_string())
-            .replace("@API_PATH@", &api_path);
+        let files = format!("[{:?}, {:?}]\nca_file: {:?}", pki.cert, pki.key, pki.ca);
+        let mut config = CONFIG.to_owned();
+        for (shipped, ours) in [
+            ("[\"/etc/ejabberd/im.example.org.pem\"]     # yours: chain and key; phones pin the CA", files.as_str()),
+            ("im.example.org", DOMAIN),
+            ("port: 5223", &format!("port: {}", xmpp.port())),
+            ("ip: \"::\"", "ip: \"127.0.0.1\""),
+            ("port: 5280", &format!("port: {}", api.port())),
+            ("\"/api\"", &format!("{api_path:?}")),
+            (WITH_MODULE, if with_module { WITH_MODULE } else { "" }),
+        ] {
+            if config.matches(shipped).count() != 1 {
+                bail!("config/ejabberd/ejabberd.yml has no single {shipped:?} any more");
+            }
+            config = config.replace(shipped, ours);
+        }
         std::fs::write(dir.join("ejabberd.yml"), config)?;
         for part in ["db", "log"] {
             std::fs::create_dir_all(dir.join(part))?;
@@ -52,11 +66,14 @@ impl Ejabberd {
         if self.child.is_some() {
             bail!("the server is running");
         }
+        tokio::task::spawn_blocking(compiled).await??;
         let log = File::create(self.dir.join("log/console"))?;
         let mut command = self.erl();
         command
             .args(["-sname", &self.node, "-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-mnesia", "dir"])
             .arg(format!("{:?}", self.dir.join("db").display().to_string()))
+            .arg("-pa")
+            .arg(module_directory())
             .args(["-s", "ejabberd"])
             .env("EJABBERD_CONFIG_PATH", self.dir.join("ejabberd.yml"))
             .env("EJABBERD_LOG_PATH", self.dir.join("log/ejabberd.log"))
@@ -154,58 +171,35 @@ impl Ejabberd {
     }
 }
 
+/// Where Shunt's module is kept compiled: with what else was built from this source.
+fn module_directory() -> PathBuf {
+    let digest = MODULE.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/kit/mod_shunt-{digest:016x}"))
+}
+
+/// Compiles it, once for all that run the same source.
+fn compiled() -> Result<()> {
+    let ready = module_directory();
+    if ready.join("mod_shunt.beam").exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&ready)?;
+    // Others may be at it too: each by itself, and the last one's result is as good as the first's.
+    let own = tempfile::tempdir_in(&ready)?;
+    std::fs::write(own.path().join("mod_shunt.erl"), MODULE)?;
+    let mut erlc = Command::new("erlc");
+    erlc.args(["-Werror", "-o"])
+        .arg(own.path())
+        .arg(own.path().join("mod_shunt.erl"))
+        .env("ERL_LIBS", erlang_libraries());
+    let output = erlc.output().context("erlc comes with Debian's erlang-base")?;
+    if !output.status.success() {
+        bail!("mod_shunt.erl does not compile: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    Ok(std::fs::rename(own.path().join("mod_shunt.beam"), ready.join("mod_shunt.beam"))?)
+}
+
 /// Where Debian puts ejabberd's libraries: below the machine's multiarch directory.
 fn erlang_libraries() -> String {
     format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH)
 }
-
-const CONFIG: &str = r#"
-hosts: ["@DOMAIN@"]
-loglevel: warning
-certfiles: ["@CERT@", "@KEY@"]
-ca_file: "@CA@"
-acme:
-  auto: false
-auth_method: [mnesia]
-auth_password_format: scram
-auth_scram_hash: sha256
-disable_sasl_mechanisms: ["digest-md5", "X-OAUTH2", "plain"]
-auth_use_cache: false
-s2s_access: none
-listen:
-  - port: @XMPP@
-    ip: "127.0.0.1"
-    module: ejabberd_c2s
-    tls: true
-    max_stanza_size: 65536
-    protocol_options: ["no_sslv3", "no_tlsv1", "no_tlsv1_1"]
-  - port: @API@
-    ip: "127.0.0.1"
-    module: ejabberd_http
-    request_handlers:
-      "@API_PATH@": mod_http_api
-api_permissions:
-  "kit":
-    from: [mod_http_api]
-    who: [{ip: "127.0.0.1/32"}]
-    what: ["register", "unregister", "kick_user", "check_account", "connected_users"]
-modules:
-  mod_admin_extra: {}
-  mod_http_api: {}
-  mod_disco: {}
-  mod_ping:
-    send_pings: true
-    ping_interval: 10 min
-    timeout_action: kill
-  mod_stream_mgmt:
-    resume_timeout: 30
-    resend_on_timeout: false
-  mod_caps: {}
-  mod_pubsub:
-    plugins: ["pep"]
-    ignore_pep_from_offline: false
-    last_item_cache: false
-    default_node_config:
-      access_model: open
-      persist_items: true
-"#;

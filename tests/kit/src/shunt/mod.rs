@@ -274,6 +274,32 @@ impl Shunt {
         self.call(PEERS, "Block", &(peer, blocked)).await.map(drop)
     }
 
+    /// The safety number with a peer.
+    pub async fn safety_number(&self, peer: &str) -> Result<String> {
+        Ok(self.call(PEERS, "SafetyNumber", &(peer,)).await?.body().deserialize()?)
+    }
+
+    /// Says that safety numbers were compared.
+    pub async fn verify(&self, peer: &str, verified: bool) -> Result<()> {
+        self.call(PEERS, "Verify", &(peer, verified)).await.map(drop)
+    }
+
+    /// Confirms a peer's changed key by its safety number.
+    pub async fn accept(&self, peer: &str, number: &str) -> Result<()> {
+        self.call(PEERS, "Accept", &(peer, number)).await.map(drop)
+    }
+
+    /// Hands contacts over.
+    pub async fn set_contacts(&self, numbers: &[&str]) -> Result<()> {
+        self.call(PEERS, "SetContacts", &(numbers,)).await.map(drop)
+    }
+
+    /// How well a peer is known, as `List` has it.
+    pub async fn standing(&self, peer: &str) -> Result<String> {
+        let found = self.peers().await?.into_iter().find(|(number, ..)| number == peer);
+        Ok(found.map(|(_, _, standing)| standing).unwrap_or_default())
+    }
+
     /// What left the phone since a time: time, kind, pseudonym, size.
     pub async fn ledger(&self, since: u64) -> Result<Vec<(u64, String, String, u32)>> {
         Ok(self.call(LEDGER, "Read", &(since,)).await?.body().deserialize()?)

@@ -1,0 +1,110 @@
+%% Shunt's rules at the server: one account can make another one answer nothing, so nobody can tell from the
+%% server who is online (protocol.md section 3). For ejabberd 23.01 and later.
+%%
+%% Between two accounts pass, from client to server:
+%%   - headlines to a bare JID: the sealed letters;
+%%   - directed presence without content to a bare JID (available or unavailable): what a lease's end is told by;
+%%   - the request for the key bundle (PEP nodes urn:shunt:1:keys:*), which the server answers by itself, in the
+%%     same way whether its owner is online or not; the time of publication is taken out of the answer.
+%% All else is dropped without an answer, whoever it is for: chats, subscriptions, presence with capabilities
+%% (+notify would fetch PEP items from whoever is online), questions to full JIDs, errors. What the server itself
+%% would say of a stanza that found nobody is dropped too. An account and the server speak freely with each other.
+-module(mod_shunt).
+-behaviour(gen_mod).
+
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
+-export([sent/1, routed/1]).
+
+-define(KEYS, <<"urn:shunt:1:keys:">>).
+-define(PUBSUB, <<"http://jabber.org/protocol/pubsub">>).
+
+start(Host, _Options) ->
+    %% Before every other module: what is not to be sent shall not be acted on either.
+    ejabberd_hooks:add(user_send_packet, Host, ?MODULE, sent, 1),
+    ejabberd_hooks:add(filter_packet, ?MODULE, routed, 1).
+
+stop(Host) ->
+    ejabberd_hooks:delete(user_send_packet, Host, ?MODULE, sent, 1),
+    case gen_mod:is_loaded_elsewhere(Host, ?MODULE) of
+        false -> ejabberd_hooks:delete(filter_packet, ?MODULE, routed, 1);
+        true -> ok
+    end.
+
+reload(_Host, _New, _Old) -> ok.
+
+depends(_Host, _Options) -> [].
+
+mod_options(_Host) -> [].
+
+mod_doc() -> #{desc => <<"Closes the ways in which one account could find out whether another is online.">>}.
+
+%% A client sends something. To other services of the server, such as its general pubsub, phones say nothing.
+sent({Packet, State}) ->
+    {From, To} = {account(xmpp:get_from(Packet)), account(xmpp:get_to(Packet))},
+    Allowed = case {From, To} of
+        {Same, Same} -> true;
+        {{_, Server}, {<<>>, Server}} -> true;
+        {{_, Server}, {_, Server}} -> may_be_sent(Packet);
+        {_, undefined} -> true;
+        _ -> false
+    end,
+    case Allowed of
+        true -> {Packet, State};
+        false -> {stop, {drop, State}}
+    end.
+
+%% Anything is routed, the server's own errors and answers included.
+routed(drop) -> drop;
+routed(Packet) ->
+    case between_accounts(Packet) andalso {element(1, Packet), xmpp:get_type(Packet)} of
+        %% Whether a bundle exists is public: the answer about it passes, error or not.
+        {iq, result} -> xmpp:set_els(Packet, [undated(Element) || Element <- xmpp:get_els(Packet)]);
+        {iq, _} -> Packet;
+        {_, error} -> {stop, drop};
+        _ -> Packet
+    end.
+
+%% ejabberd tells to the microsecond when an item was published: that is, when its owner was online.
+undated(Element) ->
+    {xmlel, Name, Attributes, Children} = xmpp:encode(Element),
+    {xmlel, Name, Attributes, [Child || Child <- Children, not is_page(Child)]}.
+
+is_page({xmlel, <<"set">>, _, _}) -> true;
+is_page(_) -> false.
+
+between_accounts(Packet) ->
+    case {account(xmpp:get_from(Packet)), account(xmpp:get_to(Packet))} of
+        {Same, Same} -> false;
+        {{From, _}, {To, _}} -> From =/= <<>> andalso To =/= <<>>;
+        _ -> false
+    end.
+
+account(undefined) -> undefined;
+account(Jid) ->
+    {User, Server, _} = jid:tolower(Jid),
+    {User, Server}.
+
+may_be_sent(Packet) ->
+    {_, _, Resource} = jid:tolower(xmpp:get_to(Packet)),
+    Resource =:= <<>> andalso
+        case {element(1, Packet), xmpp:get_type(Packet)} of
+            {message, headline} -> true;
+            {presence, available} -> is_empty(Packet);
+            {presence, unavailable} -> is_empty(Packet);
+            {iq, get} -> asks_for_keys(xmpp:get_els(Packet));
+            _ -> false
+        end.
+
+is_empty(Packet) ->
+    element(4, xmpp:encode(Packet)) =:= [].
+
+%% One element, whose one element asks for items of one of our nodes.
+asks_for_keys([Asked]) ->
+    Pubsub = xmpp:encode(Asked),
+    case {fxml:get_tag_attr_s(<<"xmlns">>, Pubsub), element(4, Pubsub)} of
+        {?PUBSUB, [{xmlel, <<"items">>, _, _} = Items]} ->
+            Node = fxml:get_tag_attr_s(<<"node">>, Items),
+            binary:longest_common_prefix([Node, ?KEYS]) =:= byte_size(?KEYS);
+        _ -> false
+    end;
+asks_for_keys(_) -> false.
