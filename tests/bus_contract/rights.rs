@@ -57,6 +57,10 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
         ("Import", call(client, SERVICE, "Import", &(zbus::Fd::from(account.as_fd()),)).await),
         ("Enable", call(client, SETTINGS, "Enable", &(none(),)).await),
         ("Cancel", call(client, MESSAGING, "Cancel", &(path(2),)).await),
+        ("SafetyNumber", call(client, PEERS, "SafetyNumber", &("+49170",)).await),
+        ("SetContacts", call(client, PEERS, "SetContacts", &(vec!["+49170"],)).await),
+        ("Verify", call(client, PEERS, "Verify", &("+49170", true)).await),
+        ("Accept", call(client, PEERS, "Accept", &("+49170", "12345".repeat(12))).await),
     ];
     let settings = [
         ("Enabled", set(client, "Enabled", true).await),
@@ -72,7 +76,7 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
     calls.chain(settings).filter(|(_, result)| passed(result)).map(|(name, _)| name).collect()
 }
 
-const OF_SEND: [&str; 18] = [
+const OF_SEND: [&str; 20] = [
     "Send",
     "Route",
     "Watch",
@@ -91,6 +95,8 @@ const OF_SEND: [&str; 18] = [
     "Read",
     "Totals",
     "Cancel",
+    "SafetyNumber",
+    "SetContacts",
 ];
 
 #[tokio::test]
@@ -102,7 +108,7 @@ async fn caller_without_rights_is_refused_everything_by_polkit() {
     assert!(served.asked.try_recv().is_err(), "the core was asked nothing");
     assert_eq!(get(&nobody, SETTINGS, "Enabled").await.unwrap(), false.into(), "reading the switch is free");
     let root = phone.bus().connect_now(None).unwrap();
-    assert_eq!(not_refused(&root, &phone).await.len(), 30, "root may everything");
+    assert_eq!(not_refused(&root, &phone).await.len(), 34, "root may everything");
 }
 
 #[tokio::test]

@@ -24,8 +24,8 @@ async fn published(cloud: &Cloud, local: &str, bundle: u8) -> Result<(Core, Stri
     phone.say(ToUplink::Publish { request, bundle: Opaque(vec![bundle; 400]) }).await?;
     phone.until("published", |message| *message == FromUplink::Published { request, ok: true }).await?;
     let sessions = cloud.call("connected_users", json!({})).await?;
-    let sessions = sessions.as_array().context("a list")?.iter().filter_map(|jid| jid.as_str());
-    let full = sessions.filter(|jid| jid.starts_with(local)).last().context("its session")?.to_owned();
+    let mut sessions = sessions.as_array().context("a list")?.iter().filter_map(|jid| jid.as_str());
+    let full = sessions.rfind(|jid| jid.starts_with(local)).context("its session")?.to_owned();
     Ok((phone, full))
 }
 
