@@ -1,7 +1,7 @@
 //! `shunt-door`: stands between a user's unmodified SMS app and the system bus.
 
 use clap::Parser;
-use shunt::door::{Addresses, SYSTEM_BUS, listen, serve};
+use shunt::door::{Addresses, Host, SYSTEM_BUS, listen, serve};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Stands between this user's SMS app and the system bus, and diverts its texts to Shunt.
@@ -36,11 +36,12 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         (None, Some(passed)) => passed,
         (None, None) => return Err("no socket: give --listen SOCKET, or let systemd pass one".into()),
     };
+    let host = Host { now: shunt::sys::now, seed: shunt::sys::random()? };
     shunt::sys::many_files();
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        serve(tokio::net::UnixListener::from_std(listener)?, args.bus).await;
+        serve(tokio::net::UnixListener::from_std(listener)?, args.bus, host).await;
         Ok(())
     })
 }

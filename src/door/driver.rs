@@ -1,6 +1,7 @@
 //! Reads, writes and waits for the connections. One thread, one task for each connection.
 
 use super::{Addresses, Outbox, Relay, Side};
+use crate::model::Now;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
@@ -26,8 +27,19 @@ const FDS: usize = 253;
 /// After a failed accept (no descriptors left, say).
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// What the door is given by the system.
+#[derive(Clone, Copy)]
+pub struct Host {
+    /// Both clocks.
+    pub now: fn() -> Now,
+    /// Random bytes: connections are named after them, and diverted texts after their connection.
+    pub seed: [u8; 16],
+}
+
 /// Serves apps until the process ends. Run it on a current-thread runtime, inside a `LocalSet`.
-pub async fn serve(listener: UnixListener, bus: Addresses) {
+pub async fn serve(listener: UnixListener, bus: Addresses, host: Host) {
+    let seed: String = host.seed.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut count = 0u64;
     let own = rustix::process::geteuid().as_raw();
     let chunk: Chunk = Rc::new(RefCell::new(vec![0; CHUNK].into_boxed_slice()));
     loop {
@@ -44,8 +56,10 @@ pub async fn serve(listener: UnixListener, bus: Addresses) {
             log::warn!("refused a connection of another user");
             continue;
         }
+        count = count.wrapping_add(1);
+        let relay = Relay::new(format!("{seed}-{count}"));
         match bus.connect().and_then(UnixStream::from_std) {
-            Ok(bus) => drop(spawn_local(connection(app, bus, Rc::clone(&chunk)))),
+            Ok(bus) => drop(spawn_local(connection(app, bus, relay, host.now, Rc::clone(&chunk)))),
             Err(error) => log::warn!("the bus can't be reached: {error}"),
         }
     }
@@ -53,10 +67,9 @@ pub async fn serve(listener: UnixListener, bus: Addresses) {
 
 type Chunk = Rc<RefCell<Box<[u8]>>>;
 
-async fn connection(app: UnixStream, bus: UnixStream, chunk: Chunk) {
-    let mut relay = Relay::default();
+async fn connection(app: UnixStream, bus: UnixStream, mut relay: Relay, now: fn() -> Now, chunk: Chunk) {
     // Hanging up is all that a D-Bus connection's end is; what was said before still arrives.
-    let left = match talk(&app, &bus, &mut relay, &chunk).await {
+    let left = match talk(&app, &bus, &mut relay, now, &chunk).await {
         Ok(Side::App) => Side::Bus,
         Ok(Side::Bus) => Side::App,
         Err(error) => return log::debug!("a connection ended: {error}"),
@@ -73,14 +86,25 @@ async fn connection(app: UnixStream, bus: UnixStream, chunk: Chunk) {
 }
 
 /// Until one side hangs up: which.
-async fn talk(app: &UnixStream, bus: &UnixStream, relay: &mut Relay, chunk: &Chunk) -> io::Result<Side> {
+async fn talk(
+    app: &UnixStream,
+    bus: &UnixStream,
+    relay: &mut Relay,
+    now: fn() -> Now,
+    chunk: &Chunk,
+) -> io::Result<Side> {
     loop {
         let (to_app, to_bus) = (!relay.outbox(Side::App).is_empty(), !relay.outbox(Side::Bus).is_empty());
+        let rest = relay.deadline().map(|at| Duration::from_millis(at.0.saturating_sub(now().mono.0)));
         let ended = tokio::select! {
-            ready = app.readable(), if relay.reads(Side::App) => { ready?; read(app, Side::App, relay, chunk)? }
-            ready = bus.readable(), if relay.reads(Side::Bus) => { ready?; read(bus, Side::Bus, relay, chunk)? }
+            ready = app.readable(), if relay.reads(Side::App) => { ready?; read(app, Side::App, relay, now(), chunk)? }
+            ready = bus.readable(), if relay.reads(Side::Bus) => { ready?; read(bus, Side::Bus, relay, now(), chunk)? }
             ready = app.writable(), if to_app => { ready?; None }
             ready = bus.writable(), if to_bus => { ready?; None }
+            () = tokio::time::sleep(rest.unwrap_or_default()), if rest.is_some() => {
+                relay.elapsed(now()).map_err(io::Error::other)?;
+                None
+            }
         };
         if ended.is_some() {
             return ended.ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
@@ -91,13 +115,13 @@ async fn talk(app: &UnixStream, bus: &UnixStream, relay: &mut Relay, chunk: &Chu
 }
 
 /// Reads once; the side, if it hung up.
-fn read(socket: &UnixStream, side: Side, relay: &mut Relay, chunk: &Chunk) -> io::Result<Option<Side>> {
+fn read(socket: &UnixStream, side: Side, relay: &mut Relay, now: Now, chunk: &Chunk) -> io::Result<Option<Side>> {
     let mut chunk = chunk.borrow_mut();
     match socket.try_io(Interest::READABLE, || receive(socket.as_fd(), &mut chunk)) {
         Ok((0, _)) => Ok(Some(side)),
         Ok((count, fds)) => {
             let bytes = chunk.get(..count).unwrap_or_default();
-            relay.read(side, bytes, fds).map_err(io::Error::other)?;
+            relay.read(side, bytes, fds, now).map_err(io::Error::other)?;
             Ok(None)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

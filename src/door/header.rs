@@ -88,6 +88,25 @@ pub(super) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
+    /// Without any field.
+    pub(super) fn blank(kind: Kind) -> Self {
+        Self {
+            endian: Endian::Little,
+            kind,
+            serial: 0,
+            no_reply: false,
+            path: "",
+            interface: "",
+            member: "",
+            error: "",
+            reply_serial: 0,
+            destination: "",
+            sender: "",
+            signature: "",
+            fds: 0,
+        }
+    }
+
     /// Reads the head of a message; absent fields are empty or 0. `None`: a field is malformed or of
     /// an unknown kind, which the other side may understand.
     pub(super) fn read(head: &'a [u8]) -> Option<Self> {
@@ -100,21 +119,8 @@ impl<'a> Head<'a> {
             4 => Kind::Signal,
             _ => Kind::Other,
         };
-        let mut found = Self {
-            endian: reader.endian,
-            kind,
-            serial: reader.number()?,
-            no_reply: fixed[2] & 1 != 0,
-            path: "",
-            interface: "",
-            member: "",
-            error: "",
-            reply_serial: 0,
-            destination: "",
-            sender: "",
-            signature: "",
-            fds: 0,
-        };
+        let mut found =
+            Self { endian: reader.endian, serial: reader.number()?, no_reply: fixed[2] & 1 != 0, ..Self::blank(kind) };
         let end = FIXED.checked_add(usize::try_from(reader.number()?).ok()?)?;
         while reader.at < end {
             found.field(&mut reader)?;

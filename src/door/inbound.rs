@@ -1,15 +1,19 @@
 //! What one side says, cut into pieces: handshake lines first, messages then. Messages that nobody
 //! wants to look at pass in pieces as they come, so that 128 MiB need no 128 MiB of memory.
 
-use super::header::{FIXED, Head, Malformed, sizes};
+use super::{
+    desk::Look,
+    header::{FIXED, Head, Malformed, sizes},
+};
 use std::{collections::VecDeque, os::fd::OwnedFd};
 
 /// The longest handshake line; libdbus has the same limit.
 const MAX_LINE: usize = 16 * 1024;
 /// A longer header is passed unread: what we look for is far shorter.
 const MAX_HEAD: usize = 16 * 1024;
-/// The longest message that is kept whole for a look at its body. Beyond, it passes as it is.
-pub(super) const MAX_WHOLE: usize = 1024 * 1024;
+/// The longest message that is kept whole for a look at its body: the core's 10,000 newest instant messages.
+/// Beyond, it passes as it is.
+const MAX_WHOLE: usize = 8 * 1024 * 1024;
 /// More descriptors than any bus lets wait for their message.
 const MAX_FDS: usize = 1024;
 
@@ -70,12 +74,12 @@ impl Inbound {
         if self.fds.len() > MAX_FDS { Err(Malformed) } else { Ok(()) }
     }
 
-    /// The next piece, or `None` until more is read. `looks` says whether a message is to be kept
-    /// whole. The bus's side leaves the handshake only after the app's (`begun`).
+    /// The next piece, or `None` until more is read, or a message need not wait. `looks` says what becomes of a
+    /// message. The bus's side leaves the handshake only after the app's (`begun`).
     pub(super) fn next(
         &mut self,
         begun: bool,
-        looks: impl FnOnce(&Head<'_>) -> bool,
+        looks: impl FnOnce(&Head<'_>) -> Look,
     ) -> Result<Option<Piece<'_>>, Malformed> {
         if matches!(self.at, At::Line) && self.turned_binary(begun) {
             self.at = At::Message;
@@ -115,7 +119,7 @@ impl Inbound {
         Ok(Some(Cut { length: end + 1, fds: 0, whole: false }))
     }
 
-    fn message(&mut self, looks: impl FnOnce(&Head<'_>) -> bool) -> Result<Option<Cut>, Malformed> {
+    fn message(&mut self, looks: impl FnOnce(&Head<'_>) -> Look) -> Result<Option<Cut>, Malformed> {
         let rest = self.rest();
         let Some(fixed) = rest.first_chunk::<FIXED>() else { return Ok(None) };
         let sizes = sizes(fixed)?;
@@ -129,11 +133,14 @@ impl Inbound {
         };
         // Of an unreadable header nobody knows how many descriptors it claims: all that are there.
         let owed = head.as_ref().map_or(MAX_FDS, |head| head.fds);
-        if sizes.total <= MAX_WHOLE && head.as_ref().is_some_and(looks) {
-            let whole = rest.len() >= sizes.total;
-            return Ok(whole.then_some(Cut { length: sizes.total, fds: owed, whole: true }));
+        match head.as_ref().map_or(Look::Pass, looks) {
+            Look::Wait => Ok(None),
+            Look::Whole if sizes.total <= MAX_WHOLE => {
+                let whole = rest.len() >= sizes.total;
+                Ok(whole.then_some(Cut { length: sizes.total, fds: owed, whole: true }))
+            }
+            Look::Whole | Look::Pass => Ok(self.inside(sizes.total, owed)),
         }
-        Ok(self.inside(sizes.total, owed))
     }
 
     fn inside(&mut self, left: usize, owed: usize) -> Option<Cut> {
@@ -146,6 +153,11 @@ impl Inbound {
     /// Whether the handshake is over.
     pub(super) fn begun(&self) -> bool {
         !matches!(self.at, At::Line)
+    }
+
+    /// Whether a message ended just now, so that another may be put in.
+    pub(super) fn between(&self) -> bool {
+        matches!(self.at, At::Message)
     }
 
     fn rest(&self) -> &[u8] {

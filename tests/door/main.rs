@@ -3,11 +3,16 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod core;
+mod diverting;
+mod forged;
+mod receiving;
 mod through;
 
 use std::path::Path;
 
 const ALICE: &str = "+4915112345601";
+const BOB: &str = "+4915112345602";
 
 fn programs() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_shunt-door")).parent().unwrap()

@@ -29,11 +29,15 @@ impl Door {
         command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"", "sh"]);
         command.arg(program).args(["--bus", bus]);
         let passed = listener.as_raw_fd();
-        // SAFETY: dup2 is async-signal-safe; the listener is open until the program is started.
+        // SAFETY: dup2 and fcntl are async-signal-safe; the listener is open until the program is started.
         unsafe {
-            command.pre_exec(
-                move || if libc::dup2(passed, 3) < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) },
-            );
+            command.pre_exec(move || {
+                // It may be number 3 itself: then dup2 leaves it to be closed.
+                if libc::dup2(passed, 3) < 0 || libc::fcntl(3, libc::F_SETFD, 0) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                Ok(())
+            });
         }
         let process = Process::start("shunt-door", command, &dir.join("door.log"))?;
         Ok(Self { process, socket })

@@ -94,6 +94,11 @@ impl Phone {
         self.sms_on(self.bus.connect_now(Some(uid))?)
     }
 
+    /// The same through the apps' door, with a connection of its own.
+    pub async fn sms_through(&self, door: &Door) -> Result<Sms> {
+        self.sms_on(door.connect().await?)
+    }
+
     fn try_sms(&self) -> Result<Sms> {
         self.sms_on(self.connection.clone())
     }

@@ -60,6 +60,16 @@ impl Sms {
         Self { connection, modem }
     }
 
+    /// The connection that it uses.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The modem's object.
+    pub fn modem(&self) -> &OwnedObjectPath {
+        &self.modem
+    }
+
     /// Creates a message object.
     pub async fn create(&self, to: &str, text: &str, report: bool) -> Result<OwnedObjectPath> {
         let properties: HashMap<&str, Variant<'_>> = HashMap::from([

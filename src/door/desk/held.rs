@@ -1,0 +1,289 @@
+//! The app's Send, held until the core says which way the text goes.
+//!
+//! Up to the Divert anything that is late or fails lets the Send pass, and nothing is kept anywhere. From the
+//! Divert on only the core's word counts: an SMS is sent by the app's own Send only where the core let go of the text.
+
+use super::{
+    Action, BUS, Desk, MESSAGING, MM_PATH, OBJECTS, PROPERTIES, Purpose, SMS, Sent, Tracked,
+    inbox::{SENDING, SENT, number, text},
+    later,
+    local::Reply,
+    object,
+    objects::Dict,
+    start::Objects,
+};
+use crate::door::{
+    header::{Head, Kind},
+    wire::Message,
+};
+use crate::model::Instant;
+use std::{collections::HashMap, time::Duration};
+use zbus::{OwnedObjectPath, OwnedVariant, Variant};
+
+/// How long a text whose core died waits for its return.
+const RETURN: Duration = Duration::from_secs(20);
+const UNCERTAIN: &str = "org.shunt.Error.Uncertain";
+const FAILED: &str = "org.shunt.Error.Failed";
+const ALREADY_SENT: &str = "This message was already sent, cannot send it again";
+
+/// A held call.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// As it came.
+    pub(super) bytes: Vec<u8>,
+    pub(super) destination: String,
+    /// ModemManager's object, which oFono has none of.
+    pub(super) sms: Option<String>,
+    pub(super) modem: Option<String>,
+    pub(super) text: Option<Text>,
+    /// Given once the text is handed over: from then on the core's answer binds.
+    pub(super) token: Option<String>,
+    /// A core that died may have it.
+    pub(super) perhaps_taken: bool,
+    /// Then: it passes, or after a Divert, it is uncertain.
+    pub(super) until: Option<Instant>,
+}
+
+/// What is to be sent.
+#[derive(Clone)]
+pub(super) struct Text {
+    pub(super) to: String,
+    pub(super) body: String,
+    pub(super) report: bool,
+}
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Text")
+    }
+}
+
+impl Desk {
+    /// Holds ModemManager's `Sms.Send`.
+    pub(super) fn hold(&mut self, message: &Message<'_>) -> Option<()> {
+        let head = &message.head;
+        // A core that is not there is not waited for.
+        if self.core.is_none() || head.no_reply || !head.signature.is_empty() {
+            return None;
+        }
+        if self.sent.contains_key(head.path) {
+            return self.reply(head, Reply::Error(super::local::CORE_FAILED, ALREADY_SENT.to_owned()));
+        }
+        let sms = head.path.to_owned();
+        self.put(message, Held { sms: Some(sms.clone()), ..Held::new(message, self.in_patience()) });
+        self.call_mm(Purpose::Where(head.serial), (MM_PATH, OBJECTS, "GetManagedObjects"), &());
+        self.call_mm(Purpose::Text(head.serial), (&sms, PROPERTIES, "GetAll"), &(SMS,));
+        Some(())
+    }
+
+    pub(super) fn put(&mut self, message: &Message<'_>, held: Held) {
+        self.held.insert(message.head.serial, held);
+    }
+
+    /// Which modem has the object: the core must know the line.
+    pub(super) fn found_where(&mut self, call: u32, message: &Message<'_>) {
+        let Some(held) = self.held.get_mut(&call) else { return };
+        let sms = held.sms.as_deref().unwrap_or_default();
+        let found = message.body::<(Objects,)>().and_then(|(objects,)| {
+            objects.into_iter().find_map(|(path, interfaces)| {
+                let messages: OwnedVariant = interfaces.get(MESSAGING)?.get("Messages")?.try_clone().ok()?;
+                let messages: Vec<OwnedObjectPath> = messages.try_into().ok()?;
+                messages.iter().any(|message| message.as_str() == sms).then(|| path.to_string())
+            })
+        });
+        match found {
+            Some(modem) => {
+                held.modem = Some(modem);
+                self.ask(call);
+            }
+            None => self.release(call),
+        }
+    }
+
+    pub(super) fn found_text(&mut self, call: u32, message: &Message<'_>) {
+        let Some(held) = self.held.get_mut(&call) else { return };
+        match message.body::<(Dict,)>().and_then(|(all,)| plain(&all)) {
+            Some(text) => {
+                held.text = Some(text);
+                self.ask(call);
+            }
+            None => self.release(call),
+        }
+    }
+
+    /// Asks whether a Divert is worth it, once all is known.
+    pub(super) fn ask(&mut self, call: u32) {
+        let Some(Held { modem: Some(modem), text: Some(text), .. }) = self.held.get(&call) else { return };
+        let (modem, to) = (modem.clone(), text.to.clone());
+        let options = HashMap::from([("modem", Variant::from(object(&modem)))]);
+        self.call_core(Purpose::Ask(call), "Ask", &(to, options));
+    }
+
+    pub(super) fn asked(&mut self, call: u32, message: &Message<'_>) {
+        match message.body::<(String,)>() {
+            Some((bearer,)) if bearer == "im" => {
+                self.tokens = self.tokens.saturating_add(1);
+                let token = format!("{}-{}", self.name, self.tokens);
+                if let Some(held) = self.held.get_mut(&call) {
+                    held.token = Some(token);
+                    self.divert(call);
+                }
+            }
+            _ => self.release(call),
+        }
+    }
+
+    fn divert(&mut self, call: u32) {
+        let Some(Held { sms, modem: Some(modem), text: Some(text), token: Some(token), .. }) = self.held.get(&call)
+        else {
+            return;
+        };
+        let (sms, modem, text, token) = (sms.clone(), modem.clone(), text.clone(), token.clone());
+        if let Some(held) = self.held.get_mut(&call) {
+            held.until = None;
+        }
+        let mut options = HashMap::from([
+            ("token", Variant::from(token)),
+            ("modem", Variant::from(object(&modem))),
+            ("report", Variant::from(text.report)),
+        ]);
+        let owner = self.mm.clone();
+        if let (Some(sms), Some(owner)) = (&sms, &owner) {
+            options.insert("sms", Variant::from(object(sms)));
+            options.insert("owner", Variant::from(owner.as_str()));
+        }
+        self.call_core(Purpose::Divert(call), "Divert", &(text.to, text.body, options));
+    }
+
+    pub(super) fn diverted(&mut self, call: u32, message: &Message<'_>) {
+        let head = &message.head;
+        if head.kind == Kind::Return {
+            let outcome = message.body::<(String, String, OwnedObjectPath)>().map(|(outcome, ..)| outcome);
+            return match outcome.as_deref() {
+                Some("im" | "sms-sent") => self.succeed(call, outcome.as_deref() == Some("im")),
+                Some("sms") => self.release(call),
+                _ => self.fail(call, UNCERTAIN, None),
+            };
+        }
+        let said = message.body::<(String,)>().map(|(said,)| said);
+        match head.error {
+            UNCERTAIN => self.fail(call, UNCERTAIN, said),
+            FAILED => self.fail(call, FAILED, said),
+            _ if head.sender == BUS => self.unheard(call, head.error),
+            // Refused: the core did not take it.
+            _ => self.release(call),
+        }
+    }
+
+    /// The bus says that no answer comes.
+    fn unheard(&mut self, call: u32, error: &str) {
+        let (return_by, back) = (later(self.now.mono, RETURN), self.core.is_some());
+        let Some(held) = self.held.get_mut(&call) else { return };
+        let perhaps_taken =
+            matches!(error, "org.freedesktop.DBus.Error.NoReply" | "org.freedesktop.DBus.Error.Timeout");
+        if !perhaps_taken && !held.perhaps_taken {
+            // Never delivered: it was not handed over.
+            return self.release(call);
+        }
+        held.perhaps_taken = true;
+        held.until = Some(return_by);
+        if perhaps_taken && back {
+            self.divert(call);
+        }
+    }
+
+    /// The core is back: what it may have taken is handed over again, with the same token.
+    pub(super) fn divert_again(&mut self) {
+        let waiting = |held: &Held| held.perhaps_taken && held.until.is_some();
+        let calls: Vec<u32> = self.held.iter().filter(|(_, held)| waiting(held)).map(|(call, _)| *call).collect();
+        for call in calls {
+            self.divert(call);
+        }
+    }
+
+    fn succeed(&mut self, call: u32, delivered: bool) {
+        let Some(held) = self.held.remove(&call) else { return };
+        let head = Head { serial: call, destination: &held.destination, ..Head::blank(Kind::Call) };
+        match (held.sms, held.modem, held.token) {
+            (Some(sms), ..) => {
+                // Another connection's Settled may have been first.
+                if self.sent.insert(sms.clone(), Sent { state: SENT }).is_none() {
+                    self.show_state(&sms, SENDING);
+                }
+                if delivered {
+                    self.ask_reported(&sms);
+                }
+                let _ = self.ping(&held.destination, call);
+                self.tracked.insert(call, Tracked::Sent { sms });
+            }
+            (None, Some(modem), Some(token)) => {
+                let _ = self.ping(head.destination, call);
+                self.tracked.insert(call, Tracked::SentByOfono { modem, token });
+            }
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, call: u32, error: &'static str, said: Option<String>) {
+        let Some(held) = self.held.remove(&call) else { return };
+        let head = Head { serial: call, destination: &held.destination, ..Head::blank(Kind::Call) };
+        let said = said.unwrap_or_else(|| "The text may have arrived; sending it again may show it twice".to_owned());
+        let _unanswered = self.reply(&head, Reply::Error(error, said));
+    }
+
+    /// The held call passes, byte for byte.
+    fn release(&mut self, call: u32) {
+        if let Some(held) = self.held.remove(&call) {
+            self.out.push(Action::ToBus(held.bytes));
+        }
+    }
+
+    pub(super) fn held_elapsed(&mut self) {
+        let late = |held: &Held| held.until.is_some_and(|until| until <= self.now.mono);
+        let calls: Vec<(u32, bool)> =
+            self.held.iter().filter(|(_, held)| late(held)).map(|(call, held)| (*call, held.token.is_some())).collect();
+        for (call, handed_over) in calls {
+            if handed_over { self.fail(call, UNCERTAIN, None) } else { self.release(call) }
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn new(message: &Message<'_>, until: Instant) -> Self {
+        Self {
+            bytes: message.bytes.to_vec(),
+            destination: message.head.destination.to_owned(),
+            sms: None,
+            modem: None,
+            text: None,
+            token: None,
+            perhaps_taken: false,
+            until: Some(until),
+        }
+    }
+}
+
+/// A plain text, not yet sent. What has data, a class, an SMSC of its own, or is a CDMA teleservice is none.
+fn plain(all: &Dict) -> Option<Text> {
+    /// MM_SMS_PDU_TYPE_UNKNOWN (not yet sent) and _SUBMIT.
+    const OUTGOING: [u32; 2] = [0, 2];
+    /// MM_SMS_STATE_UNKNOWN and _STORED.
+    const UNSENT: [u32; 2] = [0, 1];
+    let data: Vec<u8> = all.get("Data")?.try_clone().ok()?.try_into().ok()?;
+    let class = i32::try_from(all.get("Class")?).ok()?;
+    let found = Text {
+        to: text(all, "Number"),
+        body: text(all, "Text"),
+        report: bool::try_from(all.get("DeliveryReportRequest")?).ok()?,
+    };
+    let is_plain = OUTGOING.contains(&number(all, "PduType")?)
+        && UNSENT.contains(&number(all, "State")?)
+        && data.is_empty()
+        && class == -1
+        && text(all, "SMSC").is_empty()
+        && number(all, "TeleserviceId")? == 0
+        && number(all, "ServiceCategory")? == 0
+        && !found.to.is_empty()
+        && !found.body.is_empty();
+    is_plain.then_some(found)
+}

@@ -1,0 +1,176 @@
+//! The app's calls that the desk looks into, and those that it answers itself: a Ping to the modem service goes
+//! in their place and its answer is rewritten, so that no answer overtakes an earlier one.
+
+use super::{
+    BUS, Desk, Look, MESSAGING, MODEM_PATH, OBJECTS, OFONO_MESSAGES, PROPERTIES, Phase, Purpose, SMS, is_sms,
+    objects::{Dict, is_ours},
+    rewrite::Tracked,
+};
+use crate::door::{
+    header::{Head, Kind},
+    wire::{Message, write},
+};
+use zbus::OwnedObjectPath;
+
+const PEER: &str = "org.freedesktop.DBus.Peer";
+const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
+pub(super) const CORE_FAILED: &str = "org.freedesktop.ModemManager1.Error.Core.Failed";
+const INVALID_ARGS: &str = "org.freedesktop.DBus.Error.InvalidArgs";
+
+/// What the desk says in a call's place.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Nothing,
+    All(Dict),
+    One(zbus::OwnedVariant),
+    Text(String),
+    Error(&'static str, String),
+}
+
+/// Whether a call to a modem service is looked into.
+pub(super) fn wanted(head: &Head<'_>) -> Look {
+    let of = |interface: &str| head.interface.is_empty() || head.interface == interface;
+    let looked = match head.member {
+        "Send" | "Store" => of(SMS) && is_sms(head.path),
+        "Get" | "GetAll" | "Set" => of(PROPERTIES) && (is_sms(head.path) || head.path.starts_with(MODEM_PATH)),
+        "GetManagedObjects" => of(OBJECTS),
+        "List" | "Delete" => of(MESSAGING) && head.path.starts_with(MODEM_PATH),
+        "Introspect" => of(INTROSPECTABLE) && is_ours(head.path),
+        "SendMessage" => of(OFONO_MESSAGES),
+        _ => false,
+    };
+    if looked { Look::Whole } else { Look::Pass }
+}
+
+impl Desk {
+    /// `None`: it passes.
+    pub(super) fn app_said(&mut self, message: &Message<'_>) -> Option<()> {
+        let head = &message.head;
+        if head.destination == BUS {
+            self.asks_bus(message);
+            return None;
+        }
+        match head.member {
+            _ if is_ours(head.path) => self.asks_ours(message),
+            "Send" => self.hold(message),
+            "SendMessage" => self.hold_ofono(message),
+            "Delete" => self.delete(message),
+            "GetAll" | "Get" | "GetManagedObjects" | "List" => {
+                let tracked = match head.member {
+                    "GetAll" => Tracked::All { path: head.path.to_owned(), interface: message.body::<(String,)>()?.0 },
+                    "Get" => {
+                        let (interface, name) = message.body()?;
+                        Tracked::One { path: head.path.to_owned(), interface, name }
+                    }
+                    "List" => Tracked::List { modem: head.path.to_owned() },
+                    _ => Tracked::Managed,
+                };
+                if !head.no_reply {
+                    self.tracked.insert(head.serial, tracked);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Rules are counted whether or not the bus takes them: it refuses only what is malformed.
+    fn asks_bus(&mut self, message: &Message<'_>) {
+        let rule = message.body::<(String,)>();
+        match (message.head.member, rule) {
+            ("BecomeMonitor", _) => self.phase = Phase::Monitor,
+            ("AddMatch", Some((rule,))) => {
+                let modems = rule.contains(super::MM) || rule.contains(super::OFONO);
+                self.rules.add(rule);
+                if modems && self.phase == Phase::Idle {
+                    self.start();
+                } else {
+                    self.show_by_ofono();
+                }
+            }
+            ("RemoveMatch", Some((rule,))) => self.rules.remove(&rule),
+            _ => {}
+        }
+    }
+
+    /// A call to an object that only the door shows.
+    fn asks_ours(&mut self, message: &Message<'_>) -> Option<()> {
+        let head = &message.head;
+        let shown = self.inbox.get(head.path).map(super::Im::properties);
+        let shown = shown.or_else(|| self.reports.get(head.path).map(super::Report::properties))?;
+        let reply = match head.member {
+            "GetAll" => match message.body::<(String,)>()?.0.as_str() {
+                SMS => Reply::All(shown),
+                other => Reply::Error(INVALID_ARGS, format!("No such interface “{other}”")),
+            },
+            "Get" => {
+                let (interface, name): (String, String) = message.body()?;
+                let mut shown = shown;
+                match shown.remove(&name).filter(|_| interface == SMS) {
+                    Some(value) => Reply::One(value),
+                    None => Reply::Error(INVALID_ARGS, format!("No such property “{name}”")),
+                }
+            }
+            "Set" => Reply::Error(INVALID_ARGS, "The properties of an SMS can’t be written".to_owned()),
+            "Send" => Reply::Error(CORE_FAILED, "This is an incoming message: it can’t be sent".to_owned()),
+            "Store" => Reply::Nothing,
+            "Introspect" => Reply::Text(include_str!("sms.xml").to_owned()),
+            _ => return None,
+        };
+        self.reply(head, reply)
+    }
+
+    /// Answers a call of the app's.
+    pub(super) fn reply(&mut self, head: &Head<'_>, reply: Reply) -> Option<()> {
+        self.ping(head.destination, head.serial)?;
+        self.tracked.insert(head.serial, Tracked::Replied(reply));
+        Some(())
+    }
+
+    /// Sends a Ping with the app's serial.
+    pub(super) fn ping(&mut self, destination: &str, serial: u32) -> Option<()> {
+        let head = Head { serial, destination, path: "/", interface: PEER, member: "Ping", ..Head::blank(Kind::Call) };
+        self.out.push(super::Action::ToBus(write(&head, &())?));
+        Some(())
+    }
+
+    fn delete(&mut self, message: &Message<'_>) -> Option<()> {
+        let (sms,): (OwnedObjectPath,) = message.body()?;
+        let (sms, modem) = (sms.to_string(), message.head.path.to_owned());
+        if !is_ours(&sms) {
+            return None;
+        }
+        match self.inbox.get(&sms) {
+            Some(im) => {
+                let path = im.message.clone();
+                let (call, destination) = (message.head.serial, message.head.destination.to_owned());
+                let to = (super::CORE, super::CORE_PATH, super::CORE_MESSAGING, "Delete");
+                self.call(Purpose::Delete { call, destination, sms, modem }, to, &(super::object(&path),));
+                Some(())
+            }
+            None => {
+                // A report; or an app that deletes a message twice, as Chatty does.
+                if self.reports.remove(&sms).is_some() {
+                    self.tell(&modem, vec![], vec![sms]);
+                }
+                self.reply(&message.head, Reply::Nothing)
+            }
+        }
+    }
+
+    /// The core deleted one of our objects, or says why not.
+    pub(super) fn deleted(&mut self, (call, destination): (u32, &str), sms: &str, modem: &str, message: &Message<'_>) {
+        let gone = message.head.kind == Kind::Return || message.head.error == "org.shunt.Error.NotFound";
+        let head = Head { serial: call, destination, ..Head::blank(Kind::Call) };
+        let reply = if gone {
+            self.inbox.remove(sms);
+            self.tell(modem, vec![], vec![sms.to_owned()]);
+            Reply::Nothing
+        } else {
+            let said: Option<(String,)> = message.body();
+            Reply::Error(CORE_FAILED, said.map_or_else(String::new, |(said,)| said))
+        };
+        // Without a modem service there is nobody to answer in whose name.
+        let _unanswered = self.reply(&head, reply);
+    }
+}

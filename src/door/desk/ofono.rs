@@ -1,0 +1,97 @@
+//! oFono (doc/messagemanager-api.txt): number and text are in the call, and what comes in is one signal.
+
+use super::{
+    CORE, CORE_MESSAGING, CORE_PATH, Desk, OFONO, OFONO_MESSAGES, Purpose,
+    held::{Held, Text},
+    object,
+    objects::{Dict, Im},
+};
+use crate::door::{header::Head, rules::Arg, wire::Message};
+use std::collections::{BTreeMap, HashMap};
+use zbus::{OwnedObjectPath, Variant};
+
+const MESSAGE: &str = "org.ofono.Message";
+
+impl Desk {
+    /// Holds `SendMessage`. oFono itself asks for a report, or not, for all texts alike.
+    pub(super) fn hold_ofono(&mut self, message: &Message<'_>) -> Option<()> {
+        let (to, body): (String, String) = message.body()?;
+        if self.core.is_none() || message.head.no_reply || to.is_empty() || body.is_empty() {
+            return None;
+        }
+        let mut held = Held::new(message, self.in_patience());
+        held.modem = Some(message.head.path.to_owned());
+        held.text = Some(Text { to, body, report: false });
+        self.put(message, held);
+        self.ask(message.head.serial);
+        Some(())
+    }
+
+    /// What oFono does when a text was sent: its message comes, is sent, and goes.
+    pub(super) fn sent_by_ofono(&mut self, given: &Head<'_>, modem: &str, token: &str) -> Option<()> {
+        // oFono's are 40 hexadecimal digits.
+        let digits: String = token.chars().filter(char::is_ascii_hexdigit).collect();
+        let path = format!("{modem}/message_{digits:0>40}");
+        let state = |state| HashMap::from([("State", Variant::from(state))]);
+        let args = [Arg::Path(&path), Arg::Other];
+        self.ofono_signal((modem, OFONO_MESSAGES, "MessageAdded"), &args, &(object(&path), state("pending")));
+        self.answer(given, "", &(object(&path),))?;
+        let sent = ("State", Variant::from("sent"));
+        self.ofono_signal((&path, MESSAGE, "PropertyChanged"), &[Arg::Text("State"), Arg::Other], &sent);
+        self.ofono_signal((modem, OFONO_MESSAGES, "MessageRemoved"), &[Arg::Path(&path)], &(object(&path),));
+        Some(())
+    }
+
+    /// Shows what came as oFono shows an SMS, if the app listens for it.
+    pub(super) fn show_by_ofono(&mut self) {
+        if let (Some(ofono), None, false) = (self.ofono.clone(), &self.mm, self.inbox.is_empty()) {
+            self.call(Purpose::OfonoModems, (&ofono, "/", "org.ofono.Manager", "GetModems"), &());
+        }
+    }
+
+    /// At the first modem that has messages at all.
+    pub(super) fn found_ofono_modems(&mut self, message: &Message<'_>) {
+        let Some((modems,)) = message.body::<(Vec<(OwnedObjectPath, Dict)>,)>() else { return };
+        let has = |all: &Dict| {
+            let interfaces = all.get("Interfaces").and_then(|all| Vec::<String>::try_from(all.try_clone().ok()?).ok());
+            interfaces.is_some_and(|all| all.iter().any(|interface| interface == OFONO_MESSAGES))
+        };
+        let Some((modem, _)) = modems.into_iter().find(|(_, all)| has(all)) else { return };
+        let (mut left, came) = (BTreeMap::new(), std::mem::take(&mut self.inbox));
+        for (path, im) in came {
+            if !self.incoming_by_ofono(&modem, &im) {
+                left.insert(path, im);
+            }
+        }
+        self.inbox = left;
+    }
+
+    /// oFono keeps no message that it has told of, so neither does the core.
+    fn incoming_by_ofono(&mut self, modem: &str, im: &Im) -> bool {
+        let information = HashMap::from([
+            ("Sender", Variant::from(im.from.as_str())),
+            ("SentTime", Variant::from(im.stamp.as_str())),
+            ("LocalSentTime", Variant::from(im.stamp.as_str())),
+        ]);
+        let args = [Arg::Text(&im.text), Arg::Other];
+        let before = self.out.len();
+        self.ofono_signal((modem, OFONO_MESSAGES, "IncomingMessage"), &args, &(im.text.as_str(), information));
+        let told = self.out.len() > before;
+        if told {
+            let to = (CORE, CORE_PATH, CORE_MESSAGING, "Delete");
+            self.call(Purpose::Forget, to, &(object(&im.message),));
+        }
+        told
+    }
+
+    fn ofono_signal<B: serde::Serialize + zbus::Type>(
+        &mut self,
+        member: (&str, &str, &str),
+        args: &[Arg<'_>],
+        body: &B,
+    ) {
+        if let Some(ofono) = self.ofono.clone() {
+            self.signal((&ofono, OFONO), member, args, body);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Who owns which name, which modems there are, and what came before.
+
+use super::{BUS, BUS_PATH, CORE, Desk, MM, MM_PATH, MODEM_PATH, OBJECTS, OFONO, Phase, Purpose, objects::Dict};
+use crate::door::{
+    rules::{Arg, Signal},
+    wire::Message,
+};
+use std::collections::HashMap;
+use zbus::{OwnedObjectPath, Variant};
+
+pub(super) type Interfaces = HashMap<String, Dict>;
+pub(super) type Objects = HashMap<OwnedObjectPath, Interfaces>;
+
+impl Desk {
+    /// Asks what must be known before the app's first call to a modem service passes.
+    pub(super) fn start(&mut self) {
+        self.phase = Phase::Starting(self.in_patience());
+        for name in [MM, OFONO, CORE] {
+            let rule = format!(
+                "type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',path='{BUS_PATH}',arg0='{name}'"
+            );
+            self.call(Purpose::Forget, (BUS, BUS_PATH, BUS, "AddMatch"), &(rule,));
+            self.call(Purpose::Owner(name), (BUS, BUS_PATH, BUS, "GetNameOwner"), &(name,));
+        }
+        let rule = format!("type='signal',sender='{MM}',interface='{OBJECTS}',path='{MM_PATH}'");
+        self.call(Purpose::Forget, (BUS, BUS_PATH, BUS, "AddMatch"), &(rule,));
+    }
+
+    /// The start ends with its last answer.
+    pub(super) fn settle(&mut self) {
+        let open = |purpose: &Purpose| {
+            matches!(purpose, Purpose::Owner(_) | Purpose::Modems | Purpose::Inbox { .. } | Purpose::Sent)
+        };
+        if self.waits() && !self.calls.values().any(open) {
+            self.phase = Phase::Ready;
+        }
+    }
+
+    pub(super) fn owner(&mut self, name: &'static str, owner: Option<String>) {
+        match name {
+            MM => {
+                self.mm = owner;
+                // A new one numbers its objects afresh.
+                self.sent.clear();
+                self.reports.clear();
+                self.hidden.clear();
+                self.modems.clear();
+                self.call_mm(Purpose::Modems, (MM_PATH, OBJECTS, "GetManagedObjects"), &());
+                self.ask_sent();
+            }
+            OFONO => self.ofono = owner,
+            _ => {
+                self.core = owner;
+                if self.core.is_some() {
+                    self.ask_inbox(self.phase == Phase::Ready);
+                    self.ask_sent();
+                    self.divert_again();
+                }
+            }
+        }
+    }
+
+    /// Nobody answered for the core: it is not there.
+    fn ask_sent(&mut self) {
+        if let (Some(owner), true) = (self.mm.clone(), self.core.is_some()) {
+            let options = HashMap::from([("owner", Variant::from(owner.as_str()))]);
+            self.call_core(Purpose::Sent, "Sent", &(options,));
+        }
+    }
+
+    pub(super) fn owner_changed(&mut self, message: &Message<'_>) -> Option<()> {
+        let (name, old, new): (String, String, String) = message.body()?;
+        let known = [MM, OFONO, CORE].into_iter().find(|known| *known == name);
+        let args = [Arg::Text(&name), Arg::Text(&old), Arg::Text(&new)];
+        if let Some(known) = known {
+            self.owner(known, (!new.is_empty()).then(|| new.clone()));
+        }
+        self.unless_asked(message, BUS, &args)
+    }
+
+    /// Takes a signal that only the door asked for.
+    pub(super) fn unless_asked(&self, message: &Message<'_>, known_as: &str, args: &[Arg<'_>]) -> Option<()> {
+        let head = &message.head;
+        let signal = Signal {
+            sender: head.sender,
+            known_as,
+            path: head.path,
+            interface: head.interface,
+            member: head.member,
+            args,
+        };
+        (head.destination.is_empty() && !self.rules.want(&signal)).then_some(())
+    }
+
+    pub(super) fn found_modems(&mut self, message: &Message<'_>) {
+        if let Some((objects,)) = message.body::<(Objects,)>() {
+            let paths = objects.into_keys().map(|path| path.to_string());
+            self.modems.extend(paths.filter(|path| path.starts_with(MODEM_PATH)));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! An incoming SMS that may be the twin of an instant message that was shown already: the app is told of it only when
+//! the core has judged it, or is silent.
+
+use super::{
+    Action, Desk, PROPERTIES, Purpose, SMS,
+    inbox::text,
+    objects::{Dict, is_ours},
+};
+use crate::door::wire::Message;
+use crate::model::Instant;
+use crate::router::split_mark;
+use zbus::OwnedObjectPath;
+
+/// An SMS that is not shown yet.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// ModemManager's `Added`.
+    added: Vec<u8>,
+    modem: String,
+    pub(super) until: Instant,
+}
+
+impl Desk {
+    /// ModemManager's `Added`: of an incoming SMS the text is looked at first.
+    pub(super) fn added(&mut self, message: &Message<'_>) -> Option<()> {
+        let (sms, received): (OwnedObjectPath, bool) = message.body()?;
+        if !received || self.core.is_none() || self.crowded() || is_ours(&sms) {
+            return None;
+        }
+        let sms = sms.to_string();
+        let judged =
+            Judged { added: message.bytes.to_vec(), modem: message.head.path.to_owned(), until: self.in_patience() };
+        self.judged.insert(sms.clone(), judged);
+        self.hidden.insert(sms.clone());
+        self.call_mm(Purpose::TwinText(sms.clone()), (&sms, PROPERTIES, "GetAll"), &(SMS,));
+        Some(())
+    }
+
+    pub(super) fn found_twin_text(&mut self, sms: &str, message: &Message<'_>) {
+        let all = message.body::<(Dict,)>().map(|(all,)| all).unwrap_or_default();
+        let (from, body) = (text(&all, "Number"), text(&all, "Text"));
+        if split_mark(&body).is_none() {
+            return self.reveal(sms, false);
+        }
+        self.call_core(Purpose::Twin(sms.to_owned()), "Twin", &(from, body));
+    }
+
+    pub(super) fn found_twin(&mut self, sms: &str, message: &Message<'_>) {
+        match message.body::<(bool, String)>() {
+            // Hidden for good; the core deletes it from the modem.
+            Some((true, _)) => drop(self.judged.remove(sms)),
+            _ => self.reveal(sms, true),
+        }
+    }
+
+    /// Shows it. Its modem's `Messages` are told again where they may have been told without it.
+    fn reveal(&mut self, sms: &str, late: bool) {
+        let Some(judged) = self.judged.remove(sms) else { return };
+        self.hidden.remove(sms);
+        if late {
+            self.tell(&judged.modem, vec![], vec![]);
+        }
+        self.out.push(Action::ToApp(judged.added));
+    }
+
+    pub(super) fn twins_elapsed(&mut self) {
+        let late = self.judged.iter().filter(|(_, judged)| judged.until <= self.now.mono);
+        for sms in late.map(|(sms, _)| sms.clone()).collect::<Vec<_>>() {
+            self.reveal(&sms, true);
+        }
+    }
+}

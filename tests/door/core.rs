@@ -1,0 +1,194 @@
+//! A stand-in for the core on a phone's bus, which answers as a test wants it to. What it is asked is kept.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, message::Header, object_server::SignalEmitter};
+
+type Dict = HashMap<String, OwnedVariant>;
+pub(crate) type Incoming = (OwnedObjectPath, u32, String, String, i64);
+
+#[derive(Clone, Default)]
+pub(crate) struct Script {
+    /// What `Ask` answers; nothing: never.
+    pub(crate) bearer: Option<&'static str>,
+    /// What `Divert` answers: an outcome, or an error's name; nothing: never.
+    pub(crate) outcome: Option<&'static str>,
+    pub(crate) inbox: Vec<Incoming>,
+    pub(crate) sent: Vec<(OwnedObjectPath, String, String, i64, bool)>,
+    pub(crate) twins: Vec<String>,
+    /// Who called a method of Door.
+    pub(crate) callers: Vec<String>,
+    /// (member, first argument, token).
+    pub(crate) calls: Vec<(&'static str, String, String)>,
+}
+
+/// The stand-in. Dropping it ends it as a crash would.
+pub(crate) struct Core {
+    connection: Connection,
+    pub(crate) script: Arc<Mutex<Script>>,
+    changes: watch::Receiver<u64>,
+}
+
+struct Door(Arc<Mutex<Script>>, watch::Sender<u64>);
+struct Messaging(Arc<Mutex<Script>>, watch::Sender<u64>);
+
+#[derive(Debug, zbus::DBusError)]
+#[zbus(prefix = "org.shunt.Error")]
+enum Error {
+    #[zbus(error)]
+    ZBus(zbus::Error),
+    Uncertain(String),
+    Failed(String),
+    Denied(String),
+    NotFound(String),
+}
+
+impl Door {
+    fn note(&self, call: &Header<'_>, member: &'static str, first: &str, token: &str) -> Script {
+        let mut script = self.0.lock().unwrap();
+        script.calls.push((member, first.to_owned(), token.to_owned()));
+        let caller = call.sender().unwrap().to_string();
+        if !script.callers.contains(&caller) {
+            script.callers.push(caller);
+        }
+        self.1.send_modify(|count| *count += 1);
+        script.clone()
+    }
+}
+
+#[zbus::interface(name = "org.shunt.Shunt1.Door")]
+impl Door {
+    async fn ask(&self, to: &str, options: Dict, #[zbus(header)] call: Header<'_>) -> String {
+        assert!(matches!(&*options["modem"], zbus::Variant::ObjectPath(_)));
+        match self.note(&call, "Ask", to, "").bearer {
+            Some(bearer) => bearer.to_owned(),
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn divert(
+        &self,
+        to: &str,
+        text: &str,
+        options: Dict,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<(String, String, OwnedObjectPath), Error> {
+        assert!(!to.is_empty());
+        let token = String::try_from(options["token"].try_clone().unwrap()).unwrap();
+        let said = || "as scripted".to_owned();
+        match self.note(&call, "Divert", text, &token).outcome {
+            Some("org.shunt.Error.Uncertain") => Err(Error::Uncertain(said())),
+            Some("org.shunt.Error.Failed") => Err(Error::Failed(said())),
+            Some("org.shunt.Error.Denied") => Err(Error::Denied(said())),
+            Some(outcome) => Ok((outcome.to_owned(), "online".to_owned(), OwnedObjectPath::default())),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn sent(
+        &self,
+        options: Dict,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Vec<(OwnedObjectPath, String, String, i64, bool)> {
+        let owner = <&str>::try_from(&*options["owner"]).unwrap().to_owned();
+        let sent = self.note(&call, "Sent", "", "").sent;
+        sent.into_iter()
+            .map(|mut row| {
+                row.1.clone_from(&owner);
+                row
+            })
+            .collect()
+    }
+
+    fn inbox(&self, #[zbus(header)] call: Header<'_>) -> Vec<Incoming> {
+        self.note(&call, "Inbox", "", "").inbox
+    }
+
+    fn twin(&self, _from: &str, text: &str, #[zbus(header)] call: Header<'_>) -> (bool, String) {
+        let twins = self.note(&call, "Twin", text, "").twins;
+        (twins.contains(&text.trim_end().to_owned()), text.trim_end().to_owned())
+    }
+
+    #[zbus(signal)]
+    async fn settled(emitter: &SignalEmitter<'_>, sms: ObjectPath<'_>, owner: &str, state: &str) -> zbus::Result<()>;
+}
+
+#[zbus::interface(name = "org.shunt.Shunt1.Messaging")]
+impl Messaging {
+    fn delete(&self, message: OwnedObjectPath) -> Result<(), Error> {
+        let mut script = self.0.lock().unwrap();
+        script.calls.push(("Delete", message.to_string(), String::new()));
+        self.1.send_modify(|count| *count += 1);
+        let before = script.inbox.len();
+        script.inbox.retain(|row| row.0 != message);
+        if script.inbox.len() < before { Ok(()) } else { Err(Error::NotFound("no such text".to_owned())) }
+    }
+
+    #[zbus(signal)]
+    async fn received(emitter: &SignalEmitter<'_>, message: ObjectPath<'_>, details: Dict) -> zbus::Result<()>;
+}
+
+impl Core {
+    /// Comes up with its name.
+    pub(crate) async fn start(connection: Connection, script: Script) -> Self {
+        let script = Arc::new(Mutex::new(script));
+        let told = watch::Sender::new(0);
+        let changes = told.subscribe();
+        let path = "/org/shunt/Shunt1";
+        let server = connection.object_server();
+        server.at(path, Door(Arc::clone(&script), told.clone())).await.unwrap();
+        server.at(path, Messaging(Arc::clone(&script), told)).await.unwrap();
+        connection.request_name("org.shunt.Shunt1").await.unwrap();
+        Self { connection, script, changes }
+    }
+
+    /// Ends as a crash does.
+    pub(crate) async fn die(self) -> Script {
+        let script = self.script.lock().unwrap().clone();
+        self.connection.close().await.unwrap();
+        script
+    }
+
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.script.lock().unwrap());
+    }
+
+    pub(crate) fn calls(&self, member: &str) -> Vec<(String, String)> {
+        let script = self.script.lock().unwrap();
+        let of = script.calls.iter().filter(|(called, ..)| *called == member);
+        of.map(|(_, first, token)| (first.clone(), token.clone())).collect()
+    }
+
+    /// Waits until a member was called so often.
+    pub(crate) async fn called(&self, member: &str, times: usize) {
+        let mut changes = self.changes.clone();
+        while self.calls(member).len() < times {
+            changes.changed().await.unwrap();
+        }
+    }
+
+    fn emitters(&self) -> Vec<SignalEmitter<'_>> {
+        let callers = self.script.lock().unwrap().callers.clone();
+        let to = |caller: String| {
+            let emitter = SignalEmitter::new(&self.connection, "/org/shunt/Shunt1").unwrap();
+            emitter.set_destination(zbus::names::UniqueName::try_from(caller).unwrap().into())
+        };
+        callers.into_iter().map(to).collect()
+    }
+
+    /// An instant message came.
+    pub(crate) async fn receive(&self, message: Incoming) {
+        self.set(|script| script.inbox.push(message.clone()));
+        for emitter in self.emitters() {
+            Messaging::received(&emitter, message.0.as_ref(), Dict::new()).await.unwrap();
+        }
+    }
+
+    /// A diverted text's state is told.
+    pub(crate) async fn settle(&self, sms: &OwnedObjectPath, owner: &str, state: &str) {
+        for emitter in self.emitters() {
+            Door::settled(&emitter, sms.as_ref(), owner, state).await.unwrap();
+        }
+    }
+}

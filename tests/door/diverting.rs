@@ -1,0 +1,176 @@
+//! What the app sends.
+
+use crate::{
+    ALICE, BOB,
+    core::{Core, Script},
+    programs,
+};
+use futures_util::StreamExt;
+use shunt_kit::{
+    Door, Phone, Smsc,
+    phone::{Sms, sms::state},
+    shunt::error_name,
+};
+use std::collections::HashMap;
+use zbus::{MatchRule, MessageStream, OwnedObjectPath, Variant, message};
+
+pub(crate) const IM: Script = Script {
+    bearer: Some("im"),
+    outcome: Some("im"),
+    inbox: Vec::new(),
+    sent: Vec::new(),
+    twins: Vec::new(),
+    callers: Vec::new(),
+    calls: Vec::new(),
+};
+
+pub(crate) async fn phone() -> (Smsc, Phone, Door) {
+    let smsc = Smsc::new();
+    let phone = Phone::builder(&smsc, ALICE).start().await.unwrap();
+    let door = phone.door(programs()).unwrap();
+    (smsc, phone, door)
+}
+
+/// All signals of ModemManager's that a connection hears from now on.
+pub(crate) async fn signals(sms: &Sms) -> MessageStream {
+    let rule = MatchRule::builder().msg_type(message::Type::Signal).sender("org.freedesktop.ModemManager1");
+    let room = std::num::NonZero::new(256);
+    MessageStream::for_match_rule(rule.build().unwrap(), sms.connection(), room).await.unwrap()
+}
+
+/// The next state that PropertiesChanged tells of an object.
+async fn next_state(signals: &mut MessageStream, path: &OwnedObjectPath) -> u32 {
+    type Changed = (String, HashMap<String, zbus::OwnedVariant>, Vec<String>);
+    loop {
+        let message = signals.next().await.unwrap().unwrap();
+        if message.header().path() == Some(&path.as_ref())
+            && let Ok((_, changed, _)) = message.body().deserialize::<Changed>()
+            && let Some(state) = changed.get("State")
+        {
+            return u32::try_from(state).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_instant_message_looks_like_a_sent_sms_on_every_connection() {
+    let (smsc, phone, door) = phone().await;
+    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+    let (maker, sender) = (phone.sms_through(&door).await.unwrap(), phone.sms_through(&door).await.unwrap());
+    let (mut told_maker, mut told_sender) = (signals(&maker).await, signals(&sender).await);
+
+    let path = maker.create(BOB, "by whichever way", true).await.unwrap();
+    maker.list().await.unwrap();
+    sender.send_object(&path).await.unwrap();
+    assert_eq!(core.calls("Ask"), [(BOB.to_owned(), String::new())]);
+    assert_eq!(core.calls("Divert")[0].0, "by whichever way");
+    assert!(core.calls("Divert")[0].1.len() > 32, "a random token");
+    assert_eq!(next_state(&mut told_sender, &path).await, 4);
+    assert_eq!(next_state(&mut told_sender, &path).await, state::SENT);
+    let owner = owner(&phone).await;
+    core.settle(&path, &owner, "im-delivered").await;
+    assert_eq!(next_state(&mut told_maker, &path).await, 4);
+    assert_eq!(next_state(&mut told_maker, &path).await, state::SENT);
+
+    for app in [&maker, &sender] {
+        let shown = app.get(path.clone()).await.unwrap();
+        assert_eq!((shown.state, shown.text.as_str()), (state::SENT, "by whichever way"));
+        let report = app.wait_report(|report| report.reference == shown.reference).await.unwrap();
+        assert_eq!((report.number.as_str(), report.delivery_state, report.state), (BOB, 0, state::RECEIVED));
+        // It was sent: once is enough.
+        let again = app.send_object(&path).await.unwrap_err();
+        assert_eq!(error_name(&again).as_deref(), Some("org.freedesktop.ModemManager1.Error.Core.Failed"));
+        app.delete(&report.path).await.unwrap();
+    }
+    assert_eq!(phone.sms().get(path.clone()).await.unwrap().state, state::UNKNOWN, "ModemManager sent nothing");
+    assert_eq!(smsc.submitted_total(), 0);
+    maker.delete(&path).await.unwrap();
+    assert_eq!(maker.list().await.unwrap().len(), 0);
+}
+
+async fn owner(phone: &Phone) -> String {
+    let bus = zbus::fdo::DBusProxy::new(phone.connection()).await.unwrap();
+    bus.get_name_owner("org.freedesktop.ModemManager1".try_into().unwrap()).await.unwrap().to_string()
+}
+
+#[tokio::test]
+async fn what_the_core_lets_go_of_is_the_apps_own_sms_and_what_is_unsure_is_an_error() {
+    let (smsc, phone, door) = phone().await;
+    let core = Core::start(phone.bus().connect().await.unwrap(), Script { bearer: Some("sms"), ..IM }).await;
+    let app = phone.sms_through(&door).await.unwrap();
+
+    let path = app.send(BOB, "not worth asking", false).await.unwrap();
+    assert_eq!(app.get(path).await.unwrap().state, state::SENT);
+    assert_eq!((smsc.submitted_total(), core.calls("Divert").len()), (1, 0));
+
+    for (times, outcome) in [(1, "sms"), (2, "org.shunt.Error.Denied")] {
+        core.set(|script| (script.bearer, script.outcome) = (Some("im"), Some(outcome)));
+        let path = app.send(BOB, outcome, false).await.unwrap();
+        assert_eq!(app.get(path).await.unwrap().state, state::SENT);
+        assert_eq!((smsc.submitted_total(), core.calls("Divert").len()), (1 + times, times));
+    }
+    for error in ["org.shunt.Error.Uncertain", "org.shunt.Error.Failed"] {
+        core.set(|script| script.outcome = Some(error));
+        let refused = app.send(BOB, error, false).await.unwrap_err();
+        assert_eq!(error_name(&refused).as_deref(), Some(error));
+    }
+    core.set(|script| script.outcome = Some("sms-sent"));
+    let path = app.send(BOB, "the core's own", false).await.unwrap();
+    assert_eq!(app.get(path).await.unwrap().state, state::SENT);
+    assert_eq!(smsc.submitted_total(), 3);
+}
+
+#[tokio::test]
+async fn what_is_no_plain_text_passes_unasked() {
+    let (smsc, phone, door) = phone().await;
+    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+    let app = phone.sms_through(&door).await.unwrap();
+    let others: [(&str, Variant<'_>); 3] = [
+        ("data", Variant::from(vec![1u8, 2, 3])),
+        ("class", Variant::from(0i32)),
+        ("smsc", Variant::from("+491710760001")),
+    ];
+    for (name, value) in others {
+        let mut properties = HashMap::from([("number", Variant::from(BOB)), (name, value)]);
+        if name != "data" {
+            properties.insert("text", Variant::from("hello"));
+        }
+        let messaging = "org.freedesktop.ModemManager1.Modem.Messaging";
+        let service = Some("org.freedesktop.ModemManager1");
+        let body = (properties,);
+        let made = app.connection().call_method(service, app.modem(), Some(messaging), "Create", &body);
+        let path: OwnedObjectPath = made.await.unwrap().body().deserialize().unwrap();
+        app.send_object(&path).await.unwrap();
+    }
+    assert_eq!(smsc.submitted_total(), 3);
+    assert_eq!(core.calls("Ask").len(), 0);
+}
+
+#[tokio::test]
+async fn a_core_that_is_absent_hangs_or_dies_costs_no_text_and_no_second_one() {
+    let (smsc, phone, door) = phone().await;
+    let app = phone.sms_through(&door).await.unwrap();
+    app.send(BOB, "without a core", false).await.unwrap();
+    assert_eq!(smsc.submitted_total(), 1);
+
+    let core = Core::start(phone.bus().connect().await.unwrap(), Script { bearer: None, ..IM }).await;
+    app.send(BOB, "it hangs before", false).await.unwrap();
+    assert_eq!((smsc.submitted_total(), core.calls("Divert").len()), (2, 0));
+
+    core.set(|script| (script.bearer, script.outcome) = (Some("im"), None));
+    let path = app.create(BOB, "it dies after", false).await.unwrap();
+    let sending = tokio::spawn({
+        let (app, path) = (app.clone(), path.clone());
+        async move { app.send_object(&path).await }
+    });
+    core.called("Divert", 1).await;
+    let first = core.die().await.calls;
+    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+    sending.await.unwrap().unwrap();
+    let tokens = |calls: &[(&str, String, String)]| {
+        calls.iter().filter(|call| call.0 == "Divert").map(|call| call.2.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(tokens(&first), core.calls("Divert").into_iter().map(|call| call.1).collect::<Vec<_>>());
+    assert_eq!(app.get(path).await.unwrap().state, state::SENT);
+    assert_eq!(smsc.submitted_total(), 2);
+}

@@ -1,0 +1,108 @@
+//! What the app is shown of instant messages that came, and of SMS that are their twins.
+
+use crate::{
+    BOB,
+    core::{Core, Incoming},
+    diverting::{IM, phone, signals},
+};
+use futures_util::StreamExt;
+use shunt_kit::{Door, Incoming as Sms, Phone, phone::sms::state};
+use std::process::Command;
+use zbus::{MessageStream, OwnedObjectPath, message};
+
+fn im(serial: u32, text: &str) -> Incoming {
+    let message = OwnedObjectPath::try_from(format!("/org/shunt/Shunt1/message/{serial:032x}")).unwrap();
+    (message, serial, BOB.to_owned(), text.to_owned(), 1_798_761_599_000)
+}
+
+fn shown_as(serial: u32) -> String {
+    format!("/org/freedesktop/ModemManager1/SMS/{}", (1u32 << 30) + serial)
+}
+
+async fn mmcli(phone: &Phone, door: &Door, arguments: &[&str]) -> String {
+    let mut command: Command = phone.command("mmcli");
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", door.address()).args(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The next signal with this member.
+async fn next(signals: &mut MessageStream, member: &str) -> message::Message {
+    loop {
+        let message = signals.next().await.unwrap().unwrap();
+        if message.header().member().is_some_and(|found| found.as_str() == member) {
+            return message;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_instant_message_is_an_sms_object_until_the_app_deletes_it() {
+    let (smsc, phone, door) = phone().await;
+    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+    let app = phone.sms_through(&door).await.unwrap();
+    let mut told = signals(&app).await;
+    smsc.inject(phone.number(), &Sms::text(BOB, "an SMS"));
+    let real = app.wait_received(|shown| shown.text == "an SMS").await.unwrap();
+    while next(&mut told, "Added").await.body().deserialize::<(OwnedObjectPath, bool)>().unwrap().0 != real.path {}
+
+    core.receive(im(7, "an IM")).await;
+    // Its modem's Messages are told before the object, as clients list from what they were told last.
+    loop {
+        let changed = next(&mut told, "PropertiesChanged").await;
+        if format!("{:?}", changed.body().deserialize::<zbus::Structure<'_>>().unwrap()).contains(&shown_as(7)) {
+            break;
+        }
+    }
+    let (added, received): (OwnedObjectPath, bool) = next(&mut told, "Added").await.body().deserialize().unwrap();
+    assert_eq!((added.as_str(), received), (shown_as(7).as_str(), true));
+    let shown = app.get(added.clone()).await.unwrap();
+    assert_eq!((shown.number.as_str(), shown.text.as_str(), shown.state), (BOB, "an IM", state::RECEIVED));
+    assert_eq!((shown.timestamp.as_str(), shown.class), ("2026-12-31T23:59:59+00", -1));
+    assert_eq!(app.list().await.unwrap().len(), 2);
+
+    // An unmodified client: new each time, as after a restart of the app.
+    let listed = mmcli(&phone, &door, &["-m", "any", "--messaging-list-sms"]).await;
+    assert!(listed.contains(&shown_as(7)) && listed.contains(real.path.as_str()), "{listed}");
+    let one = mmcli(&phone, &door, &["-s", &shown_as(7)]).await;
+    for part in [BOB, "an IM", "received", "deliver", "2026-12-31T23:59:59+00"] {
+        assert!(one.contains(part), "{one}");
+    }
+    drop(door);
+    let door = phone.door(crate::programs()).unwrap();
+    let app = phone.sms_through(&door).await.unwrap();
+    assert_eq!(app.list().await.unwrap().len(), 2);
+    mmcli(&phone, &door, &["-m", "any", &format!("--messaging-delete-sms={}", shown_as(7))]).await;
+    assert_eq!(core.calls("Delete").len(), 1);
+    // Twice, as Chatty does.
+    app.delete(&added).await.unwrap();
+    assert_eq!(app.list().await.unwrap().len(), 1);
+    assert_eq!(phone.sms().list().await.unwrap().len(), 1, "ModemManager's own is untouched");
+}
+
+#[tokio::test]
+async fn the_twin_of_what_was_shown_stays_hidden_and_any_other_sms_is_shown() {
+    let (smsc, phone, door) = phone().await;
+    let mark = "       \n";
+    let twins = vec!["shown already".to_owned()];
+    let _core = Core::start(phone.bus().connect().await.unwrap(), crate::core::Script { twins, ..IM }).await;
+    let app = phone.sms_through(&door).await.unwrap();
+    app.list().await.unwrap();
+    let mut told = signals(&app).await;
+    for text in ["shown already", "never shown"] {
+        smsc.inject(phone.number(), &Sms::text(BOB, &format!("{text}{mark}")));
+    }
+    smsc.inject(phone.number(), &Sms::text(BOB, "plain"));
+    let mut added = Vec::new();
+    while added.len() < 2 {
+        let (path, _): (OwnedObjectPath, bool) = next(&mut told, "Added").await.body().deserialize().unwrap();
+        added.push(app.get(path).await.unwrap().text);
+    }
+    added.sort();
+    // The mark is no part of the text.
+    assert_eq!(added, ["never shown", "plain"]);
+    let listed: Vec<String> = app.list().await.unwrap().into_iter().map(|shown| shown.text).collect();
+    assert!(!listed.iter().any(|text| text.contains("shown already")), "{listed:?}");
+    assert_eq!(phone.sms().list().await.unwrap().len(), 3);
+}
