@@ -13,8 +13,12 @@ const TEXTS: u32 = 10_000;
 const SAMPLE: u32 = 1_000;
 
 pub(crate) async fn drained(alice: &Phone, bob: &Phone) -> Result<()> {
-    go_off(bob.shunt()).await?;
     go_online(alice.shunt()).await?;
+    // Whoever was never online has no keys to write to.
+    go_online(bob.shunt()).await?;
+    alice.shunt().wait_route(BOB, "im", "online").await?;
+    alice.shunt().unwatch(BOB).await?;
+    go_off(bob.shunt()).await?;
     alice.shunt().set_policy(BOB, "im-only").await?;
     let begun = Instant::now();
     for nth in 0..TEXTS {

@@ -26,9 +26,9 @@ pub(crate) async fn latency(world: &World, alice: &mut Phone, empty: &Phone) -> 
     let (mut full_took, mut empty_took) = (Vec::new(), Vec::new());
     for nth in 0..300 {
         let text = format!("a text more {nth}");
-        calls::rest().await;
+        calls::rest(alice).await?;
         full_took.push(calls::one_send(alice, &text).await?);
-        calls::rest().await;
+        calls::rest(empty).await?;
         empty_took.push(calls::one_send(empty, &text).await?);
     }
     ratio("Send, 1,000,000 texts stored / none", median(full_took), median(empty_took), "≤ 1.2 ×", "");

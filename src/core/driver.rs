@@ -183,6 +183,7 @@ impl<M: Modem + 'static> Daemon<M> {
             let mut turn = Turn::new(tx, now);
             core.handle(&mut turn, event)?;
             core.refresh_watches(&mut turn);
+            core.keep_sessions(&mut turn)?;
             let ledger = entries(&turn);
             effects = turn.effects;
             for write in turn.writes {
@@ -335,7 +336,8 @@ impl<M: Modem + 'static> Daemon<M> {
                 }
             });
             let broken = self.received.clone();
-            tokio::task::spawn_local(async move {
+            // In one queue with the bus's tasks, so that a turn's effects happen in their order.
+            tokio::spawn(async move {
                 while let Some(frame) = to_write.recv().await {
                     if let Err(error) = sender.send(&frame).await {
                         log::warn!("the wall: {error}");

@@ -82,7 +82,7 @@ impl Core {
         let expected = Expected { to: &account.jid, from: &jid, pinned: Some(pinned) };
         match open(identity, sessions, &expected, envelope) {
             Ok(opened) => {
-                self.keep_sessions(turn, peer);
+                turn.changed_sessions(peer);
                 self.proof_repeated(turn, peer, &jid, &opened.letter)?;
                 self.read(turn, peer, opened.letter)
             }
@@ -160,7 +160,7 @@ impl Core {
                 for session in stranger.sessions {
                     let _dropped = Session::add(sessions, session);
                 }
-                self.keep_sessions(turn, &peer);
+                turn.changed_sessions(&peer);
                 self.read(turn, &peer, stranger.letter)?;
                 for envelope in kept {
                     self.letter_came(turn, &name, &envelope)?;

@@ -60,12 +60,15 @@ impl Core {
         Ok(())
     }
 
-    /// Writes the peer's sessions at the end of the turn, as they are then.
-    pub(super) fn keep_sessions(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) {
-        let sessions = self.sessions.get(peer).map(Vec::as_slice).unwrap_or_default();
-        let pickles: Vec<_> = sessions.iter().filter_map(|session| session.to_pickle().ok()).collect();
-        let peer = peer.clone();
-        turn.write(move |tx| tx.put_sessions(&peer, &pickles));
+    /// Writes the sessions that the turn changed, as they are at its end: once, however many letters came and went.
+    pub(super) fn keep_sessions(&self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        for peer in std::mem::take(&mut turn.sessions) {
+            let sessions = self.sessions.get(&peer).map(Vec::as_slice).unwrap_or_default();
+            let pickles = sessions.iter().map(Session::to_pickle).collect::<Result<Vec<_>, _>>();
+            let pickles = pickles.map_err(|error| StoreError::Io(error.to_string()))?;
+            turn.write(move |tx| tx.put_sessions(&peer, &pickles));
+        }
+        Ok(())
     }
 
     /// Seals a letter to the peer by the session it was heard on last. `None` if there is no session
@@ -104,7 +107,7 @@ impl Core {
         };
         match seal(session, &letter) {
             Ok(sealed) => {
-                self.keep_sessions(turn, peer);
+                turn.changed_sessions(peer);
                 Ok(Some((pseudonym, sealed)))
             }
             Err(error) => {

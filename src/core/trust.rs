@@ -100,7 +100,7 @@ impl Core {
         };
         // What was agreed with the old key's phone is void: its sessions, and the lease it granted.
         self.sessions.insert(peer.clone(), Vec::new());
-        self.keep_sessions(turn, &peer);
+        turn.changed_sessions(&peer);
         self.reaching.heard(&peer);
         self.route(turn, Input::Gone(peer.clone()))?;
         turn.answer(reply, Ok(()));

@@ -24,15 +24,24 @@ pub(super) struct Turn<'t, 's> {
     pub(super) writes: Vec<Write>,
     /// What is to be done then, in order.
     pub(super) effects: Vec<Effect>,
+    /// Whose sessions changed: they are written as they are at the turn's end.
+    pub(super) sessions: Vec<PhoneNumber>,
 }
 
 impl<'t, 's> Turn<'t, 's> {
     pub(super) fn new(tx: &'t Tx<'s>, now: Now) -> Self {
-        Self { tx, now, writes: Vec::new(), effects: Vec::new() }
+        Self { tx, now, writes: Vec::new(), effects: Vec::new(), sessions: Vec::new() }
     }
 
     pub(super) fn write(&mut self, write: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + 'static) {
         self.writes.push(Box::new(write));
+    }
+
+    /// The sessions with this peer are others than before.
+    pub(super) fn changed_sessions(&mut self, peer: &PhoneNumber) {
+        if !self.sessions.contains(peer) {
+            self.sessions.push(peer.clone());
+        }
     }
 
     pub(super) fn effect(&mut self, effect: Effect) {

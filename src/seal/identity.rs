@@ -175,23 +175,19 @@ impl Identity {
     }
 }
 
-/// Serialises without leaving copies of the secrets behind in grown buffers.
+/// Serialises without leaving copies of the secrets behind in grown buffers: what does not fit is wiped and
+/// written anew.
 pub(in crate::seal) fn to_json<T: Serialize>(value: &T) -> Option<Zeroizing<Vec<u8>>> {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 = self.0.saturating_add(bytes.len());
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
+    for room in [4 << 10, 64 << 10] {
+        let mut bytes = Zeroizing::new(vec![0; room]);
+        let mut rest = bytes.as_mut_slice();
+        if serde_json::to_writer(&mut rest, value).is_ok() {
+            let written = room - rest.len();
+            bytes.truncate(written);
+            return Some(bytes);
         }
     }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).ok()?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(count.0));
-    serde_json::to_writer(&mut *bytes, value).ok()?;
-    Some(bytes)
+    None
 }
 
 #[cfg(test)]

@@ -190,7 +190,8 @@ impl Tx<'_> {
         for (place, pickle) in (0_i64..).zip(pickles.iter().take(MAX_SESSIONS)) {
             let pickle = self.seal(("sessions", &key, "pickle"), pickle.as_ref())?;
             self.run(
-                "INSERT OR REPLACE INTO sessions (number, place, pickle) VALUES (?1, ?2, ?3)",
+                "INSERT INTO sessions (number, place, pickle) VALUES (?1, ?2, ?3)
+                ON CONFLICT DO UPDATE SET pickle = excluded.pickle",
                 params![key, place, pickle],
             )?;
         }

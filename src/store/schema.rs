@@ -74,7 +74,7 @@ fn first(tx: &Transaction<'_>) -> rusqlite::Result<()> {
         CREATE INDEX peers_pseudonym ON peers (pseudonym) WHERE pseudonym IS NOT NULL;
         CREATE INDEX peers_touched ON peers (touched) WHERE touched IS NOT NULL;
         CREATE TABLE sessions (
-            number BLOB NOT NULL, place INTEGER NOT NULL, pickle BLOB NOT NULL, PRIMARY KEY (number, place)) WITHOUT ROWID;
+            number BLOB NOT NULL, place INTEGER NOT NULL, pickle BLOB NOT NULL, PRIMARY KEY (number, place));
 
         CREATE TABLE switches (seq INTEGER PRIMARY KEY, record BLOB NOT NULL);
 
