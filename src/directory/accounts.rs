@@ -8,12 +8,14 @@
 //!   no way to a full bucket.
 //! - `created`, `seen`: days since 1970; `seen` is what an unused account is found by. Days, since
 //!   more is nobody's business.
+//! - `proven`: the day on which the number was last proven by SMS: a renewal needs that every 90 days.
 //! - `certificate`: the last one issued.
 //!
 //! There is no number, no secret and no address in it, and nothing about who looked up whom.
 
 use super::budget::{Bucket, Overdrawn};
 use super::files;
+use crate::seal::Certificate;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,6 +40,7 @@ const UPGRADERS: &[fn(&Transaction<'_>) -> rusqlite::Result<()>] = &[|tx| {
              at INTEGER NOT NULL,
              created INTEGER NOT NULL,
              seen INTEGER NOT NULL,
+             proven INTEGER NOT NULL,
              certificate BLOB NOT NULL
          ) STRICT;",
     )
@@ -65,6 +68,9 @@ pub enum AccountsError {
     /// Another process holds it.
     #[error("the database is busy: try again")]
     Busy,
+    /// A row that this version can't read.
+    #[error("a certificate in the database can't be read: its phone must enrol again")]
+    Certificate,
     /// SQLite says no.
     #[error("the database refused: {0}")]
     Sqlite(rusqlite::Error),
@@ -99,6 +105,15 @@ pub struct Accounts {
 /// Names an account's row within one process's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row(i64);
+
+/// What an account's device may need to know.
+pub(super) struct Known {
+    pub(super) row: Row,
+    /// The last day on which the number was proven by SMS.
+    pub(super) proven: i64,
+    /// The last certificate.
+    pub(super) certificate: Certificate,
+}
 
 impl Accounts {
     /// Opens or makes the file (0600) and upgrades its schema.
@@ -171,14 +186,56 @@ impl Accounts {
         let Bucket { level, at } = Bucket::full(now);
         db.pragma_update(None, "synchronous", "FULL")?;
         db.execute(
-            "INSERT INTO account (pseudonym, token, level, at, created, seen, certificate)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
+            "INSERT INTO account (pseudonym, token, level, at, created, seen, proven, certificate)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5, ?6)
              ON CONFLICT (pseudonym) DO UPDATE SET
-                 token = excluded.token, seen = excluded.seen, certificate = excluded.certificate",
+                 token = excluded.token, seen = excluded.seen, proven = excluded.proven,
+                 certificate = excluded.certificate",
             params![account.pseudonym, account.token, level, at, now.div_euclid(SECONDS_A_DAY), account.certificate],
         )?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(())
+    }
+
+    /// The account that this token is of.
+    pub(super) fn known(&self, token: &TokenHash) -> Result<Option<Known>, AccountsError> {
+        let db = self.db();
+        let mut find = db.prepare_cached("SELECT id, proven, certificate FROM account WHERE token = ?1")?;
+        let found =
+            find.query_row([token], |row| Ok((Row(row.get(0)?), row.get(1)?, row.get::<_, Vec<u8>>(2)?))).optional()?;
+        let Some((row, proven, certificate)) = found else { return Ok(None) };
+        let certificate = Certificate::decode(&certificate).map_err(|_| AccountsError::Certificate)?;
+        Ok(Some(Known { row, proven, certificate }))
+    }
+
+    /// Whether there is an account of this pseudonym.
+    pub(super) fn knows(&self, pseudonym: &str) -> Result<bool, AccountsError> {
+        let db = self.db();
+        let mut find = db.prepare_cached("SELECT 1 FROM account WHERE pseudonym = ?1")?;
+        Ok(find.exists([pseudonym])?)
+    }
+
+    /// Keeps a certificate as the last one issued; `proven`: the number was proven for it.
+    pub(super) fn certify(&self, row: Row, certificate: &[u8], proven: bool, now: i64) -> Result<(), AccountsError> {
+        self.db().execute(
+            "UPDATE account SET certificate = ?2, seen = ?3, proven = iif(?4, ?3, proven) WHERE id = ?1",
+            params![row.0, certificate, now.div_euclid(SECONDS_A_DAY), proven],
+        )?;
+        Ok(())
+    }
+
+    /// From now on the account is another token's.
+    pub(super) fn set_token(&self, row: Row, token: &TokenHash) -> Result<(), AccountsError> {
+        self.db().execute("UPDATE account SET token = ?2 WHERE id = ?1", params![row.0, token])?;
+        Ok(())
+    }
+
+    /// The accounts that nothing was seen of for so many days.
+    pub(super) fn unseen(&self, days: i64, now: i64) -> Result<Vec<String>, AccountsError> {
+        let db = self.db();
+        let mut find = db.prepare_cached("SELECT pseudonym FROM account WHERE seen <= ?1")?;
+        let before = now.div_euclid(SECONDS_A_DAY) - days;
+        Ok(find.query_map([before], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Deletes the account. Whether there was one.

@@ -44,15 +44,62 @@ impl Evaluation {
     }
 }
 
+/// A body of one field, base64.
+pub(super) fn field(body: &[u8], name: &str) -> Result<Vec<u8>, Refusal> {
+    let body: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(body).map_err(|_| Refusal::BadRequest)?;
+    let text = body.get(name).and_then(serde_json::Value::as_str).ok_or(Refusal::BadRequest)?;
+    BASE64.decode(text).map_err(|_| Refusal::BadRequest)
+}
+
+/// An answer of one field, base64.
+pub(super) fn answer(name: &str, bytes: &[u8]) -> Response<Body> {
+    let body = serde_json::Map::from_iter([(name.to_owned(), BASE64.encode(bytes).into())]);
+    json(StatusCode::OK, &body)
+}
+
 /// Why a request was refused: each is one `error` token with one status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     /// 400.
-    #[error("send {{\"epoch\":\"a\",\"blinded\":[…]}} with 1 to 100 points, each base64 of 32 bytes")]
+    #[error("the body is not what this path takes: see the directory's OpenAPI file")]
     BadRequest,
     /// 400.
     #[error("a point is not a canonical ristretto255 element, or is the identity: blind the number anew")]
     BadPoint,
+    /// 403: there is no gateway here.
+    #[error("this directory enrols no phones by itself: ask its operator for an account file")]
+    EnrolmentClosed,
+    /// 403: dated more than a day from now.
+    #[error("the request is dated more than a day from now: set the phone's clock")]
+    Clock,
+    /// 403: four attempts are left at most.
+    #[error("the code is wrong: try again with the digits of the last SMS")]
+    CodeWrong,
+    /// 403: the number must be proven anew.
+    #[error("a fresh proof of the number is needed: enrol again, for a renewal")]
+    ProofNeeded,
+    /// 404.
+    #[error("no such enrolment: it is over, or the directory was restarted; begin anew")]
+    SessionUnknown,
+    /// 409.
+    #[error("this enrolment's id is another request's: begin anew under a new one")]
+    SessionConflict,
+    /// 410.
+    #[error("five wrong codes: begin anew")]
+    CodeSpent,
+    /// 422.
+    #[error("no such number exists in its country's numbering plan: check its digits")]
+    NumberInvalid,
+    /// 422.
+    #[error("that number can't be a mobile phone's: it could not get an SMS")]
+    NumberNotMobile,
+    /// 429, with the seconds until an SMS may be sent again.
+    #[error("too many codes were sent: try again after the seconds in Retry-After")]
+    EnrolmentLimit(u32),
+    /// 502.
+    #[error("the SMS with the code could not be sent: try again later")]
+    SmsFailed,
     /// 401.
     #[error("send the device's token as `Authorization: Bearer …`; if it was accepted before, enrol again")]
     UnknownToken,
@@ -60,7 +107,7 @@ pub(super) enum Refusal {
     #[error("this epoch is not served (any more): renew the account to get the current one")]
     UnknownEpoch,
     /// 404.
-    #[error("there is nothing here: see /v1/evaluate and /v1/health")]
+    #[error("there is nothing here: see the directory's OpenAPI file")]
     NotFound,
     /// 405.
     #[error("this path takes another method")]
@@ -84,6 +131,17 @@ impl Refusal {
         match self {
             Self::BadRequest => (StatusCode::BAD_REQUEST, "bad-request"),
             Self::BadPoint => (StatusCode::BAD_REQUEST, "bad-point"),
+            Self::EnrolmentClosed => (StatusCode::FORBIDDEN, "enrolment-closed"),
+            Self::Clock => (StatusCode::FORBIDDEN, "clock"),
+            Self::CodeWrong => (StatusCode::FORBIDDEN, "code-wrong"),
+            Self::ProofNeeded => (StatusCode::FORBIDDEN, "proof-needed"),
+            Self::SessionUnknown => (StatusCode::NOT_FOUND, "session-unknown"),
+            Self::SessionConflict => (StatusCode::CONFLICT, "session-conflict"),
+            Self::CodeSpent => (StatusCode::GONE, "code-spent"),
+            Self::NumberInvalid => (StatusCode::UNPROCESSABLE_ENTITY, "number-invalid"),
+            Self::NumberNotMobile => (StatusCode::UNPROCESSABLE_ENTITY, "number-not-mobile"),
+            Self::EnrolmentLimit(_) => (StatusCode::TOO_MANY_REQUESTS, "enrolment-limit"),
+            Self::SmsFailed => (StatusCode::BAD_GATEWAY, "sms-failed"),
             Self::UnknownToken => (StatusCode::UNAUTHORIZED, "unknown-token"),
             Self::UnknownEpoch => (StatusCode::NOT_FOUND, "unknown-epoch"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found"),
@@ -98,7 +156,7 @@ impl Refusal {
     /// Seconds for `Retry-After`.
     fn wait(self) -> Option<u32> {
         match self {
-            Self::Budget(wait) => Some(wait),
+            Self::Budget(wait) | Self::EnrolmentLimit(wait) => Some(wait),
             Self::Unavailable => Some(5),
             _ => None,
         }

@@ -2,20 +2,23 @@
 
 use super::accounts::{Accounts, AccountsError};
 use super::config::{Config, ConfigError};
-use super::ejabberd::{Ejabberd, EjabberdError};
+use super::enrol::{Enrolling, EnrollingError};
 use super::evaluate::Directory;
 use super::files::NewFile;
-use super::keys::{self, Epochs, KeyError};
+use super::keys::{self, KeyError};
 use super::listen::{self, ServeError};
 use super::number;
 use super::provision::{ProvisionError, provision};
 use super::service::{Service, now};
+use super::unseen;
 use crate::seal::{BadJid, IdentityError, IdentityKey, Jid};
+use crate::sys::forget;
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
@@ -88,7 +91,7 @@ enum Failed {
     #[error(transparent)]
     Accounts(#[from] AccountsError),
     #[error(transparent)]
-    Ejabberd(#[from] EjabberdError),
+    Enrolling(#[from] EnrollingError),
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error(transparent)]
@@ -142,9 +145,14 @@ fn run(command: Command) -> Result<(), Failed> {
 }
 
 fn serve(config: &Config) -> Result<(), Failed> {
-    let directory = Directory { accounts: Accounts::open(&config.database)?, epochs: Epochs::load(&config.epochs)? };
-    let router = Service::new(directory, Duration::from_secs(config.limits.read_timeout)).router();
+    if !forget::keep_out_of_dumps_and_swap()? {
+        log::warn!("memory could not be locked: run with LimitMEMLOCK=infinity or without swap");
+    }
+    let directory = Arc::new(Directory::open(config)?);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let enrolling = config.enrolment.as_ref().map(Enrolling::start).transpose()?;
+        tokio::spawn(unseen::keep_forgetting(Arc::clone(&directory)));
+        let router = Service::new(directory, enrolling, Duration::from_secs(config.limits.read_timeout)).router();
         let listener = TcpListener::bind(config.listen).await.map_err(|why| Failed::Listen(config.listen, why))?;
         Ok(listen::serve(listener, &config.tls, router, config.limits).await?)
     })
@@ -175,10 +183,9 @@ fn withdraw(jid: &str, config: &Config) -> Result<(), Failed> {
     if jid.domain() != config.domain {
         return Err(Failed::OtherDomain(config.domain.clone()));
     }
-    let accounts = Accounts::open(&config.database)?;
-    let ejabberd = Ejabberd::new(&config.ejabberd.api)?;
-    current_thread()?.block_on(ejabberd.unregister(jid.pseudonym().as_str(), &config.domain))?;
-    if accounts.remove(jid.pseudonym().as_str())? { Ok(()) } else { Err(Failed::NoAccount) }
+    let directory = Directory::open(config)?;
+    let ended = current_thread()?.block_on(directory.end(jid.pseudonym().as_str()))?;
+    if ended { Ok(()) } else { Err(Failed::NoAccount) }
 }
 
 fn current_thread() -> io::Result<tokio::runtime::Runtime> {

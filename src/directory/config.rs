@@ -1,7 +1,7 @@
 //! The directory's configuration: one TOML file, read once.
 
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The whole file; `config/directory.toml` explains each line.
@@ -28,6 +28,8 @@ pub struct Config {
     /// Bounds on what strangers may use up.
     #[serde(default)]
     pub limits: Limits,
+    /// How phones enrol by themselves; without it they can't.
+    pub enrolment: Option<Enrolment>,
 }
 
 /// PEM files.
@@ -94,6 +96,85 @@ impl Default for Limits {
     }
 }
 
+/// How phones enrol by themselves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrolment {
+    /// Seconds that a code is good for: 1 to 600.
+    #[serde(default = "life")]
+    pub life: u64,
+    /// Who sends the SMS.
+    pub gateway: Gateway,
+    /// Limits against SMS pumping.
+    #[serde(default)]
+    pub limits: SmsLimits,
+    /// Balancers: behind them a client's address is the last of `X-Forwarded-For`.
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Command that is run when the country or global limit is reached; the limit and the country
+    /// are added as arguments.
+    #[serde(default)]
+    pub alarm: Vec<String>,
+}
+
+fn life() -> u64 {
+    600
+}
+
+/// Who sends code SMS.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Gateway {
+    /// A modem on this machine, through ModemManager.
+    Modem(SmsModem),
+    /// A provider.
+    Smpp(Smpp),
+}
+
+/// A modem on this machine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmsModem {
+    /// Address of the bus that ModemManager is on; the system bus without it.
+    pub bus: Option<String>,
+}
+
+/// An SMPP 3.4 provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Smpp {
+    /// `host:port`.
+    pub address: String,
+    /// The account, up to 15 characters.
+    pub system_id: String,
+    /// File with its password, up to 8 characters; readable by its owner alone.
+    pub password: PathBuf,
+    /// Whom the SMS come from: a number with `+`, or a name of up to 11 characters.
+    pub source: String,
+    /// PEM file of the CA that vouches for the provider; without it the connection is not encrypted.
+    pub ca: Option<PathBuf>,
+}
+
+/// How many code SMS are sent.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SmsLimits {
+    /// To one number.
+    pub number_per_day: u32,
+    /// For clients of one IPv4 /24 or IPv6 /48.
+    pub block_per_hour: u32,
+    /// To the numbers of one country.
+    pub country_per_hour: u32,
+    /// In all.
+    pub global_per_hour: u32,
+}
+
+impl Default for SmsLimits {
+    fn default() -> Self {
+        Self { number_per_day: 5, block_per_hour: 30, country_per_hour: 500, global_per_hour: 1_000 }
+    }
+}
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -138,8 +219,14 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let gateway = self.enrolment.as_mut().map(|enrolment| &mut enrolment.gateway);
+        let smpp = gateway.and_then(|gateway| match gateway {
+            Gateway::Smpp(smpp) => Some(std::iter::once(&mut smpp.password).chain(&mut smpp.ca)),
+            Gateway::Modem(_) => None,
+        });
         [&mut self.database, &mut self.tls.certificate, &mut self.tls.key, &mut self.phones.ca]
             .into_iter()
+            .chain(smpp.into_iter().flatten())
             .chain(self.epochs.iter_mut().flat_map(|epoch| [&mut epoch.voprf, &mut epoch.ed25519, &mut epoch.x25519]))
     }
 
@@ -161,6 +248,11 @@ impl Config {
             (self.limits.connections_per_address > 0, "limits.connections_per_address", "at least 1"),
             (self.limits.read_timeout > 0, "limits.read_timeout", "at least 1 second"),
             (self.limits.connection_life > 0, "limits.connection_life", "at least 1 second"),
+            (
+                self.enrolment.as_ref().is_none_or(|enrolment| (1..=600).contains(&enrolment.life)),
+                "enrolment.life",
+                "1 to 600 seconds",
+            ),
         ];
         match rules.into_iter().find(|(holds, ..)| !holds) {
             Some((_, key, hint)) => Err(ConfigError::Value { key, hint }),

@@ -81,6 +81,15 @@ impl Ejabberd {
         judge(UNREGISTER, self.call(UNREGISTER, account.as_bytes()).await?)
     }
 
+    /// Gives the account a new secret; sessions go on.
+    pub(super) async fn change_secret(&self, user: &str, host: &str, secret: &str) -> Result<(), EjabberdError> {
+        const CHANGE: &str = "change_password";
+        let account = Zeroizing::new(
+            serde_json::json!({ "user": user, "host": host, "newpass": secret }).to_string().into_bytes(),
+        );
+        judge(CHANGE, self.call(CHANGE, &account).await?)
+    }
+
     async fn call(&self, command: &'static str, body: &[u8]) -> Result<StatusCode, EjabberdError> {
         timeout(PATIENCE, self.exchange(command, body)).await.map_err(|_| EjabberdError::Timeout)?
     }

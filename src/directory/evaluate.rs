@@ -2,15 +2,30 @@
 
 use super::accounts::{Accounts, AccountsError, TokenHash};
 use super::api::{Evaluation, Refusal};
+use super::config::Config;
+use super::ejabberd::Ejabberd;
 use super::keys::Epochs;
+use super::provision::ProvisionError;
 
 /// All that requests share.
 pub(super) struct Directory {
     pub accounts: Accounts,
     pub epochs: Epochs,
+    pub ejabberd: Ejabberd,
+    /// The XMPP domain.
+    pub domain: String,
 }
 
 impl Directory {
+    pub(super) fn open(config: &Config) -> Result<Self, ProvisionError> {
+        Ok(Self {
+            accounts: Accounts::open(&config.database)?,
+            epochs: Epochs::load(&config.epochs)?,
+            ejabberd: Ejabberd::new(&config.ejabberd.api)?,
+            domain: config.domain.clone(),
+        })
+    }
+
     /// Evaluates all points, or none. They are charged when all of them are points, and before
     /// any is evaluated; who is charged and then cut off has spent them.
     pub(super) fn evaluate(
@@ -43,7 +58,7 @@ fn is_element(point: &[u8; 32]) -> bool {
     CompressedRistretto(*point).decompress().is_some_and(|element| !element.is_identity())
 }
 
-fn unavailable(error: AccountsError) -> Refusal {
+pub(super) fn unavailable(error: AccountsError) -> Refusal {
     log::error!("{error}");
     Refusal::Unavailable
 }

@@ -65,6 +65,10 @@ impl Epochs {
         self.0.iter().find(|secrets| secrets.evaluator.epoch() == epoch)
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = char> {
+        self.0.iter().map(|secrets| secrets.evaluator.epoch())
+    }
+
     /// What phones pin; the current epoch is the last.
     pub(super) fn public(&self, current: char) -> DirectoryKeys {
         let mut epochs: Vec<_> = self.0.iter().map(EpochSecrets::public).collect();

@@ -3,7 +3,8 @@
 use super::config::{Limits, Tls};
 use super::files;
 use super::seats::{Seat, Seats};
-use axum::Router;
+use super::service::Peer;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -86,7 +87,8 @@ pub(super) async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => match seats.take(from.ip()) {
                     Some(seat) => {
-                        connections.spawn(connection(acceptor.clone(), stream, seat, terms.clone()));
+                        let terms = Terms { router: terms.router.clone().layer(Extension(Peer(from.ip()))), ..terms.clone() };
+                        connections.spawn(connection(acceptor.clone(), stream, seat, terms));
                     }
                     // No words for it: they would need a handshake.
                     None => log::debug!("a connection was refused: no seat left for its address"),

@@ -4,21 +4,27 @@
 //! account its database has a pseudonym, a token's hash, a budget, dates and a certificate.
 //! Built with the feature `directory` alone; no device carries it.
 
+mod account;
 mod accounts;
 mod api;
 mod budget;
 mod cli;
 mod config;
 mod ejabberd;
+mod enrol;
 mod evaluate;
 mod files;
+mod gateway;
 mod keys;
+mod limits;
 mod listen;
 mod logger;
 mod number;
 mod provision;
 mod seats;
 mod service;
+mod sessions;
+mod unseen;
 
 pub use accounts::{Account, Accounts, AccountsError, TokenHash};
 pub use budget::{Bucket, CAPACITY, REFILL};

@@ -17,8 +17,20 @@ pub(super) enum NumberError {
     NotMobile(&'static str),
 }
 
+/// A number that may be enrolled.
+pub(super) struct Enrollable {
+    pub(super) number: PhoneNumber,
+    /// Its country, ISO 3166-1 alpha-2; empty where a country code has none.
+    pub(super) country: String,
+}
+
 /// Reads a number in international form and judges it by its country's numbering plan.
 pub(super) fn parse(text: &str) -> Result<PhoneNumber, NumberError> {
+    enrollable(text).map(|enrollable| enrollable.number)
+}
+
+/// The same, with its country.
+pub(super) fn enrollable(text: &str) -> Result<Enrollable, NumberError> {
     let text = text.trim();
     if !text.starts_with('+') || text.len() > 40 {
         return Err(NumberError::Unreadable);
@@ -31,7 +43,11 @@ pub(super) fn parse(text: &str) -> Result<PhoneNumber, NumberError> {
         return Err(NumberError::Invalid);
     }
     mobile(number.number_type(&phonenumber::metadata::DATABASE))?;
-    PhoneNumber::from_e164(&number.format().mode(Mode::E164).to_string()).map_err(|_| NumberError::Unreadable)
+    let e164 = number.format().mode(Mode::E164).to_string();
+    Ok(Enrollable {
+        number: PhoneNumber::from_e164(&e164).map_err(|_| NumberError::Unreadable)?,
+        country: number.country().id().map_or_else(String::new, |id| id.as_ref().to_owned()),
+    })
 }
 
 fn mobile(kind: Type) -> Result<(), NumberError> {

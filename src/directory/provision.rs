@@ -1,12 +1,14 @@
-//! An enrolment's second half: from a proven number and an identity key to an account file.
+//! From a proven number and an identity key to an account, here and at the XMPP server.
 
-use super::accounts::{Account, Accounts, AccountsError};
+use super::accounts::{Account, AccountsError};
 use super::config::Config;
-use super::ejabberd::{Ejabberd, EjabberdError};
-use super::keys::{self, Epochs, KeyError};
+use super::ejabberd::EjabberdError;
+use super::evaluate::Directory;
+use super::keys::{self, KeyError};
 use crate::model::{PhoneNumber, Timestamp};
 use crate::seal::{
-    AccountError, AccountFile, BadJid, CertificateError, EvaluatorError, IdentityKey, Jid, bearer_token, new_secret,
+    AccountError, AccountFile, BadJid, Certificate, CertificateError, EvaluatorError, IdentityKey, Jid, Pseudonym,
+    Transcript, bearer_token, new_secret,
 };
 use rand_core::OsRng;
 use std::path::PathBuf;
@@ -39,11 +41,83 @@ pub(super) enum ProvisionError {
     Accounts(#[from] AccountsError),
 }
 
-/// Makes the account of `number` in the current epoch, ending one that it may have had, and gives
-/// back the account file: the only copy of its secret. `now` is in seconds since 1970.
-///
-/// Nothing is changed before all that can fail without the server has been done. Cut off between
-/// server and database, the account is one that the directory does not know; doing it again mends it.
+/// An account that exists nowhere yet: all that can fail without the server has been done.
+pub(super) struct Prepared {
+    pub(super) jid: Jid,
+    pub(super) secret: Zeroizing<String>,
+    pub(super) certificate: Certificate,
+    pub(super) transcript: Transcript,
+    encoded: Vec<u8>,
+    /// The number's pseudonyms in the other epochs that are served: an account there is its old phone's.
+    elsewhere: Vec<Pseudonym>,
+}
+
+impl Directory {
+    /// The certificate of an address and a key, from now on.
+    pub(super) fn certificate(
+        &self,
+        jid: &Jid,
+        identity: &IdentityKey,
+        now: i64,
+    ) -> Result<Certificate, ProvisionError> {
+        let secrets = self.epochs.secrets(jid.epoch()).ok_or(ProvisionError::Epoch(jid.epoch()))?;
+        Ok(secrets.signer.issue(jid, identity, Timestamp(now.saturating_mul(1000)), LIFETIME)?)
+    }
+
+    /// The address of a number in an epoch, with a transcript of our own. Blocks for 40 ms.
+    pub(super) fn address(&self, number: &PhoneNumber, epoch: char) -> Result<(Jid, Transcript), ProvisionError> {
+        let secrets = self.epochs.secrets(epoch).ok_or(ProvisionError::Epoch(epoch))?;
+        let (pseudonym, transcript) = secrets.evaluator.own_transcript(number, &self.domain, &mut OsRng)?;
+        Ok((Jid::new(pseudonym, &self.domain)?, transcript))
+    }
+
+    /// Prepares the account of `number` in this epoch. Blocks for 40 ms an epoch.
+    pub(super) fn prepare(
+        &self,
+        epoch: char,
+        number: &PhoneNumber,
+        identity: &IdentityKey,
+        now: i64,
+    ) -> Result<Prepared, ProvisionError> {
+        let (jid, transcript) = self.address(number, epoch)?;
+        let certificate = self.certificate(&jid, identity, now)?;
+        let encoded = certificate.encode()?;
+        let secret = new_secret(&mut OsRng).map_err(KeyError::Random)?;
+        let others = self.epochs.names().filter(|other| *other != epoch);
+        let elsewhere = others.map(|other| self.address(number, other).map(|(jid, _)| jid.pseudonym().clone()));
+        let elsewhere = elsewhere.collect::<Result<_, _>>()?;
+        Ok(Prepared { jid, secret, certificate, transcript, encoded, elsewhere })
+    }
+
+    /// Makes it, ending those that the number had: first the old phone's session, keys and nodes end,
+    /// then the new one's account is there.
+    ///
+    /// Cut off between server and database, the account is one that the directory does not know; doing
+    /// it again mends it.
+    pub(super) async fn establish(&self, account: &Prepared, now: i64) -> Result<(), ProvisionError> {
+        for old in &account.elsewhere {
+            if self.accounts.knows(old.as_str())? {
+                self.end(old.as_str()).await?;
+            }
+        }
+        let pseudonym = account.jid.pseudonym().as_str();
+        self.ejabberd.register(pseudonym, &self.domain, &account.secret).await?;
+        let token = keys::token_hash(&bearer_token(&account.secret));
+        self.accounts.put(&Account { pseudonym, token: &token, certificate: &account.encoded }, now)?;
+        Ok(())
+    }
+}
+
+impl Directory {
+    /// Ends an account, at the XMPP server and here. Whether there was one here.
+    pub(super) async fn end(&self, pseudonym: &str) -> Result<bool, ProvisionError> {
+        self.ejabberd.unregister(pseudonym, &self.domain).await?;
+        Ok(self.accounts.remove(pseudonym)?)
+    }
+}
+
+/// Makes the account of `number` in the current epoch, and gives back the account file: the only copy
+/// of its secret. `now` is in seconds since 1970.
 pub(super) async fn provision(
     config: &Config,
     number: &PhoneNumber,
@@ -52,33 +126,21 @@ pub(super) async fn provision(
 ) -> Result<Zeroizing<String>, ProvisionError> {
     let ca = std::fs::read_to_string(&config.phones.ca)
         .map_err(|source| ProvisionError::Ca { path: config.phones.ca.clone(), source })?;
-    let epoch = config.current_epoch;
-    let epochs = Epochs::load(&config.epochs)?;
-    let secrets = epochs.secrets(epoch).ok_or(ProvisionError::Epoch(epoch))?;
-    let accounts = Accounts::open(&config.database)?;
-    let ejabberd = Ejabberd::new(&config.ejabberd.api)?;
-
-    let (pseudonym, transcript) = secrets.evaluator.own_transcript(number, &config.domain, &mut OsRng)?;
-    let jid = Jid::new(pseudonym.clone(), &config.domain)?;
-    let certificate = secrets.signer.issue(&jid, identity, Timestamp(now.saturating_mul(1000)), LIFETIME)?;
-    let encoded = certificate.encode()?;
-    let secret = new_secret(&mut OsRng).map_err(KeyError::Random)?;
-    let token = keys::token_hash(&bearer_token(&secret));
+    let directory = Directory::open(config)?;
+    let account = directory.prepare(config.current_epoch, number, identity, now)?;
     let file = AccountFile {
         number: number.clone(),
-        jid,
-        secret: secret.clone(),
+        jid: account.jid.clone(),
+        secret: account.secret.clone(),
         servers: config.phones.servers.clone(),
         directory: config.phones.directory.clone(),
         ca,
-        keys: epochs.public(epoch),
-        certificate,
-        transcript,
+        keys: directory.epochs.public(config.current_epoch),
+        certificate: account.certificate.clone(),
+        transcript: account.transcript.clone(),
     };
     let file = file.to_json()?;
     AccountFile::parse(file.as_bytes())?;
-
-    ejabberd.register(pseudonym.as_str(), &config.domain, &secret).await?;
-    accounts.put(&Account { pseudonym: pseudonym.as_str(), token: &token, certificate: &encoded }, now)?;
+    directory.establish(&account, now).await?;
     Ok(file)
 }

@@ -1,12 +1,16 @@
 //! The HTTP service: routes, and what a request must pass before it costs anything.
 
-use super::api::{EvaluateResponse, MOST_BODY, Refusal, json, parse};
+use super::api::{EvaluateResponse, MOST_BODY, Refusal, answer, field, json, parse};
+use super::enrol::Enrolling;
 use super::evaluate::Directory;
+use crate::seal::SessionId;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, Response, StatusCode, header};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
@@ -15,32 +19,44 @@ use tokio::time::timeout;
 /// How long a request waits for a core before it is told to come again.
 const QUEUE: Duration = Duration::from_secs(10);
 
+/// Whom a connection is from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
 /// What the handlers share.
 #[derive(Clone)]
 pub(super) struct Service {
-    directory: Arc<Directory>,
+    pub(super) directory: Arc<Directory>,
+    /// `None`: phones can't enrol by themselves.
+    pub(super) enrolling: Option<Arc<Enrolling>>,
     /// One evaluation at a time on each core: more would only make all of them slower.
     cores: Arc<Semaphore>,
     body_timeout: Duration,
 }
 
 impl Service {
-    pub(super) fn new(directory: Directory, body_timeout: Duration) -> Self {
+    pub(super) fn new(directory: Arc<Directory>, enrolling: Option<Enrolling>, body_timeout: Duration) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { directory: Arc::new(directory), cores: Arc::new(Semaphore::new(cores)), body_timeout }
+        let enrolling = enrolling.map(Arc::new);
+        Self { directory, enrolling, cores: Arc::new(Semaphore::new(cores)), body_timeout }
     }
 
     pub(super) fn router(self) -> axum::Router {
         axum::Router::new()
             .route("/v1/health", get(health))
             .route("/v1/evaluate", post(evaluate))
+            .route("/v1/enrolments/{id}", put(start))
+            .route("/v1/enrolments/{id}/confirm", post(confirm))
+            .route("/v1/certificate", post(renew))
+            .route("/v1/account", delete(withdraw))
+            .route("/v1/account/secret", put(change_secret))
             .fallback(async || Refusal::NotFound.response())
             .method_not_allowed_fallback(async || Refusal::MethodNotAllowed.response())
             .with_state(self)
     }
 
     /// Runs one blocking piece of work as soon as a core is free for it.
-    async fn on_a_core<T: Send + 'static>(
+    pub(super) async fn on_a_core<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Directory) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -55,7 +71,10 @@ impl Service {
         done.await.map_err(|_| Refusal::Unavailable)?
     }
 
-    async fn body(&self, body: Body) -> Result<Vec<u8>, Refusal> {
+    async fn body(&self, head: &Parts, body: Body) -> Result<Vec<u8>, Refusal> {
+        if announced(&head.headers) > MOST_BODY as u64 {
+            return Err(Refusal::TooLarge);
+        }
         let whole = timeout(self.body_timeout, Limited::new(body, MOST_BODY).collect()).await;
         match whole.map_err(|_| Refusal::Timeout)? {
             Ok(body) => Ok(body.to_bytes().into()),
@@ -67,10 +86,7 @@ impl Service {
     async fn evaluated(&self, request: Request<Body>) -> Result<EvaluateResponse, Refusal> {
         let (head, body) = request.into_parts();
         let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
-        if announced(&head.headers) > MOST_BODY as u64 {
-            return Err(Refusal::TooLarge);
-        }
-        let (epoch, points) = parse(&self.body(body).await?)?;
+        let (epoch, points) = parse(&self.body(&head, body).await?)?;
         let asked = points.len();
         let evaluations = self.on_a_core(move |directory| directory.evaluate(&token, epoch, &points, now())).await?;
         log::debug!("evaluated {asked} points");
@@ -81,6 +97,84 @@ impl Service {
 async fn evaluate(State(service): State<Service>, request: Request<Body>) -> Response<Body> {
     match service.evaluated(request).await {
         Ok(evaluated) => json(StatusCode::OK, &evaluated),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+/// A session's id from a path, and the body's one field.
+fn session(id: &str) -> Result<SessionId, Refusal> {
+    SessionId::from_text(id).map_err(|_| Refusal::BadRequest)
+}
+
+/// The client's address: the balancer's word for it, where the balancer is trusted.
+fn client(head: &Parts, trusted: &[IpAddr]) -> IpAddr {
+    let peer = head.extensions.get::<Peer>().map_or(IpAddr::from([0; 4]), |peer| peer.0);
+    if !trusted.contains(&peer.to_canonical()) {
+        return peer;
+    }
+    let forwarded = head.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
+    forwarded.and_then(|list| list.rsplit(',').next()?.trim().parse().ok()).unwrap_or(peer)
+}
+
+async fn start(State(service): State<Service>, Path(id): Path<String>, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let started = async {
+        let id = session(&id)?;
+        let sealed = field(&service.body(&head, body).await?, "sealed")?;
+        let trusted = service.enrolling.as_ref().map_or(&[][..], |enrolling| &enrolling.trusted_proxies);
+        service.start(id, client(&head, trusted), sealed).await
+    };
+    match started.await {
+        Ok(seconds) => json(StatusCode::ACCEPTED, &serde_json::json!({ "expires": seconds })),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+async fn confirm(State(service): State<Service>, Path(id): Path<String>, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let confirmed = async {
+        let id = session(&id)?;
+        let sealed = field(&service.body(&head, body).await?, "sealed")?;
+        service.confirm(id, sealed).await
+    };
+    match confirmed.await {
+        Ok(sealed) => answer("sealed", &sealed),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+async fn renew(State(service): State<Service>, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let renewed = async {
+        let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
+        let renewal = field(&service.body(&head, body).await?, "renewal")?;
+        let certificate = service.on_a_core(move |directory| directory.renew(&token, &renewal)).await?;
+        certificate.encode().map_err(|_| Refusal::Unavailable)
+    };
+    match renewed.await {
+        Ok(certificate) => answer("certificate", &certificate),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+async fn change_secret(State(service): State<Service>, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let changed = async {
+        let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
+        let sealed = field(&service.body(&head, body).await?, "sealed")?;
+        service.change_secret(token, sealed).await
+    };
+    done(changed.await)
+}
+
+async fn withdraw(State(service): State<Service>, headers: HeaderMap) -> Response<Body> {
+    let Some(token) = bearer(&headers) else { return Refusal::UnknownToken.response() };
+    done(service.withdraw(token).await)
+}
+
+fn done(done: Result<(), Refusal>) -> Response<Body> {
+    match done {
+        Ok(()) => json(StatusCode::OK, &serde_json::json!({})),
         Err(refusal) => refusal.response(),
     }
 }

@@ -4,6 +4,8 @@
 mod clock;
 pub mod confine;
 pub mod control;
+#[cfg(feature = "directory")]
+pub mod forget;
 mod heap;
 mod inherit;
 pub mod journal;

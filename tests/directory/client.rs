@@ -105,14 +105,28 @@ impl Client {
     }
 
     pub(super) async fn call(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.call_with(method, path, body, &[]).await
+    }
+
+    pub(super) async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Bytes>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, "localhost")
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
-            .body(Full::new(body.into()))
-            .unwrap();
-        self.send(request).await
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.send(request.body(Full::new(body.into())).unwrap()).await
+    }
+
+    /// A request whose body is one field in base64.
+    pub(super) async fn field(&self, method: Method, path: &str, name: &str, bytes: &[u8]) -> Answer {
+        self.call(method, path, json!({ name: BASE64.encode(bytes) }).to_string()).await
     }
 
     pub(super) async fn evaluate(&self, epoch: char, points: &[[u8; 32]]) -> Answer {
@@ -129,6 +143,12 @@ impl Answer {
         let bytes = |value: &Value| BASE64.decode(value.as_str().unwrap()).unwrap();
         let list = self.body["evaluations"].as_array().unwrap().iter();
         list.map(|one| (bytes(&one["point"]).try_into().unwrap(), bytes(&one["proof"]).try_into().unwrap())).collect()
+    }
+
+    /// A granted answer's one field, base64.
+    pub(super) fn field(&self, name: &str) -> Vec<u8> {
+        assert_eq!(self.status, StatusCode::OK, "{:?}", self.body);
+        BASE64.decode(self.body[name].as_str().unwrap()).unwrap()
     }
 
     /// Status and error token; the message must not be empty.

@@ -2,12 +2,18 @@
 //! where accounts are made.
 
 // Clippy knows functions marked `#[test]` as tests, not those that help them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod account;
 mod client;
 mod contract;
 mod enrol;
+mod enrolment;
 mod evaluate;
+mod forgetting;
+mod gateways;
+mod limits;
+mod phone;
 mod scram;
 mod site;
 mod strangers;

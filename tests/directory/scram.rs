@@ -1,21 +1,78 @@
 //! An independent login: XMPP's SASL (RFC 6120 §6) with SCRAM-SHA-256 (RFC 7677), spelled out.
 
 use super::client::{pinning, tls};
+use super::phone::Enrolled;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::{digest, hmac, pbkdf2};
-use shunt::seal::AccountFile;
+use shunt::seal::{AccountFile, Jid};
 use shunt_kit::cloud::Cloud;
 use std::num::NonZeroU32;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use zeroize::Zeroizing;
+
+/// What a login needs.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) jid: Jid,
+    pub(super) secret: Zeroizing<String>,
+    pub(super) ca: String,
+}
+
+impl Login {
+    pub(super) fn of(enrolled: &Enrolled, ca: &str) -> Self {
+        Self { jid: enrolled.jid.clone(), secret: enrolled.account.secret.clone(), ca: ca.to_owned() }
+    }
+}
+
+impl From<&AccountFile> for Login {
+    fn from(file: &AccountFile) -> Self {
+        Self { jid: file.jid.clone(), secret: file.secret.clone(), ca: file.ca.clone() }
+    }
+}
+
+impl From<&Login> for Login {
+    fn from(login: &Login) -> Self {
+        login.clone()
+    }
+}
 
 /// Whether the server takes the account's secret, and proves that it knows a verifier of it.
-pub(super) async fn logs_in(cloud: &Cloud, account: &AccountFile) -> bool {
-    let mut stream = tls(cloud.xmpp_addr(), account.jid.domain(), &pinning(&account.ca)).await.unwrap();
-    let open = format!(
+pub(super) async fn logs_in(cloud: &Cloud, login: impl Into<Login>) -> bool {
+    authenticated(cloud, &login.into()).await.is_some()
+}
+
+/// A session that is bound to a resource and says no more.
+pub(super) struct Session(TlsStream<TcpStream>);
+
+pub(super) async fn session(cloud: &Cloud, login: &Login) -> Session {
+    let mut stream = authenticated(cloud, login).await.unwrap();
+    say(&mut stream, &open(login)).await;
+    hear(&mut stream, &["</stream:features>"]).await;
+    say(&mut stream, "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>").await;
+    hear(&mut stream, &["</iq>"]).await;
+    Session(stream)
+}
+
+impl Session {
+    /// All that the server says until it ends the stream.
+    pub(super) async fn rest(&mut self) -> String {
+        hear(&mut self.0, &["</stream:stream>"]).await
+    }
+}
+
+fn open(login: &Login) -> String {
+    format!(
         "<stream:stream to='{}' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>",
-        account.jid.domain()
-    );
+        login.jid.domain()
+    )
+}
+
+async fn authenticated(cloud: &Cloud, account: &Login) -> Option<TlsStream<TcpStream>> {
+    let mut stream = tls(cloud.xmpp_addr(), account.jid.domain(), &pinning(&account.ca)).await.unwrap();
+    let open = open(account);
     say(&mut stream, &open).await;
     hear(&mut stream, &["</stream:features>"]).await;
 
@@ -23,7 +80,7 @@ pub(super) async fn logs_in(cloud: &Cloud, account: &AccountFile) -> bool {
     let auth = BASE64.encode(format!("n,,{first}"));
     say(&mut stream, &format!("<auth {SASL} mechanism='SCRAM-SHA-256'>{auth}</auth>")).await;
     let challenge = hear(&mut stream, &["</challenge>", "</failure>"]).await;
-    let Some(challenge) = decoded(&challenge, "challenge") else { return false };
+    let challenge = decoded(&challenge, "challenge")?;
 
     let (last, server) = proof(&first, &challenge, &account.secret);
     say(&mut stream, &format!("<response {SASL}>{}</response>", BASE64.encode(last))).await;
@@ -31,11 +88,11 @@ pub(super) async fn logs_in(cloud: &Cloud, account: &AccountFile) -> bool {
     match decoded(&outcome, "success") {
         Some(verdict) => {
             assert_eq!(verdict, server, "the server has the verifier of this secret");
-            true
+            Some(stream)
         }
         None => {
             assert!(outcome.contains("<not-authorized"), "{outcome}");
-            false
+            None
         }
     }
 }

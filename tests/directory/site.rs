@@ -69,18 +69,22 @@ impl Site {
         accounts.charge(row, (there - left) as usize, seconds()).unwrap().unwrap().unwrap();
     }
 
-    /// The public keys as `keygen` told them to the operator.
     pub(super) fn epoch_key(&self) -> EpochKey {
-        let config = std::fs::read_to_string(self.directory.config()).unwrap();
-        let key = |name| {
-            let line = config.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            BASE64.decode(line).unwrap().try_into().unwrap()
-        };
-        EpochKey {
-            epoch: 'a',
-            voprf: key("# public VOPRF key: "),
-            certificate: key("# public certificate key: "),
-            enrolment: key("# public enrolment key: "),
-        }
+        epoch_key(&self.directory)
+    }
+}
+
+/// The public keys as `keygen` told them to the operator.
+pub(super) fn epoch_key(directory: &Directory) -> EpochKey {
+    let config = std::fs::read_to_string(directory.config()).unwrap();
+    let key = |name| {
+        let line = config.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        BASE64.decode(line).unwrap().try_into().unwrap()
+    };
+    EpochKey {
+        epoch: 'a',
+        voprf: key("# public VOPRF key: "),
+        certificate: key("# public certificate key: "),
+        enrolment: key("# public enrolment key: "),
     }
 }

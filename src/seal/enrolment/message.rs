@@ -122,9 +122,11 @@ struct EvaluationWire([u8; 32], [u8; 32], [u8; 32]);
 pub fn new_secret<R: RngCore + CryptoRng>(rng: &mut R) -> Result<Zeroizing<String>, rand_core::Error> {
     let mut bytes = Zeroizing::new([0; 32]);
     rng.try_fill_bytes(bytes.as_mut_slice())?;
-    let mut text = Zeroizing::new(String::with_capacity(43));
-    URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
-    Ok(text)
+    // Not `encode_string`: it leaves a copy on the stack.
+    let mut text = vec![0; 43];
+    let whole = URL_SAFE_NO_PAD.encode_slice(bytes.as_slice(), &mut text);
+    debug_assert_eq!(whole, Ok(43), "32 bytes are 43 characters");
+    Ok(Zeroizing::new(String::from_utf8(text).unwrap_or_default()))
 }
 
 /// A secret or token in the one form that we make.

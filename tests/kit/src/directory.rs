@@ -50,6 +50,14 @@ impl Cloud {
     /// # Errors
     /// It did not start; the end of its log is in the text.
     pub async fn start_directory(&self, binary: &Path) -> Result<Directory> {
+        self.start_directory_with(binary, "").await
+    }
+
+    /// The same with further lines of configuration, such as `[enrolment]`.
+    ///
+    /// # Errors
+    /// As [`Cloud::start_directory`].
+    pub async fn start_directory_with(&self, binary: &Path, more: &str) -> Result<Directory> {
         Directory::start(&Around {
             binary,
             dir: self.dir(),
@@ -57,7 +65,7 @@ impl Cloud {
             domain: self.domain(),
             api: &self.api_url(),
             xmpp: self.xmpp_addr(),
-            more: "",
+            more,
         })
         .await
     }
@@ -109,6 +117,21 @@ impl Directory {
     #[must_use]
     pub fn config(&self) -> PathBuf {
         self.dir.join("directory.toml")
+    }
+
+    /// `[[cloud.epochs]]` for a phone's configuration: the public keys as `keygen` told them.
+    ///
+    /// # Errors
+    /// The configuration can't be read.
+    pub fn pinned(&self) -> Result<String> {
+        let config = std::fs::read_to_string(self.config())?;
+        let key = |name: &str| config.lines().find_map(|line| line.strip_prefix(name)).context("a key is missing");
+        Ok(format!(
+            "[[cloud.epochs]]\nepoch = \"{EPOCH}\"\nvoprf = \"{}\"\ncertificate = \"{}\"\nenrolment = \"{}\"\n",
+            key("# public VOPRF key: ")?,
+            key("# public certificate key: ")?,
+            key("# public enrolment key: ")?,
+        ))
     }
 
     /// Its database file.

@@ -20,6 +20,7 @@ mod polkit;
 pub mod process;
 pub mod proxy;
 pub mod shunt;
+pub mod smpp;
 pub mod smsc;
 pub mod user_data;
 pub mod world;

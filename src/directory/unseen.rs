@@ -1,0 +1,33 @@
+//! Accounts that nobody uses any more are deleted: a number that changed hands must not keep one.
+
+use super::evaluate::Directory;
+use super::provision::ProvisionError;
+use super::service::now;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Days without a sign of the phone (protocol.md §4).
+const DAYS: i64 = 180;
+
+/// At the start, and then daily.
+const PAUSE: Duration = Duration::from_secs(86_400);
+
+/// Deletes what is unseen for too long, for as long as the service runs.
+pub(super) async fn keep_forgetting(directory: Arc<Directory>) {
+    loop {
+        match forget(&directory).await {
+            Ok(0) => {}
+            Ok(ended) => log::info!("{ended} accounts were deleted: unseen for {DAYS} days"),
+            Err(error) => log::error!("unseen accounts could not be deleted, tomorrow again: {error}"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn forget(directory: &Directory) -> Result<usize, ProvisionError> {
+    let unseen = directory.accounts.unseen(DAYS, now())?;
+    for pseudonym in &unseen {
+        directory.end(pseudonym).await?;
+    }
+    Ok(unseen.len())
+}

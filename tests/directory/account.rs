@@ -1,0 +1,117 @@
+//! What a phone does with its account, at a real ejabberd.
+
+use super::client::blinded;
+use super::enrolment::start;
+use super::phone::{Enrolled, NUMBER, Phone, now};
+use super::scram::{Login, logs_in};
+use hyper::Method;
+use rand_core::OsRng;
+use shunt::seal::{
+    Answer as Sealed, Certificate, Confirm, Identity, NewSecret, Purpose, Renewal, SessionId, bearer_token, new_secret,
+};
+use shunt_kit::directory::Directory;
+
+fn set(directory: &Directory, column: &str, days_ago: i64) {
+    let database = rusqlite::Connection::open(directory.database()).unwrap();
+    let day = now().seconds() / 86_400 - days_ago;
+    database.execute(&format!("UPDATE account SET {column} = ?1"), [day]).unwrap();
+}
+
+async fn renew(phone: &Phone, enrolled: &Enrolled, renewal: &[u8]) -> super::client::Answer {
+    phone.device(enrolled).field(Method::POST, "/v1/certificate", "renewal", renewal).await
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_by_its_key_for_ninety_days_and_then_by_a_fresh_sms() {
+    let (cloud, directory, mut provider) = start("").await;
+    let mut phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
+    let enrolled = phone.enrol(&mut provider).await;
+    let certificate = &enrolled.account.certificate;
+    let renewal = Renewal::sign(&phone.identity, certificate, now()).unwrap();
+    let renewed = Certificate::decode(&renew(&phone, &enrolled, &renewal).await.field("certificate")).unwrap();
+    assert!(renewed.jid == enrolled.jid && renewed.identity == phone.identity.key());
+    renewed.not_older_than(certificate.issued).unwrap();
+
+    let other = Identity::new(now());
+    let stolen = Renewal::sign(&other, certificate, now()).unwrap();
+    assert_eq!(renew(&phone, &enrolled, &stolen).await.refusal(), (400, "bad-request"), "another key signed it");
+    let late = Renewal::sign(&phone.identity, certificate, now().minus(std::time::Duration::from_secs(200_000)));
+    assert_eq!(renew(&phone, &enrolled, &late.unwrap()).await.refusal(), (403, "clock"));
+    let strange = phone.client.field(Method::POST, "/v1/certificate", "renewal", &renewal).await;
+    assert_eq!(strange.refusal(), (401, "unknown-token"));
+
+    set(&directory, "proven", 89);
+    renew(&phone, &enrolled, &renewal).await.field("certificate");
+    set(&directory, "proven", 90);
+    assert_eq!(renew(&phone, &enrolled, &renewal).await.refusal(), (403, "proof-needed"));
+
+    phone.anew();
+    let code = phone.code(&mut provider).await;
+    let by_sms = async |token: &str, phone: &Phone| {
+        let confirm = Confirm { code, purpose: Purpose::Renew { token: token.to_owned().into() } };
+        let (request, key) = confirm.seal(phone.session, phone.identity.key(), &phone.key).unwrap();
+        (phone.post(&request).await, key)
+    };
+    let unknown = new_secret(&mut OsRng).unwrap();
+    assert_eq!(by_sms(&unknown, &phone).await.0.refusal(), (401, "unknown-token"));
+    let (answer, key) = by_sms(&bearer_token(&enrolled.account.secret), &phone).await;
+    let Ok(Sealed::Renewed(fresh)) = Sealed::open(&phone.session, &key, &answer.field("sealed")) else {
+        panic!("no certificate")
+    };
+    assert!(fresh.jid == enrolled.jid && fresh.identity == phone.identity.key());
+    renew(&phone, &enrolled, &renewal).await.field("certificate");
+    assert!(logs_in(&cloud, &Login::of(&enrolled, cloud.ca_pem())).await, "the account is the same");
+}
+
+#[tokio::test]
+async fn a_new_secret_ends_the_old_one_and_a_lost_answer_is_found_out_by_trying() {
+    let (cloud, directory, mut provider) = start("").await;
+    let phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
+    let enrolled = phone.enrol(&mut provider).await;
+    let secret = new_secret(&mut OsRng).unwrap();
+    let request = NewSecret(secret.clone()).seal(SessionId::new(&mut OsRng), phone.identity.key(), &phone.key).unwrap();
+    let change = async |client: &super::client::Client| {
+        client.field(Method::PUT, "/v1/account/secret", "sealed", request.as_bytes()).await
+    };
+    assert_eq!(change(&phone.client).await.refusal(), (401, "unknown-token"));
+    assert_eq!(change(&phone.device(&enrolled)).await.status, 200);
+    let old = Login::of(&enrolled, cloud.ca_pem());
+    let new = Login { secret: secret.clone(), ..old.clone() };
+    assert!(logs_in(&cloud, &new).await);
+    assert!(!logs_in(&cloud, &old).await);
+    assert_eq!(change(&phone.device(&enrolled)).await.refusal(), (401, "unknown-token"));
+    let device = phone.client.with_token(&bearer_token(&secret));
+    assert_eq!(change(&device).await.status, 200, "the same again");
+    let (_, point) = blinded(&phone.number);
+    device.evaluate('a', &[point]).await.evaluations();
+    let theirs = NewSecret(secret).seal(SessionId::new(&mut OsRng), Identity::new(now()).key(), &phone.key).unwrap();
+    let theirs = device.field(Method::PUT, "/v1/account/secret", "sealed", theirs.as_bytes()).await;
+    assert_eq!(theirs.refusal(), (400, "bad-request"), "another phone's key");
+}
+
+#[tokio::test]
+async fn a_withdrawn_or_long_unseen_account_is_gone_from_both() {
+    let (cloud, mut directory, mut provider) = start("").await;
+    let first = Phone::new(&directory, cloud.ca_pem(), NUMBER);
+    let enrolled = first.enrol(&mut provider).await;
+    let device = first.device(&enrolled);
+    assert_eq!(first.client.call(Method::DELETE, "/v1/account", "").await.refusal(), (401, "unknown-token"));
+    assert_eq!(device.call(Method::DELETE, "/v1/account", "").await.status, 200);
+    assert!(!logs_in(&cloud, &Login::of(&enrolled, cloud.ca_pem())).await);
+    assert_eq!(device.call(Method::DELETE, "/v1/account", "").await.refusal(), (401, "unknown-token"));
+    assert_eq!(directory.command(&["accounts"]).await.unwrap(), b"0\n");
+
+    let second = Phone::new(&directory, cloud.ca_pem(), NUMBER);
+    let enrolled = second.enrol(&mut provider).await;
+    let login = Login::of(&enrolled, cloud.ca_pem());
+    set(&directory, "seen", 179);
+    directory.stop().await.unwrap();
+    directory.restart().await.unwrap();
+    let (_, point) = blinded(&second.number);
+    second.device(&enrolled).evaluate('a', &[point]).await.evaluations();
+    set(&directory, "seen", 180);
+    directory.stop().await.unwrap();
+    directory.restart().await.unwrap();
+    while directory.command(&["accounts"]).await.unwrap() != b"0\n" {}
+    assert!(!logs_in(&cloud, &login).await);
+}
