@@ -365,6 +365,10 @@ impl<M: Modem + 'static> Daemon<M> {
     fn modem_job(&mut self, job: ModemJob) {
         let (modem, events) = (self.modem.clone(), self.events.clone());
         tokio::task::spawn_local(async move {
+            if !matches!(job, ModemJob::Now { .. }) {
+                // Local tasks run before all others: whoever waits for the turn's answer gets it first.
+                tokio::task::yield_now().await;
+            }
             // The loop ends before its channel: nobody waits then.
             let tell = |id: TextId, outcome| drop(events.send(Event::Sms(id, outcome)));
             match job {
