@@ -12,8 +12,29 @@ pub enum Error {
     #[error("no cloud is configured: set [cloud] in /etc/shunt/shunt.toml.d, or import an account file")]
     NotConfigured,
     /// This phone holds no account.
-    #[error("this phone has no account: take one with `shuntctl import FILE`")]
+    #[error("this phone has no account: enrol with `shuntctl enrol`, or take one with `shuntctl import FILE`")]
     NotEnrolled,
+    /// It holds one already.
+    #[error("this phone is enrolled: withdraw first with `shuntctl withdraw`")]
+    AlreadyEnrolled,
+    /// No code is waited for.
+    #[error("no enrolment waits for a code: begin one with `shuntctl enrol`")]
+    NoEnrolment,
+    /// The directory says that the code is another.
+    #[error("not the right code: read the SMS again; after five wrong ones a new one is needed")]
+    WrongCode,
+    /// The enrolment ended without an account.
+    #[error("the enrolment is over: {0}")]
+    EnrolmentEnded(&'static str),
+    /// What is asked needs the network.
+    #[error("the switch is off, and this needs the network: turn it on first with `shuntctl on`")]
+    SwitchOff,
+    /// Texts stand in the way of a withdrawal.
+    #[error("texts are under way or held: wait for them, or use `shuntctl resolve` or `cancel`, then withdraw again")]
+    Unsettled,
+    /// The network does not get there.
+    #[error("the directory cannot be reached now: check the network; StateReason tells when that changes")]
+    Unreachable,
     /// The caller may not do this.
     #[error("not allowed: {0}")]
     Denied(&'static str),
@@ -62,6 +83,13 @@ impl Error {
         match self {
             Self::NotConfigured => "org.shunt.Error.NotConfigured",
             Self::NotEnrolled => "org.shunt.Error.NotEnrolled",
+            Self::AlreadyEnrolled => "org.shunt.Error.AlreadyEnrolled",
+            Self::NoEnrolment => "org.shunt.Error.NoEnrolment",
+            Self::WrongCode => "org.shunt.Error.WrongCode",
+            Self::EnrolmentEnded(_) => "org.shunt.Error.EnrolmentEnded",
+            Self::SwitchOff => "org.shunt.Error.SwitchOff",
+            Self::Unsettled => "org.shunt.Error.Unsettled",
+            Self::Unreachable => "org.shunt.Error.Unreachable",
             Self::Denied(_) => "org.shunt.Error.Denied",
             Self::BadNumber => "org.shunt.Error.BadNumber",
             Self::TooLong => "org.shunt.Error.TooLong",

@@ -186,6 +186,29 @@ pub enum Request {
         /// Done: it is durable.
         reply: Reply<()>,
     },
+    /// Begin to enrol a number; answered once that is durable, the rest is told by `State`.
+    Enrol {
+        /// Which, as written; the SIM's own if none.
+        number: Option<Address>,
+        /// What the user agreed to.
+        consent: Option<Consent>,
+        /// Who asks.
+        caller: Caller,
+        /// Done.
+        reply: Reply<()>,
+    },
+    /// Give the code of an enrolment by hand; answered with its outcome.
+    ConfirmEnrolment {
+        /// As typed; wiped on drop.
+        code: Zeroizing<String>,
+        /// Done: the account is stored.
+        reply: Reply<()>,
+    },
+    /// End the account and forget everything; answered when that is done.
+    Withdraw {
+        /// Done: nothing is at the server any more, nor on the disk.
+        reply: Reply<()>,
+    },
     /// All peers that anything is known of.
     Peers {
         /// They.

@@ -97,17 +97,35 @@ impl Core {
             return Ok(());
         }
         turn.write(move |tx| tx.put_blob(ACCOUNT, &bytes));
+        self.tell_ended(turn, None);
+        self.forget_enrolment(turn, Err(Error::EnrolmentEnded("an account file was imported")));
         let renewed = self.account.replace(file).is_some();
         self.set_account_line(turn, None)?;
         self.find_account_line(turn)?;
         self.published_at = None;
+        // The operator, who made the file, vouches for the number.
+        self.number_proven(turn);
         log::info!("an account was imported");
         if renewed {
             // The running uplink speaks for the old one.
             self.switch_event(turn, SwitchInput::Account(false))?;
         }
+        self.switch_event(turn, SwitchInput::Enrolling(false))?;
         self.switch_event(turn, SwitchInput::Account(true))?;
         turn.answer(reply, Ok(()));
+        Ok(())
+    }
+}
+
+impl Core {
+    /// Takes an account that was checked.
+    pub(super) fn keep_account(&mut self, turn: &mut Turn<'_, '_>, file: AccountFile) -> Result<(), StoreError> {
+        match file.to_json() {
+            Ok(text) => turn.write(move |tx| tx.put_blob(ACCOUNT, text.as_bytes())),
+            Err(error) => return Err(StoreError::Io(error.to_string())),
+        }
+        self.account = Some(file);
+        self.published_at = None;
         Ok(())
     }
 }

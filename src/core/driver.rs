@@ -9,7 +9,7 @@ use crate::modem::{Modem, ModemError, ModemEvent, Outcome, Retry};
 use crate::router::{SmsOutcome, SwitchInput};
 use crate::store::{LedgerEntry, Store, StoreError, Unusable};
 use crate::sys::{WakeLock, WakeLocks, control, now, warden};
-use crate::wall::{Channel, FromUplink, Permit, ToUplink, encode};
+use crate::wall::{Channel, Errand, FromUplink, Permit, ToUplink, encode};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -182,6 +182,7 @@ impl<M: Modem + 'static> Daemon<M> {
         let committed = self.store.transaction(|tx| {
             let mut turn = Turn::new(tx, now);
             core.handle(&mut turn, event)?;
+            core.withdrawal_step(&mut turn)?;
             core.refresh_watches(&mut turn);
             core.keep_sessions(&mut turn)?;
             let ledger = entries(&turn);
@@ -236,11 +237,24 @@ impl<M: Modem + 'static> Daemon<M> {
                 // The loop ends before its channel: nobody waits then.
                 tokio::task::spawn_blocking(move || drop(events.send(job())));
             }
+            Effect::Compact(reply) => self.compact(reply),
             Effect::StartUplink => self.ask_warden(control::Request::Start),
             Effect::StopUplink => {
                 self.wall = None;
                 self.ask_warden(control::Request::Stop);
             }
+        }
+    }
+
+    /// What was wiped leaves the disk too; then the caller is told.
+    fn compact(&mut self, reply: Option<Reply<()>>) {
+        let compacted = self.store.compact().map_err(|error| {
+            log::error!("what was withdrawn is deleted, but may still stand in free pages of the disk: {error}");
+            crate::bus::Error::Store("the files could not be written anew: free some disk space and withdraw again")
+        });
+        if let Some(reply) = reply {
+            // A caller that left needs no answer.
+            let _left = reply.send(compacted);
         }
     }
 
@@ -458,6 +472,7 @@ impl Core {
             Event::Warden(event) => self.warden_event(turn, &event),
             Event::Pseudonym(peer, result) => self.pseudonym_found(turn, peer, result),
             Event::Proof(stranger, number) => self.stranger_checked(turn, *stranger, number),
+            Event::Enrolled(session, file, checked) => self.enrolled(turn, session, *file, &checked),
             Event::Account(import, checked) => self.account_checked(turn, *import, &checked),
             Event::Degraded => self.switch_event(turn, SwitchInput::Set(false)),
             Event::Tick => self.tick(turn),
@@ -489,6 +504,14 @@ fn entries(turn: &Turn<'_, '_>) -> Vec<LedgerEntry> {
 fn kind(frame: &ToUplink) -> &'static str {
     match frame {
         ToUplink::Connect(_) => "connect",
+        ToUplink::Visit(_) => "visit",
+        ToUplink::Errand { errand, .. } => match errand {
+            Errand::Start(_) => "enrol-start",
+            Errand::Confirm(_) => "enrol-confirm",
+            Errand::Renew(_) => "renew",
+            Errand::Secret(_) => "new-secret",
+            Errand::Withdraw => "withdraw",
+        },
         ToUplink::Retry => "retry",
         ToUplink::Send { .. } => "send",
         ToUplink::Presence { .. } => "presence",

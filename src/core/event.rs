@@ -4,7 +4,7 @@ use crate::bus::Request;
 use crate::model::{PhoneNumber, Text, TextId};
 use crate::modem::ModemEvent;
 use crate::router::SmsOutcome;
-use crate::seal::{AccountError, Pseudonym, PseudonymError, Transcript};
+use crate::seal::{AccountError, AccountFile, Pseudonym, PseudonymError, SessionId, Transcript};
 use crate::sys::warden;
 use crate::wall::FromUplink;
 
@@ -37,6 +37,8 @@ pub(super) enum Event {
     Pseudonym(PhoneNumber, Result<(Pseudonym, Transcript), PseudonymError>),
     /// A first letter's caller proof was checked.
     Proof(Box<Stranger>, Option<PhoneNumber>),
+    /// What the directory answered to an enrolment's code was checked.
+    Enrolled(SessionId, Box<AccountFile>, Result<(), AccountError>),
     /// An account file was checked.
     Account(Box<Import>, Result<(), AccountError>),
     /// A deadline passed.

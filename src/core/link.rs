@@ -5,11 +5,11 @@ use super::outbox::UPLINK_ANSWERS;
 use super::turn::{Effect, Turn};
 use crate::bus::{LineEntry, Published, ServiceState};
 use crate::model::SimState;
-use crate::router::{Conditions, Input, Phase, Step, SwitchInput, Why};
+use crate::router::{Conditions, EnrolInput, Input, Phase, Step, SwitchInput, Why};
 use crate::seal::{NODE, Pseudonym, bearer_token};
 use crate::store::{NetworkTotals, StoreError};
 use crate::sys::warden;
-use crate::wall::{Connect, Counters, FromUplink, LinkState, Offline, Opaque, RequestId, Secret, ToUplink};
+use crate::wall::{Connect, Counters, FromUplink, LinkState, Offline, Opaque, RequestId, Secret, ToUplink, Visit};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -61,6 +61,11 @@ impl Core {
     fn uplink_forgotten(&mut self, turn: &mut Turn<'_, '_>) {
         self.network = self.counted();
         self.counters = Counters::default();
+        self.own_unasked();
+        self.withdrawal_unasked();
+        if let Err(error) = self.enrolment_event(turn, EnrolInput::Closed) {
+            log::error!("{error}");
+        }
         let network = self.network;
         turn.write(move |tx| tx.put_network_totals(&network));
         self.last_request = 0;
@@ -74,7 +79,8 @@ impl Core {
         self.uplink_forgotten(turn);
         self.wall_open = true;
         self.connect(turn);
-        self.switch_event(turn, SwitchInput::Started)
+        self.switch_event(turn, SwitchInput::Started)?;
+        if self.wall_open { self.enrolment_event(turn, EnrolInput::Open) } else { Ok(()) }
     }
 
     pub(super) fn warden_event(&mut self, turn: &mut Turn<'_, '_>, event: &warden::Event) -> Result<(), StoreError> {
@@ -117,7 +123,7 @@ impl Core {
     }
 
     fn connect(&mut self, turn: &mut Turn<'_, '_>) {
-        let Some(account) = &self.account else { return };
+        let Some(account) = &self.account else { return self.visit(turn) };
         let cloud = self.config.cloud.as_ref();
         let pick = |own: &Vec<String>, configured: Option<&Vec<String>>| {
             configured.filter(|servers| !servers.is_empty()).unwrap_or(own).clone()
@@ -134,6 +140,13 @@ impl Core {
             node: NODE.to_owned(),
         };
         self.notice(turn, ToUplink::Connect(Box::new(connect)));
+    }
+
+    /// Without an account the uplink speaks with the directory alone.
+    fn visit(&mut self, turn: &mut Turn<'_, '_>) {
+        let (Some(cloud), Some(ca)) = (&self.config.cloud, &self.ca) else { return };
+        let visit = Visit { directory: cloud.directory.clone(), ca: ca.clone() };
+        self.notice(turn, ToUplink::Visit(Box::new(visit)));
     }
 
     /// A permitted frame came from the uplink.
@@ -164,7 +177,18 @@ impl Core {
                 if self.link_up { self.switch_event(turn, SwitchInput::Online) } else { Ok(()) }
             }
             FromUplink::Fetched { request, result } => self.fetched(turn, request, result),
-            FromUplink::Evaluated { request, result } => self.evaluated(turn, request, result),
+            FromUplink::Evaluated { request, result } => {
+                if self.account_exists(turn, request, result.as_ref().err().copied())? {
+                    return Ok(());
+                }
+                self.evaluated(turn, request, result)
+            }
+            FromUplink::Errand { request, result } => {
+                self.renewal_answered(turn, request, &result)?;
+                let done = result.as_ref().map(|_| ()).map_err(|error| *error);
+                self.withdrawal_answered(turn, request, done)?;
+                self.enrolment_answered(turn, request, result.map(|answer| answer.0))
+            }
             FromUplink::Counters(counters) => {
                 self.counters = counters;
                 Ok(())
@@ -194,6 +218,9 @@ impl Core {
             LinkState::Offline(offline) => {
                 log::info!("not connected: {offline:?}");
                 self.link_up = false;
+                if matches!(offline, Offline::Auth | Offline::Conflict) {
+                    self.check_account(turn);
+                }
                 self.switch_event(turn, SwitchInput::Offline(why(offline)))
             }
         }
@@ -245,6 +272,8 @@ impl Core {
         if stale && self.switch.phase() == Phase::Online {
             self.publish_bundle(turn)?;
         }
+        self.enrolment_event(turn, EnrolInput::Tick)?;
+        self.look_after_account(turn)?;
         self.switch_event(turn, SwitchInput::Tick)?;
         self.route(turn, Input::Tick)
     }
@@ -285,16 +314,25 @@ impl Core {
             state: match self.switch.phase() {
                 Phase::Off => ServiceState::Off,
                 Phase::Starting => ServiceState::Starting,
+                Phase::Enrolling => ServiceState::Enrolling,
                 Phase::Online => ServiceState::Online,
                 Phase::Waiting => ServiceState::Waiting,
                 Phase::Stopping => ServiceState::Stopping,
             },
-            reason: self.degraded.unwrap_or(self.switch.why().token()),
+            reason: self.degraded.unwrap_or_else(|| self.reason()),
             confinement,
             lines: self.lines.values().map(entry).collect(),
             enabled: self.enabled,
             switched: self.switched.clone(),
             settings: self.settings,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match (self.switch.phase(), self.switch.why(), &self.enrolment, self.ended) {
+            (Phase::Enrolling, _, Some(enrolment), _) => enrolment.doing().token(),
+            (_, Why::NoAccount, _, Some(ended)) => ended.token(),
+            (_, why, ..) => why.token(),
         }
     }
 
@@ -313,6 +351,7 @@ fn answered(frame: &FromUplink) -> Option<RequestId> {
         FromUplink::Published { request, .. }
         | FromUplink::Fetched { request, .. }
         | FromUplink::Evaluated { request, .. }
+        | FromUplink::Errand { request, .. }
         | FromUplink::Pong { request } => Some(*request),
         _ => None,
     }

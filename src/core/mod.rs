@@ -15,6 +15,7 @@
 //! | `reach`, `outbox`, `inbox` | peers: finding them, letters out, letters in |
 //! | `link` | the switch, the uplink and the link |
 //! | `export` | all that is held about the user |
+//! | `enrol`, `own`, `withdraw` | how the phone gets its account, keeps it and ends it |
 //! | `account`, `peers`, `contacts` | what is kept about us and others |
 //! | `trust` | safety numbers, and keys that change |
 
@@ -22,6 +23,7 @@ mod account;
 mod contacts;
 mod door;
 mod driver;
+mod enrol;
 mod event;
 mod export;
 mod inbox;
@@ -30,6 +32,7 @@ mod leak;
 mod link;
 mod listing;
 mod outbox;
+mod own;
 mod peers;
 mod reach;
 mod requests;
@@ -37,6 +40,7 @@ mod sms;
 mod start;
 mod trust;
 mod turn;
+mod withdraw;
 
 pub use start::{Args, run};
 
@@ -72,6 +76,11 @@ pub(crate) struct Core {
     account: Option<AccountFile>,
     /// The line that has the account's number, where it was seen.
     account_line: Option<LineId>,
+    enrolment: Option<enrol::Enrolment>,
+    /// Why there is no account, where there is a reason.
+    ended: Option<enrol::Ended>,
+    own: own::Own,
+    withdrawal: Option<withdraw::Withdrawal>,
     identity: Option<Identity>,
     peers: peers::Peers,
     contacts: contacts::Contacts,
@@ -191,8 +200,12 @@ impl Core {
     /// When the next turn is due by the clock.
     fn deadline(&self) -> Option<Instant> {
         let answers = self.answers_due.values().min().copied();
-        [self.router.deadline(), self.granting.deadline(), self.switch.deadline(), self.restore_by, answers]
+        let enrolment = self.enrolment.as_ref().map(enrol::Enrolment::deadline);
+        let withdrawal = self.withdrawal.as_ref().and_then(withdraw::Withdrawal::deadline);
+        let others = [self.restore_by, answers, enrolment, withdrawal, self.own_deadline()];
+        [self.router.deadline(), self.granting.deadline(), self.switch.deadline()]
             .into_iter()
+            .chain(others)
             .flatten()
             .min()
     }

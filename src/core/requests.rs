@@ -112,6 +112,12 @@ impl Core {
                 self.import(turn, file, reply);
                 Ok(())
             }
+            Request::Enrol { number, consent, caller, reply } => self.enrol(turn, number, (caller, consent), reply),
+            Request::Withdraw { reply } => {
+                self.withdraw(turn, reply);
+                Ok(())
+            }
+            Request::ConfirmEnrolment { code, reply } => self.confirm_enrolment(turn, &code, reply),
             Request::Peers { reply } => {
                 let mut peers: Vec<PeerEntry> =
                     self.peers.all().map(|(number, record)| entry(number, record)).collect();

@@ -45,6 +45,7 @@ impl Core {
 
     fn lines_changed(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         self.find_account_line(turn)?;
+        self.look_at_sim(turn);
         self.refresh_conditions(turn)
     }
 
@@ -135,7 +136,7 @@ impl Core {
     }
 
     fn sms_came(&mut self, turn: &mut Turn<'_, '_>, sms: IncomingSms) -> Result<(), StoreError> {
-        if sms.kind != Kind::Plain {
+        if sms.kind != Kind::Plain || self.take_code(turn, &sms)? {
             return Ok(());
         }
         let now = turn.now.wall;

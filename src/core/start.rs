@@ -255,6 +255,10 @@ impl Core {
             lines: BTreeMap::new(),
             account: None,
             account_line: None,
+            enrolment: None,
+            ended: None,
+            own: super::own::Own::default(),
+            withdrawal: None,
             identity: None,
             peers: peers::Peers::default(),
             contacts: super::contacts::Contacts::default(),
@@ -304,6 +308,9 @@ impl Core {
         self.account_line.clone_from(&line);
         // At start nothing waits for what this decides.
         let _nothing = self.router.handle(now(), Input::AccountLine(line));
+        self.load_enrolment(tx)?;
+        self.load_own(tx)?;
+        self.load_withdrawal(tx)?;
         let all = tx.peers()?;
         for (peer, record) in &all {
             // At start nothing waits for what a peer's facts decide.
@@ -311,7 +318,10 @@ impl Core {
         }
         self.peers = peers::Peers::load(all);
         self.contacts = super::contacts::Contacts::load(tx)?;
-        for input in [SwitchInput::Account(self.account.is_some()), SwitchInput::Set(self.enabled)] {
+        let enrolling = self.enrolment.as_ref().is_some_and(|enrolment| !enrolment.renews());
+        let account = self.account.is_some();
+        let inputs = [SwitchInput::Account(account), SwitchInput::Enrolling(enrolling), SwitchInput::Set(self.enabled)];
+        for input in inputs {
             if let Some(step) = self.switch.handle(now().mono, 0, input) {
                 self.first_step = Some(step);
             }

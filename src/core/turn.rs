@@ -87,6 +87,8 @@ pub(super) enum Effect {
     Modem(ModemJob),
     /// Compute something dear on a thread of its own; its result is an event.
     Compute(Box<dyn FnOnce() -> Event + Send>),
+    /// Take what was deleted off the disk, then tell who waits for it.
+    Compact(Option<bus::Reply<()>>),
     /// Ask the warden for an uplink.
     StartUplink,
     /// Close the wall and have the uplink ended.

@@ -11,7 +11,7 @@ const EXIT_STATUS: &str = "Exit status:
   2  usage: an argument is wrong, or is not a phone number
   3  the daemon is not there
   4  denied: the caller has not the right
-  5  no cloud is configured, or the phone holds no account
+  5  no cloud is configured, the phone holds no account, or the switch is off
   6  the text's outcome is uncertain: it may have arrived; don't send it again unasked
   7  the text is held until `shuntctl resolve` or `shuntctl cancel`
   8  the time given by --timeout is over; the daemon goes on";
@@ -108,6 +108,23 @@ pub(super) enum Command {
     Import {
         /// The file that `shunt-directory provision` wrote.
         file: PathBuf,
+    },
+    /// Enrols this phone: its number is proven by a code that comes by SMS.
+    Enrol {
+        /// The number, where the SIM does not know it.
+        number: Option<String>,
+        /// Id and version of the consent text that the user agreed to; asked here otherwise.
+        #[arg(long, value_name = "ID")]
+        consent: Option<String>,
+        /// The locale it was shown in.
+        #[arg(long, requires = "consent")]
+        locale: Option<String>,
+    },
+    /// Ends the account, turns the switch off and forgets everything but texts that no app has taken.
+    Withdraw {
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
     },
     /// Writes all that this phone holds about its user, as JSON.
     Export {

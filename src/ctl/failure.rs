@@ -37,6 +37,9 @@ pub(super) enum Failure {
     /// A text did not leave.
     #[error("not sent ({0})")]
     Failed(String),
+    /// An enrolment ended without an account.
+    #[error("not enrolled ({0}): `shuntctl enrol` begins anew")]
+    NotEnrolled(String),
     /// A local file.
     #[error("{0}: {1}")]
     File(String, #[source] std::io::Error),
@@ -49,7 +52,7 @@ impl Failure {
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Daemon { name, .. } => daemon_code(name),
-            Self::Answer(_) | Self::Failed(_) | Self::File(..) | Self::Output(_) => 1,
+            Self::Answer(_) | Self::Failed(_) | Self::NotEnrolled(_) | Self::File(..) | Self::Output(_) => 1,
             Self::Usage(_) => 2,
             Self::Absent(_) | Self::Gone => 3,
             Self::Uncertain(_) => 6,
@@ -74,6 +77,7 @@ impl Failure {
             Self::Uncertain(_) => "uncertain",
             Self::Held(_) => "held",
             Self::Failed(_) => "failed",
+            Self::NotEnrolled(_) => "not-enrolled",
             Self::File(..) => "file",
             Self::Output(_) => "output",
         }
@@ -86,7 +90,7 @@ fn daemon_code(name: &str) -> u8 {
             "BadArgument" | "BadNumber" => 2,
             "Stopping" => 3,
             "Denied" => 4,
-            "NotConfigured" | "NotEnrolled" => 5,
+            "NotConfigured" | "NotEnrolled" | "SwitchOff" => 5,
             _ => 1,
         };
     }

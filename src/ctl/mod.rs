@@ -3,6 +3,7 @@
 mod account;
 mod args;
 mod client;
+mod enrol;
 mod failure;
 mod manual;
 mod output;
@@ -61,6 +62,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             Command::Ledger { since, totals } => peers::ledger(&client, json, *since, *totals).await,
             Command::Identity => account::identity(&client, json).await,
             Command::Import { file } => account::import(&client, json, file).await,
+            Command::Enrol { number, consent, locale } => {
+                enrol::enrol(&client, json, number.as_deref().unwrap_or_default(), consent, locale).await
+            }
+            Command::Withdraw { yes } => enrol::withdraw(&client, json, *yes).await,
             Command::Export { file } => account::export(&client, json, file).await,
             Command::Cancel { id } => texts::cancel(&client, json, id).await,
             Command::Resolve { id, bearer } => texts::resolve(&client, json, id, *bearer).await,

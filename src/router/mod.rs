@@ -22,6 +22,7 @@
 mod backoff;
 mod conversation;
 mod diverted;
+mod enrolling;
 mod granting;
 mod held;
 mod im;
@@ -33,11 +34,13 @@ mod policy;
 mod presence;
 mod sms;
 mod switch;
+mod tenure;
 #[cfg(test)]
 mod tests;
 mod timers;
 
 pub use backoff::Backoff;
+pub use enrolling::{Doing, EnrolInput, EnrolStep, Enrolling, Stage};
 pub use granting::{Granting, Obligation, Probed};
 pub use incoming::{ImFacts, ImVerdict, SMS_SEEN_FOR, SmsFacts, SmsVerdict, judge_im, judge_sms, twin_remembered};
 pub use input::{Action, Class, Conditions, Input, Link, PeerFacts, SmsOutcome};
@@ -45,6 +48,7 @@ pub use mark::{MAX_ORDINAL, marked, split_mark, wire_body};
 pub use outgoing::{Late, Refused, refine};
 pub use policy::{Explained, Facts, RULES, Rule, Verdict};
 pub use switch::{Phase, Step, Switch, SwitchInput, Why};
+pub use tenure::{Renewal, Sim, Tenure};
 
 use crate::model::{Address, ImAttempt, Instant, LineId, Now, PhoneNumber, State, Text, TextId};
 use conversation::Conversations;

@@ -1,4 +1,4 @@
-//! The uplink's life: it exists only while the switch is on and there is an account, is started
+//! The uplink's life: it exists only while the switch is on and there is an account or an enrolment, is started
 //! again with back-off when it dies, and told to retry with back-off when the link is lost.
 
 use super::backoff::Backoff;
@@ -13,6 +13,8 @@ pub enum Phase {
     Off,
     /// The uplink starts or connects for the first time.
     Starting,
+    /// There is no account yet, and the directory is asked for one.
+    Enrolling,
     /// Connected.
     Online,
     /// On, but something is missing; the reason says what.
@@ -53,6 +55,8 @@ pub enum SwitchInput {
     Set(bool),
     /// Whether there is an account.
     Account(bool),
+    /// Whether an enrolment is under way.
+    Enrolling(bool),
     /// The warden started the uplink.
     Started,
     /// It could not.
@@ -91,6 +95,7 @@ enum Process {
 pub struct Switch {
     on: bool,
     account: bool,
+    enrolling: bool,
     process: Process,
     online: bool,
     why: Why,
@@ -106,6 +111,7 @@ impl Default for Switch {
         Self {
             on: false,
             account: false,
+            enrolling: false,
             process: Process::None,
             online: false,
             why: Why::NoAccount,
@@ -136,6 +142,7 @@ impl Switch {
                 self.account = account;
                 self.fresh();
             }
+            SwitchInput::Enrolling(enrolling) => self.enrolling = enrolling,
             SwitchInput::Started => self.process = Process::Runs,
             // Its death may be told twice: by the wall's end and by the warden.
             SwitchInput::Died if matches!(self.process, Process::None | Process::Starting) => return None,
@@ -191,6 +198,7 @@ impl Switch {
         match self.process {
             Process::None if !self.on => Phase::Off,
             _ if !self.on => Phase::Stopping,
+            _ if !self.account && self.enrolling => Phase::Enrolling,
             _ if !self.account => Phase::Waiting,
             _ if self.online => Phase::Online,
             _ if self.why == Why::None => Phase::Starting,
@@ -214,12 +222,12 @@ impl Switch {
         match self.phase() {
             Phase::Online => Link::Up,
             Phase::Starting => Link::Connecting,
-            Phase::Off | Phase::Waiting | Phase::Stopping => Link::Down,
+            Phase::Off | Phase::Enrolling | Phase::Waiting | Phase::Stopping => Link::Down,
         }
     }
 
     fn wanted(&self) -> bool {
-        self.on && self.account
+        self.on && (self.account || self.enrolling)
     }
 
     /// The user did something: no pause from earlier failures applies.
@@ -256,6 +264,7 @@ impl Phase {
         match self {
             Self::Off => "off",
             Self::Starting => "starting",
+            Self::Enrolling => "enrolling",
             Self::Online => "online",
             Self::Waiting => "waiting",
             Self::Stopping => "stopping",
@@ -286,7 +295,7 @@ impl Why {
     pub fn advice(self) -> &'static str {
         match self {
             Self::None => "",
-            Self::NoAccount => "import an account file: shuntctl import FILE",
+            Self::NoAccount => "enrol this phone: shuntctl enrol",
             Self::UplinkDied => "the uplink ended unexpectedly; it is started again, see the journal",
             Self::Unreachable => "no server address answers; check the network and [cloud] servers",
             Self::Tls => "the server's certificate does not match the pinned CA; check [cloud] ca and the clock",
@@ -327,6 +336,19 @@ mod tests {
         assert_eq!(step(&mut switch, SwitchInput::Set(true)), None);
         assert_eq!((switch.phase(), switch.why()), (Phase::Waiting, Why::NoAccount));
         assert_eq!(step(&mut switch, SwitchInput::Account(true)), Some(Step::Start));
+    }
+
+    #[test]
+    fn an_enrolment_has_an_uplink_of_its_own_and_the_account_another() {
+        let mut switch = Switch::default();
+        assert_eq!(step(&mut switch, SwitchInput::Enrolling(true)), None, "not while the switch is off");
+        assert_eq!(step(&mut switch, SwitchInput::Set(true)), Some(Step::Start));
+        assert_eq!((switch.phase(), switch.link()), (Phase::Enrolling, Link::Down));
+        assert_eq!(step(&mut switch, SwitchInput::Started), None);
+        assert_eq!(step(&mut switch, SwitchInput::Enrolling(false)), Some(Step::Stop));
+        assert_eq!(step(&mut switch, SwitchInput::Account(true)), None);
+        assert_eq!(step(&mut switch, SwitchInput::Died), Some(Step::Start));
+        assert_eq!(switch.phase(), Phase::Starting);
     }
 
     #[test]

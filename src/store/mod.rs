@@ -39,6 +39,9 @@
 //! - `ledger`: each frame handed towards the cloud. The newest 100,000, for at most 90 days.
 //! - `ledger_totals`: frames and bytes by kind. Never deleted.
 //!
+//! Withdraw keeps texts that no app has taken or that are under way, and `shown`, `im_seen` and `sms_seen`: keyed
+//! digests by which nothing is shown twice; they go by their age.
+//!
 //! Every statement finds its rows by an index, whatever the store's size: a test reads SQLite's query plans.
 
 mod arrived;
@@ -54,6 +57,7 @@ mod schema;
 mod switches;
 mod texts;
 mod tx;
+mod wipe;
 mod witness;
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub struct Store {
     pub(super) cipher: ColumnCipher,
     /// A store in memory has none.
     witness: Option<Witness>,
+    /// Nor this.
+    pub(super) dir: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Store {
@@ -106,7 +108,7 @@ impl Store {
         // The file's own header must tell an older version of us the schema, without its log.
         db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(opening)?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(opening)?;
-        Ok(Self { db, cipher, witness: Some(witness) })
+        Ok(Self { db, cipher, witness: Some(witness), dir: Some(dir.to_owned()) })
     }
 
     /// A store in memory, under a random key, for a daemon whose own can't be used (protocol.md §7).
@@ -119,7 +121,7 @@ impl Store {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening)?;
         schema::upgrade(&tx, 0, schema::newest()).map_err(opening)?;
         tx.commit().map_err(opening)?;
-        Ok(Self { db, cipher, witness: None })
+        Ok(Self { db, cipher, witness: None, dir: None })
     }
 
     /// Runs `work` in one transaction: all of it is on disk when this returns, or none of it happened.

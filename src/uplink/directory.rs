@@ -1,15 +1,17 @@
-//! HTTPS to the directory: blind evaluation of points, one connection for each request.
+//! HTTPS to the directory: blind evaluation of points, and errands for the own account; one connection for each
+//! request.
 
 use super::socket::{Meter, Socket};
 use super::tls::Tls;
-use crate::wall::{Connect, DirectoryError, Point};
+use crate::seal::{Header, SealedRequest};
+use crate::wall::{DirectoryError, Errand, ErrandError, FromUplink, Opaque, Point, RequestId, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper::{Request, Response, StatusCode, Uri, body::Incoming};
+use hyper::{Method, Request, Response, StatusCode, Uri, body::Incoming};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::pin::Pin;
@@ -48,49 +50,91 @@ struct Evaluation {
 /// Evaluated points with their proofs, in the order of the question.
 pub(crate) type Evaluations = Vec<(Point, Vec<u8>)>;
 
+/// The directory, and as whom it is asked.
+pub(crate) struct Directory {
+    /// `https://host:port`.
+    pub(crate) url: String,
+    /// The account's bearer token, where there is an account.
+    pub(crate) token: Option<Secret>,
+    pub(crate) tls: Tls,
+    pub(crate) meter: Arc<Meter>,
+}
+
+/// A request to it.
+struct Ask {
+    method: Method,
+    path: String,
+    /// Whether the token goes with it: an enrolment says nothing of an account.
+    known: bool,
+    body: Vec<u8>,
+}
+
+/// An answer: status, seconds to wait, body.
+type Answered = (StatusCode, Option<u32>, Bytes);
+
 /// Has points evaluated with an epoch's key.
 pub(crate) async fn evaluate(
-    account: Arc<Connect>,
-    tls: Tls,
-    meter: Arc<Meter>,
+    directory: Arc<Directory>,
     epoch: char,
     blinded: Vec<Point>,
 ) -> Result<Evaluations, DirectoryError> {
     let asked = blinded.len();
     let body = serde_json::to_vec(&Question { epoch, blinded: blinded.iter().map(|b| STANDARD.encode(b)).collect() })
         .map_err(|_| DirectoryError::Refused)?;
-    let exchanged = timeout(DEADLINE, exchange(&account, &tls, &meter, body)).await;
-    let (status, wait, body) = exchanged.unwrap_or_else(|_| Err("no answer in time".into())).map_err(|error| {
-        log::info!("the directory cannot be asked: {error}");
-        DirectoryError::Unavailable
-    })?;
+    let path = "/v1/evaluate".to_owned();
+    let ask = Ask { method: Method::POST, path, known: true, body };
+    let (status, wait, body) = in_time(&directory, ask).await.ok_or(DirectoryError::Unavailable)?;
     judge(status, wait, &body, asked)
+}
+
+/// Does an errand for the own account; what the core is told.
+pub(crate) async fn errand(directory: Arc<Directory>, request: RequestId, errand: Errand) -> FromUplink {
+    FromUplink::Errand { request, result: done(&directory, errand).await }
+}
+
+async fn done(directory: &Directory, errand: Errand) -> Result<Opaque, ErrandError> {
+    let (ask, answers) = errand_ask(errand).ok_or(ErrandError::Refused)?;
+    let (status, wait, body) = in_time(directory, ask).await.ok_or(ErrandError::Unavailable)?;
+    if !status.is_success() {
+        return Err(refusal(status, wait, &body));
+    }
+    match answers {
+        None => Ok(Opaque(Vec::new())),
+        Some(field) => one_field(&body, field).map(Opaque).ok_or(ErrandError::Refused),
+    }
+}
+
+async fn in_time(directory: &Directory, ask: Ask) -> Option<Answered> {
+    let exchanged = timeout(DEADLINE, exchange(directory, ask)).await;
+    exchanged
+        .unwrap_or_else(|_| Err("no answer in time".into()))
+        .map_err(|error| log::info!("the directory cannot be asked: {error}"))
+        .ok()
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn exchange(
-    account: &Connect,
-    tls: &Tls,
-    meter: &Arc<Meter>,
-    body: Vec<u8>,
-) -> Result<(StatusCode, Option<u32>, Bytes), Failure> {
-    let directory: Uri = account.directory.parse()?;
-    let host = directory.host().ok_or("the directory's address has no host")?;
-    if directory.scheme_str() != Some("https") {
+async fn exchange(directory: &Directory, ask: Ask) -> Result<Answered, Failure> {
+    let url: Uri = directory.url.parse()?;
+    let host = url.host().ok_or("the directory's address has no host")?;
+    if url.scheme_str() != Some("https") {
         return Err("the directory's address is no https address".into());
     }
-    let port = directory.port_u16().unwrap_or(443);
-    let socket = Socket::connect(&format!("{host}:{port}"), meter).await?;
-    let stream = tls.connect(host.trim_matches(['[', ']']), socket).await?;
+    let port = url.port_u16().unwrap_or(443);
+    let socket = Socket::connect(&format!("{host}:{port}"), &directory.meter).await?;
+    let stream = directory.tls.connect(host.trim_matches(['[', ']']), socket).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(Adaptor(stream)).await?;
-    let mut token = HeaderValue::try_from(format!("Bearer {}", account.token.0.as_str()))?;
-    token.set_sensitive(true);
-    let request = Request::post("/v1/evaluate")
+    let mut request = Request::builder()
+        .method(ask.method)
+        .uri(ask.path)
         .header(HOST, format!("{host}:{port}"))
-        .header(CONTENT_TYPE, "application/json")
-        .header(AUTHORIZATION, token)
-        .body(Full::new(Bytes::from(body)))?;
+        .header(CONTENT_TYPE, "application/json");
+    if let Some(token) = directory.token.as_ref().filter(|_| ask.known) {
+        let mut token = HeaderValue::try_from(format!("Bearer {}", token.0.as_str()))?;
+        token.set_sensitive(true);
+        request = request.header(AUTHORIZATION, token);
+    }
+    let request = request.body(Full::new(Bytes::from(ask.body)))?;
     let answered = async {
         let response = sender.send_request(request).await?;
         let (status, wait) = (response.status(), retry_after(&response));
@@ -121,6 +165,60 @@ fn judge(status: StatusCode, wait: Option<u32>, body: &[u8], asked: usize) -> Re
         StatusCode::NOT_FOUND => Err(DirectoryError::Epoch),
         status if status.is_client_error() => Err(DirectoryError::Refused),
         _ => Err(DirectoryError::Unavailable),
+    }
+}
+
+/// What an errand is over HTTP (`config/directory.openapi.yaml`), and the answer's field, if it has one.
+fn errand_ask(errand: Errand) -> Option<(Ask, Option<&'static str>)> {
+    let field = |name: &str, bytes: &[u8]| format!(r#"{{"{name}":"{}"}}"#, STANDARD.encode(bytes)).into_bytes();
+    let session = |sealed: &SealedRequest| Header::read(sealed.as_bytes()).ok().map(|header| header.session.to_text());
+    let (method, path, known, body, answers) = match errand {
+        Errand::Start(sealed) => {
+            let path = format!("/v1/enrolments/{}", session(&sealed)?);
+            (Method::PUT, path, false, field("sealed", sealed.as_bytes()), None)
+        }
+        Errand::Confirm(sealed) => {
+            let path = format!("/v1/enrolments/{}/confirm", session(&sealed)?);
+            (Method::POST, path, false, field("sealed", sealed.as_bytes()), Some("sealed"))
+        }
+        Errand::Renew(signed) => {
+            (Method::POST, "/v1/certificate".into(), true, field("renewal", &signed.0), Some("certificate"))
+        }
+        Errand::Secret(sealed) => {
+            (Method::PUT, "/v1/account/secret".into(), true, field("sealed", sealed.as_bytes()), None)
+        }
+        Errand::Withdraw => (Method::DELETE, "/v1/account".into(), true, Vec::new(), None),
+    };
+    Some((Ask { method, path, known, body }, answers))
+}
+
+/// An answer of one field, base64.
+fn one_field(body: &[u8], field: &str) -> Option<Vec<u8>> {
+    let answer: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
+    STANDARD.decode(answer.get(field)?.as_str()?).ok()
+}
+
+/// Why an errand was refused: by the error's token.
+fn refusal(status: StatusCode, wait: Option<u32>, body: &[u8]) -> ErrandError {
+    #[derive(Deserialize)]
+    struct Told {
+        error: String,
+    }
+    let told = serde_json::from_slice::<Told>(body).map(|told| told.error).unwrap_or_default();
+    match told.as_str() {
+        "code-wrong" => ErrandError::WrongCode,
+        "code-spent" => ErrandError::Spent,
+        "session-unknown" | "session-conflict" => ErrandError::NoSession,
+        "number-invalid" | "number-not-mobile" => ErrandError::Number,
+        "unknown-epoch" => ErrandError::Epoch,
+        "clock" => ErrandError::Clock,
+        "enrolment-closed" => ErrandError::Closed,
+        "proof-needed" => ErrandError::Proof,
+        "unknown-token" => ErrandError::Denied,
+        _ if status == StatusCode::TOO_MANY_REQUESTS => ErrandError::Limit(wait.unwrap_or(DEFAULT_WAIT)),
+        _ if status == StatusCode::UNAUTHORIZED => ErrandError::Denied,
+        _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => ErrandError::Unavailable,
+        _ => ErrandError::Refused,
     }
 }
 
@@ -177,6 +275,30 @@ mod tests {
         assert_eq!(judge(StatusCode::OK, None, &answer(2, 64), 2), Ok(vec![([7; 32], vec![8; 64]); 2]));
         for (body, asked) in [(answer(2, 64), 3), (answer(1, 63), 1), (b"{}".to_vec(), 0), (b"<html>".to_vec(), 1)] {
             assert_eq!(judge(StatusCode::OK, None, &body, asked), Err(DirectoryError::Refused));
+        }
+    }
+
+    #[test]
+    fn an_errands_refusal_is_told_by_its_token_and_else_by_its_status() {
+        let of = |status: u16, body: &str| refusal(StatusCode::from_u16(status).unwrap(), Some(7), body.as_bytes());
+        let told = |status, token: &str| of(status, &format!(r#"{{"error":"{token}","message":"…"}}"#));
+        assert_eq!(told(403, "code-wrong"), ErrandError::WrongCode);
+        assert_eq!(told(403, "proof-needed"), ErrandError::Proof);
+        assert_eq!(told(410, "code-spent"), ErrandError::Spent);
+        assert_eq!(told(422, "number-not-mobile"), ErrandError::Number);
+        assert_eq!(told(429, "enrolment-limit"), ErrandError::Limit(7));
+        assert_eq!(told(502, "sms-failed"), ErrandError::Unavailable);
+        assert_eq!(
+            (of(401, ""), of(403, "<html>"), of(500, "{}")),
+            (ErrandError::Denied, ErrandError::Refused, ErrandError::Unavailable)
+        );
+    }
+
+    #[test]
+    fn an_errands_answer_is_one_field() {
+        assert_eq!(one_field(br#"{"sealed":"AQI="}"#, "sealed"), Some(vec![1, 2]));
+        for bad in ["", "{}", "[]", r#"{"sealed":1}"#, r#"{"sealed":"?"}"#, r#"{"other":"AQI="}"#] {
+            assert_eq!(one_field(bad.as_bytes(), "sealed"), None, "{bad}");
         }
     }
 

@@ -2,7 +2,7 @@
 //! before `Retry`.
 
 use super::UplinkError;
-use super::directory::{self, Evaluations};
+use super::directory::{self, Directory};
 use super::incoming::{self, Heard, Peers};
 use super::login::{self, Attempt, Opened};
 use super::requests::{Asked, Iqs, Sends};
@@ -28,8 +28,8 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) const MAX_SEALED: usize = 47 * 1024;
 /// Stanzas unacknowledged, and bytes unwritten, beyond which nothing more is taken on.
 const MAX_BACKLOG: (usize, usize) = (4096, 1024 * 1024);
-/// Evaluations under way at one time.
-const MAX_EVALUATIONS: usize = 8;
+/// Requests to the directory under way at one time.
+const MAX_ASKED: usize = 8;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -69,7 +69,9 @@ struct Uplink {
     /// Pings that came while connecting: the attempt's outcome answers them.
     pings: Vec<RequestId>,
     peers: Peers,
-    evaluations: FuturesUnordered<Boxed<(RequestId, Result<Evaluations, DirectoryError>)>>,
+    directory: Arc<Directory>,
+    /// What the directory is asked, each with its answer to the core.
+    asked: FuturesUnordered<Boxed<FromUplink>>,
     out: Vec<FromUplink>,
 }
 
@@ -79,7 +81,11 @@ pub(crate) async fn serve(mut wall: super::Wall, lacks: &[&'static str]) -> Resu
     let mut permit = UplinkPermit::new();
     let Some(first) = wall.recv().await? else { return Ok(()) };
     permit.check(&first)?;
-    let ToUplink::Connect(account) = first else { return Ok(()) };
+    let account = match first {
+        ToUplink::Connect(account) => account,
+        ToUplink::Visit(visit) => return super::visit::serve(wall, permit, *visit).await,
+        _ => return Ok(()),
+    };
     let mut uplink = Uplink::new(*account);
     uplink.connect();
     loop {
@@ -101,9 +107,7 @@ pub(crate) async fn serve(mut wall: super::Wall, lacks: &[&'static str]) -> Resu
                 }
             }
             event = uplink.link.next() => uplink.event(event),
-            Some((request, result)) = uplink.evaluations.next() => {
-                uplink.out.push(FromUplink::Evaluated { request, result });
-            }
+            Some(answer) = uplink.asked.next() => uplink.out.push(answer),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => uplink.look_after(),
         }
     }
@@ -111,10 +115,18 @@ pub(crate) async fn serve(mut wall: super::Wall, lacks: &[&'static str]) -> Resu
 
 impl Uplink {
     fn new(account: Connect) -> Self {
+        let (tls, meter) = (Tls::pinned(&account.ca), Arc::<Meter>::default());
+        let directory = Directory {
+            url: account.directory.clone(),
+            token: Some(account.token.clone()),
+            tls: tls.clone(),
+            meter: meter.clone(),
+        };
         Self {
-            tls: Tls::pinned(&account.ca),
+            tls,
             account: Arc::new(account),
-            meter: Arc::default(),
+            meter,
+            directory: Arc::new(directory),
             told: Counters::default(),
             link: Link::Idle(None),
             state: LinkState::Connecting,
@@ -122,14 +134,14 @@ impl Uplink {
             iqs: Iqs::default(),
             pings: Vec::new(),
             peers: Peers::default(),
-            evaluations: FuturesUnordered::new(),
+            asked: FuturesUnordered::new(),
             out: Vec::new(),
         }
     }
 
     fn command(&mut self, message: ToUplink) {
         match message {
-            ToUplink::Connect(_) | ToUplink::Close => {}
+            ToUplink::Connect(_) | ToUplink::Visit(_) | ToUplink::Close => {}
             ToUplink::Retry => self.connect(),
             ToUplink::Send { request, to, sealed } => self.send(request, &to, &sealed),
             ToUplink::Presence { to, available } => self.presence(&to, available),
@@ -146,6 +158,9 @@ impl Uplink {
                 }
             }
             ToUplink::Evaluate { request, epoch, blinded } => self.evaluate(request, epoch, blinded),
+            ToUplink::Errand { request, errand } => {
+                self.asked.push(Box::pin(directory::errand(self.directory.clone(), request, errand)));
+            }
             ToUplink::Ping { request } => self.ping(request),
         }
     }
@@ -179,13 +194,14 @@ impl Uplink {
     }
 
     fn evaluate(&mut self, request: RequestId, epoch: char, blinded: Vec<Point>) {
-        if self.evaluations.len() >= MAX_EVALUATIONS {
+        if self.asked.len() >= MAX_ASKED {
             self.out.push(FromUplink::Evaluated { request, result: Err(DirectoryError::Unavailable) });
             return;
         }
-        let (account, tls, meter) = (self.account.clone(), self.tls.clone(), self.meter.clone());
-        self.evaluations
-            .push(Box::pin(async move { (request, directory::evaluate(account, tls, meter, epoch, blinded).await) }));
+        let directory = self.directory.clone();
+        self.asked.push(Box::pin(async move {
+            FromUplink::Evaluated { request, result: directory::evaluate(directory, epoch, blinded).await }
+        }));
     }
 
     fn ping(&mut self, request: RequestId) {

@@ -19,6 +19,7 @@ mod socket;
 mod stanza;
 mod stream;
 mod tls;
+mod visit;
 
 use crate::wall::{Channel, FromUplink, ToUplink, Violation, WallError};
 

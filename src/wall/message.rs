@@ -1,7 +1,7 @@
 //! What may cross the wall. No variant can name a number or a text: `Sealed` and `Pseudonym` are
 //! made by `seal` alone, the rest is points, public keys and the account's own addresses.
 
-use crate::seal::{Pseudonym, Sealed};
+use crate::seal::{Pseudonym, Sealed, SealedRequest};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -36,6 +36,60 @@ impl fmt::Debug for Opaque {
 /// A public key bundle for PEP, encoded and signed by `seal` (protocol.md §5).
 pub type Bundle = Opaque;
 
+/// The first frame where there is no account: this uplink speaks with the directory alone, and does not know for
+/// whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visit {
+    /// `https://host:port` of the directory.
+    pub directory: String,
+    /// The pinned CA, PEM; the only root trusted.
+    pub ca: String,
+}
+
+/// What the directory is asked about the own account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Errand {
+    /// Send a code by SMS. Goes without the token, as the next.
+    Start(SealedRequest),
+    /// Here is the code.
+    Confirm(SealedRequest),
+    /// A new certificate, which the identity key signed for.
+    Renew(Opaque),
+    /// Here is a new account secret.
+    Secret(SealedRequest),
+    /// End the account: at the directory and the XMPP server.
+    Withdraw,
+}
+
+/// Why the directory did not do it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ErrandError {
+    /// No answer could be had now.
+    Unavailable,
+    /// Too many codes; seconds to wait.
+    Limit(u32),
+    /// It does not know the token: the account has ended.
+    Denied,
+    /// Not the code; there are attempts left.
+    WrongCode,
+    /// Not the code, and it was the last attempt.
+    Spent,
+    /// No such session, or no longer.
+    NoSession,
+    /// It sends no codes to that number.
+    Number,
+    /// It does not serve the epoch.
+    Epoch,
+    /// The request is dated more than a day from now.
+    Clock,
+    /// It enrols no phones by itself.
+    Closed,
+    /// A renewal needs a fresh proof by SMS.
+    Proof,
+    /// It refused for another reason, or garbled its answer.
+    Refused,
+}
+
 /// All that the uplink ever learns of the phone; the first frame, and the only one of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connect {
@@ -65,6 +119,8 @@ pub enum ToUplink {
     /// First, once: connect and stay connected. Back-off is the core's: after `Offline` the uplink
     /// waits for `Retry`.
     Connect(Box<Connect>),
+    /// First instead, where there is no account: only [`Errand::Start`], [`Errand::Confirm`] and `Close` follow.
+    Visit(Box<Visit>),
     /// Try again now.
     Retry,
     /// A sealed headline to the peer's bare JID.
@@ -105,6 +161,13 @@ pub enum ToUplink {
         epoch: char,
         /// The points.
         blinded: Vec<Point>,
+    },
+    /// Ask the directory about the own account.
+    Errand {
+        /// Answered by `Errand`.
+        request: RequestId,
+        /// What.
+        errand: Errand,
     },
     /// Is the connection alive? (after resume)
     Ping {
@@ -235,6 +298,13 @@ pub enum FromUplink {
         request: RequestId,
         /// Evaluated point and proof for each blinded one.
         result: Result<Vec<(Point, Vec<u8>)>, DirectoryError>,
+    },
+    /// The directory's answer to an errand; empty where there is nothing to say.
+    Errand {
+        /// Which `Errand`.
+        request: RequestId,
+        /// The answer, or why there is none.
+        result: Result<Opaque, ErrandError>,
     },
     /// The connection is alive.
     Pong {

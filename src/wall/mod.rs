@@ -8,7 +8,7 @@ mod permit;
 pub use channel::{Channel, Receiver, STUCK_AFTER, Sender};
 pub use frame::{Decoder, HEADER, MAX_BODY, WallError, encode};
 pub use message::{
-    Bundle, Connect, Counters, DirectoryError, FetchError, FromUplink, LinkState, Offline, Opaque, Point, RequestId,
-    Secret, ToUplink,
+    Bundle, Connect, Counters, DirectoryError, Errand, ErrandError, FetchError, FromUplink, LinkState, Offline, Opaque,
+    Point, RequestId, Secret, ToUplink, Visit,
 };
 pub use permit::{MAX_OUTSTANDING, Permit, UplinkPermit, Violation};

@@ -1,7 +1,7 @@
 //! The permit table: which message is allowed in which state. A violation ends the uplink; routing
 //! falls to SMS and nothing is lost.
 
-use super::message::{FromUplink, LinkState, RequestId, ToUplink};
+use super::message::{Errand, FromUplink, LinkState, RequestId, ToUplink};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Requests that may wait for their answer at one time. An uplink that leaves so many unanswered is hung.
@@ -13,6 +13,8 @@ const MAX_POINTS: usize = 100;
 const MAX_LOCALPART: usize = 1023;
 /// Tokens in `Ready`, and bytes in each.
 const MAX_LACKS: (usize, usize) = (16, 32);
+/// Bytes of an errand's answer: an account or a certificate, sealed and padded.
+const MAX_ANSWER: usize = 4096;
 /// Bytes of a DLEQ proof over ristretto255 (RFC 9497 §2.2.1).
 const PROOF: usize = 64;
 
@@ -50,6 +52,7 @@ enum Asked {
     Fetch,
     /// So many points.
     Evaluate(usize),
+    Errand,
     Ping,
 }
 
@@ -84,8 +87,13 @@ impl Permit {
             ToUplink::Publish { request, .. } => Some((*request, Asked::Publish)),
             ToUplink::Fetch { request, .. } => Some((*request, Asked::Fetch)),
             ToUplink::Evaluate { request, blinded, .. } => Some((*request, Asked::Evaluate(blinded.len()))),
+            ToUplink::Errand { request, .. } => Some((*request, Asked::Errand)),
             ToUplink::Ping { request } => Some((*request, Asked::Ping)),
-            ToUplink::Connect(_) | ToUplink::Retry | ToUplink::Presence { .. } | ToUplink::Close => None,
+            ToUplink::Connect(_)
+            | ToUplink::Visit(_)
+            | ToUplink::Retry
+            | ToUplink::Presence { .. }
+            | ToUplink::Close => None,
         };
         if asked.is_some() && !self.has_room() {
             return Err(Violation::Full);
@@ -130,6 +138,7 @@ impl Permit {
                 }
                 self.after_connect()
             }
+            FromUplink::Counters(_) if self.towards.visiting => Ok(()),
             FromUplink::Counters(_) => self.after_connect(),
             FromUplink::Received { from, .. } | FromUplink::Presence { from, .. } => self.network(from),
             FromUplink::Accepted { request } => self.accept(*request),
@@ -137,6 +146,8 @@ impl Permit {
             FromUplink::Published { request, .. } => self.answer(*request, Asked::Publish),
             FromUplink::Fetched { request, .. } => self.answer(*request, Asked::Fetch),
             FromUplink::Pong { request } => self.answer(*request, Asked::Ping),
+            FromUplink::Errand { result: Ok(answer), .. } if answer.0.len() > MAX_ANSWER => Err(Violation::Length),
+            FromUplink::Errand { request, .. } => self.answer(*request, Asked::Errand),
             FromUplink::Evaluated { request, result } => {
                 let Some(&Asked::Evaluate(points)) = self.outstanding.get(request) else {
                     return Err(Violation::Unasked);
@@ -210,6 +221,7 @@ impl Permit {
 #[derive(Debug, Default)]
 pub struct UplinkPermit {
     connected: bool,
+    visiting: bool,
     closed: bool,
     /// The last request's id; they count up from 1.
     last: u64,
@@ -236,16 +248,27 @@ impl UplinkPermit {
                 self.closed = true;
                 return Ok(());
             }
-            ToUplink::Connect(_) if self.connected => return Err(Violation::Repeated),
+            ToUplink::Connect(_) | ToUplink::Visit(_) if self.connected || self.visiting => {
+                return Err(Violation::Repeated);
+            }
             ToUplink::Connect(_) => {
                 self.connected = true;
                 return Ok(());
             }
+            ToUplink::Visit(_) => {
+                self.visiting = true;
+                return Ok(());
+            }
+            ToUplink::Errand { errand: Errand::Start(_) | Errand::Confirm(_), .. } if self.visiting => {}
             _ if !self.connected => return Err(Violation::TooEarly),
             _ => {}
         }
         match message {
-            ToUplink::Connect(_) | ToUplink::Close | ToUplink::Retry | ToUplink::Presence { .. } => Ok(()),
+            ToUplink::Connect(_)
+            | ToUplink::Visit(_)
+            | ToUplink::Close
+            | ToUplink::Retry
+            | ToUplink::Presence { .. } => Ok(()),
             ToUplink::Evaluate { blinded, .. } if blinded.is_empty() || blinded.len() > MAX_POINTS => {
                 Err(Violation::Length)
             }
@@ -253,6 +276,7 @@ impl UplinkPermit {
             | ToUplink::Publish { request, .. }
             | ToUplink::Fetch { request, .. }
             | ToUplink::Evaluate { request, .. }
+            | ToUplink::Errand { request, .. }
             | ToUplink::Ping { request } => self.next_id(*request),
         }
     }
@@ -269,7 +293,7 @@ impl UplinkPermit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wall::{Connect, DirectoryError, FetchError, Offline, Opaque, Secret};
+    use crate::wall::{Connect, Counters, DirectoryError, FetchError, Offline, Opaque, Secret, Visit};
     use zeroize::Zeroizing;
 
     /// As the uplink gets one: off the wall.
@@ -443,6 +467,30 @@ mod tests {
         assert_eq!(permit.check(&connect()), Err(Violation::Repeated));
         assert_eq!(permit.check(&ToUplink::Close), Ok(()));
         assert_eq!(permit.check(&ToUplink::Retry), Err(Violation::TooLate));
+    }
+
+    #[test]
+    fn a_visit_asks_for_codes_and_nothing_else() {
+        let start = |id| ToUplink::Errand { request: RequestId(id), errand: Errand::Start(off_the_wall(vec![1_u8])) };
+        let visit = || ToUplink::Visit(Box::new(Visit { directory: String::new(), ca: String::new() }));
+        let mut permit = Permit::new();
+        permit.check(&ready()).unwrap();
+        assert_eq!(permit.sent(&start(1)), Err(Violation::TooEarly));
+        permit.sent(&visit()).unwrap();
+        assert_eq!(permit.sent(&connect()), Err(Violation::Repeated));
+        let withdraw = ToUplink::Errand { request: RequestId(1), errand: Errand::Withdraw };
+        for refused in [send(1), fetch(1), evaluate(1, 1), withdraw, ToUplink::Retry] {
+            assert_eq!(permit.sent(&refused), Err(Violation::TooEarly), "{refused:?}");
+        }
+        permit.sent(&start(1)).unwrap();
+        let answer = |id, length| FromUplink::Errand { request: RequestId(id), result: Ok(Opaque(vec![0; length])) };
+        assert_eq!(permit.check(&FromUplink::Link(LinkState::Connecting)), Err(Violation::TooEarly));
+        assert_eq!(permit.check(&received()), Err(Violation::TooEarly));
+        assert_eq!(permit.check(&answer(1, MAX_ANSWER + 1)), Err(Violation::Length));
+        assert_eq!(permit.check(&answer(1, 0)), Ok(()));
+        assert_eq!(permit.check(&answer(1, 0)), Err(Violation::Unasked));
+        assert_eq!(permit.check(&FromUplink::Counters(Counters::default())), Ok(()));
+        assert_eq!(permit.sent(&ToUplink::Close), Ok(()));
     }
 
     #[test]

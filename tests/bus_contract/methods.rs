@@ -72,6 +72,15 @@ async fn every_method_reaches_the_core_and_answers() {
     let account = file(phone.dir(), b"account");
     call(&client, SERVICE, "Import", &(zbus::Fd::from(account.as_fd()),)).await.unwrap();
     assert_eq!(served.next_asked().await, "import 7 bytes");
+    let consent = HashMap::from([("consent", Variant::from("e-1")), ("locale", Variant::from("de_DE"))]);
+    call(&client, SERVICE, "Enrol", &("+4917012345", consent)).await.unwrap();
+    assert_eq!(served.next_asked().await, "enrol Some(\"+4917012345\") Some(\"e-1 de_DE\") uid 0");
+    call(&client, SERVICE, "Enrol", &("", none())).await.unwrap();
+    assert_eq!(served.next_asked().await, "enrol None None uid 0");
+    call(&client, SERVICE, "ConfirmEnrolment", &("1234 5678", none())).await.unwrap();
+    assert_eq!(served.next_asked().await, "confirm 1234 5678");
+    call(&client, SERVICE, "Withdraw", &(none(),)).await.unwrap();
+    assert_eq!(served.next_asked().await, "withdraw");
     let export = std::fs::File::create(phone.path("export")).unwrap();
     call(&client, SERVICE, "Export", &(zbus::Fd::from(export.as_fd()),)).await.unwrap();
     assert_eq!(served.next_asked().await, "export About");

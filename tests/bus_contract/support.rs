@@ -163,6 +163,12 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
                 "identity".into()
             }
             Request::Import { file, reply, .. } => answer(reply, format!("import {} bytes", file.len())),
+            Request::Enrol { number, consent, caller, reply } => {
+                let consent = consent.map(|c| format!("{} {}", c.text, c.locale));
+                answer(reply, format!("enrol {:?} {consent:?} uid {}", number.map(|n| n.0), caller.uid))
+            }
+            Request::Withdraw { reply } => answer(reply, "withdraw".into()),
+            Request::ConfirmEnrolment { code, reply } => answer(reply, format!("confirm {}", *code)),
             Request::Peers { reply } => {
                 let _ = reply.send(Ok(vec![]));
                 "peers".into()

@@ -2,10 +2,13 @@
 
 use crate::bus::core::Shared;
 use crate::bus::details::{self, Line};
+use crate::bus::options::{self, Dict};
 use crate::bus::{Error, Request, export, import};
+use crate::model::Consent;
 use std::sync::Arc;
 use zbus::interface;
 use zbus::message::Header;
+use zeroize::Zeroizing;
 
 pub(in crate::bus) struct Service(pub(in crate::bus) Arc<Shared>);
 
@@ -23,6 +26,38 @@ impl Service {
         let caller = self.0.gate.may_set(&call).await?;
         let file = import::read(file.into(), &self.0.import).await?;
         self.0.ask(|reply| Request::Import { file, caller, reply }).await
+    }
+
+    /// May: account. Begins to enrol a number.
+    async fn enrol(&self, number: String, options: Dict, #[zbus(header)] call: Header<'_>) -> Result<(), Error> {
+        let caller = self.0.gate.may_enrol(&call).await?;
+        let consent = Consent::parse(options)?;
+        let number = if number.is_empty() { None } else { Some(options::address(&number)?) };
+        self.0.ask(|reply| Request::Enrol { number, consent, caller, reply }).await
+    }
+
+    /// May: account. Gives an enrolment's code by hand.
+    async fn confirm_enrolment(
+        &self,
+        code: String,
+        options: Dict,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<(), Error> {
+        let code = Zeroizing::new(code);
+        self.0.gate.may_enrol(&call).await?;
+        if !options.is_empty() {
+            return Err(Error::BadArgument("ConfirmEnrolment takes no options"));
+        }
+        self.0.ask(|reply| Request::ConfirmEnrolment { code, reply }).await
+    }
+
+    /// May: account. Ends the account and forgets everything.
+    async fn withdraw(&self, options: Dict, #[zbus(header)] call: Header<'_>) -> Result<(), Error> {
+        self.0.gate.may_enrol(&call).await?;
+        if !options.is_empty() {
+            return Err(Error::BadArgument("Withdraw takes no options"));
+        }
+        self.0.ask(|reply| Request::Withdraw { reply }).await
     }
 
     /// May: account. Writes all that is held about the user.

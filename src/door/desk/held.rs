@@ -165,7 +165,7 @@ impl Desk {
                 _ => self.fail(call, UNCERTAIN, None),
             };
         }
-        let said = message.said();
+        let said = message.body::<(String,)>().map(|(said,)| said);
         match head.error {
             UNCERTAIN => self.fail(call, UNCERTAIN, said),
             FAILED => self.fail(call, FAILED, said),

@@ -6,6 +6,7 @@ mod kept;
 mod plans;
 mod raw;
 mod unusable;
+mod wiped;
 
 use super::*;
 use crate::model::{

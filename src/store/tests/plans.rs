@@ -1,6 +1,6 @@
 use super::*;
 
-/// The store's own sources: a statement that is not read here can't be forgotten, there is no other place for one.
+/// The store's own sources, `wipe` apart, which is to read everything once.
 const SOURCES: &[&str] = &[
     include_str!("../arrived.rs"),
     include_str!("../blobs.rs"),

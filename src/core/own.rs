@@ -1,0 +1,238 @@
+//! The own account over time (protocol.md §4): is the number still this phone's, is the certificate fresh, does
+//! the account still exist.
+
+use super::Core;
+use super::account::ACCOUNT;
+use super::enrol::Ended;
+use super::turn::Turn;
+use crate::model::{Instant, SimState, Timestamp};
+use crate::router::{EnrolInput, Phase, Renewal, Sim, SwitchInput, Tenure};
+use crate::seal::{AccountFile, Blinding, Certificate, Renewal as SignedRenewal};
+use crate::store::{StoreError, Tx};
+use crate::wall::{DirectoryError, Errand, ErrandError, Opaque, RequestId, ToUplink};
+use rand_core::OsRng;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The store's name for it.
+const OWN: &str = "own-line";
+/// How often renewal is thought of, at the most; while the switch is off never.
+const LOOK: Duration = Duration::from_secs(6 * 3600);
+
+/// The account's line. Its order is the encoding.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    proven: i64,
+    registered: i64,
+    doubtful: bool,
+    tried: i64,
+}
+
+/// The SIM that the number was proven by, and since when what is known of it.
+#[derive(Default)]
+pub(super) struct Own {
+    tenure: Tenure,
+    look_at: Instant,
+    renewing: Option<RequestId>,
+    /// Whether the account still exists, after the server refused it.
+    checking: Option<RequestId>,
+}
+
+impl Own {
+    fn keep(&self, turn: &mut Turn<'_, '_>) {
+        let Tenure { proven, registered, doubtful, tried } = self.tenure;
+        let kept = Kept { proven: proven.0, registered: registered.0, doubtful, tried: tried.0 };
+        match postcard::to_allocvec(&kept) {
+            Ok(bytes) => turn.write(move |tx| tx.put_blob(OWN, &bytes)),
+            Err(error) => log::error!("the own line can't be stored: {error}"),
+        }
+    }
+}
+
+impl Core {
+    /// Takes up what an earlier life knew. Unreadable counts as doubtful.
+    pub(super) fn load_own(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        let kept = tx.blob(OWN)?.and_then(|bytes| postcard::from_bytes::<Kept>(&bytes).ok());
+        self.own = kept.map_or_else(Own::default, |kept| Own {
+            tenure: Tenure {
+                proven: Timestamp(kept.proven),
+                registered: Timestamp(kept.registered),
+                doubtful: kept.doubtful,
+                tried: Timestamp(kept.tried),
+            },
+            ..Own::default()
+        });
+        Ok(())
+    }
+
+    /// The number was proven just now, by the SIM that is there.
+    pub(super) fn number_proven(&mut self, turn: &mut Turn<'_, '_>) {
+        self.own = Own { tenure: Tenure::proven(turn.now.wall), ..Own::default() };
+        self.own.keep(turn);
+    }
+
+    fn sim(&self) -> Sim {
+        let found = self.account_line.as_ref().and_then(|own| self.lines.get(own));
+        let own = self.account.as_ref().map(|account| &account.number);
+        match found {
+            Some(line) if line.sim == SimState::Absent => Sim::Gone,
+            Some(line) => Sim::Here(line.sim),
+            // A modem that is away says nothing of its SIM; one that shows another SIM, or none, does.
+            None if self.lines.is_empty() => Sim::Unknown,
+            // Two SIMs that don't know their numbers: either may be it.
+            None if self.account_line.is_none() && self.lines.values().any(|line| line.number.is_none()) => {
+                Sim::Unknown
+            }
+            None if self.lines.values().any(|line| line.number.as_ref() == own) => Sim::Unknown,
+            None => Sim::Gone,
+        }
+    }
+
+    /// Takes what the modem shows of the account's SIM.
+    pub(super) fn look_at_sim(&mut self, turn: &mut Turn<'_, '_>) {
+        let sim = self.sim();
+        if self.account.is_some() && self.own.tenure.seen(turn.now.wall, sim) {
+            self.own.keep(turn);
+        }
+    }
+
+    /// Whether others may believe that this phone has the number.
+    pub(super) fn may_grant(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        self.look_at_sim(turn);
+        self.own.tenure.may_grant(turn.now.wall, self.sim())
+    }
+
+    /// When renewal is thought of next.
+    pub(super) fn own_deadline(&self) -> Option<Instant> {
+        (self.account.is_some() && self.switch.phase() == Phase::Online).then_some(self.own.look_at)
+    }
+
+    /// Renews what is due.
+    pub(super) fn look_after_account(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        if self.own_deadline().is_none_or(|due| due > turn.now.mono) {
+            return Ok(());
+        }
+        self.own.look_at = turn.now.mono.plus(LOOK);
+        self.look_at_sim(turn);
+        let (Some(account), Some(identity)) = (&self.account, &self.identity) else { return Ok(()) };
+        let Certificate { issued, expires, .. } = account.certificate;
+        let now = turn.now.wall;
+        match self.own.tenure.renewal(now, self.sim(), issued, expires) {
+            Renewal::None => return Ok(()),
+            Renewal::Plain => match SignedRenewal::sign(identity, &account.certificate, now) {
+                Ok(signed) => {
+                    let errand = Errand::Renew(Opaque(signed));
+                    self.own.renewing = self.request(turn, |request| ToUplink::Errand { request, errand });
+                }
+                Err(error) => log::error!("{error}"),
+            },
+            Renewal::Proof if self.enrolment.is_none() => {
+                log::info!("the number is to be proven anew");
+                if let Some(key) = account.keys.current().copied() {
+                    let number = account.number.clone();
+                    match self.begin(turn, &number, &key, true) {
+                        Ok(()) => self.enrolment_event(turn, EnrolInput::Open)?,
+                        Err(error) => log::error!("{error}"),
+                    }
+                }
+            }
+            Renewal::Proof => return Ok(()),
+        }
+        self.own.tenure.tried = now;
+        self.own.keep(turn);
+        Ok(())
+    }
+
+    /// The directory answered a renewal.
+    pub(super) fn renewal_answered(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        request: RequestId,
+        result: &Result<Opaque, ErrandError>,
+    ) -> Result<(), StoreError> {
+        if self.own.renewing != Some(request) {
+            return Ok(());
+        }
+        self.own.renewing = None;
+        match result {
+            Ok(answer) => {
+                let Some(account) = &self.account else { return Ok(()) };
+                let successor = Certificate::decode(&answer.0).ok().filter(|certificate| {
+                    let own = &account.certificate;
+                    certificate.jid == own.jid
+                        && certificate.identity == own.identity
+                        && certificate.issued >= own.issued
+                        && certificate.verify(&account.keys, turn.now.wall).is_ok()
+                });
+                let Some(certificate) = successor else {
+                    log::error!("the renewed certificate does not hold");
+                    return Ok(());
+                };
+                log::info!("the certificate is renewed");
+                let file = AccountFile { certificate, ..account.clone() };
+                self.keep_account(turn, file)?;
+                self.publish_bundle(turn)
+            }
+            Err(ErrandError::Denied) => self.signed_out(turn),
+            Err(ErrandError::Proof) => {
+                self.own.tenure.doubtful = true;
+                self.own.tenure.tried = Timestamp(0);
+                self.own.look_at = turn.now.mono;
+                self.own.keep(turn);
+                Ok(())
+            }
+            Err(error) => {
+                log::warn!("the certificate could not be renewed: {error:?}");
+                Ok(())
+            }
+        }
+    }
+
+    /// The server refuses the account or has ended its session: the directory, which knows, is asked whether it
+    /// still exists, by evaluating a blinded number of no meaning.
+    pub(super) fn check_account(&mut self, turn: &mut Turn<'_, '_>) {
+        let Some(account) = self.account.as_ref().filter(|_| self.own.checking.is_none()) else { return };
+        let (Some(key), Ok((_, point))) = (account.keys.current(), Blinding::new(&account.number, &mut OsRng)) else {
+            return;
+        };
+        let epoch = key.epoch;
+        self.own.checking = self.request(turn, |request| ToUplink::Evaluate { request, epoch, blinded: vec![point] });
+    }
+
+    /// The directory answered; whether it was this check.
+    pub(super) fn account_exists(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        request: RequestId,
+        denied: Option<DirectoryError>,
+    ) -> Result<bool, StoreError> {
+        if self.own.checking != Some(request) {
+            return Ok(false);
+        }
+        self.own.checking = None;
+        if denied == Some(DirectoryError::Denied) {
+            self.signed_out(turn)?;
+        }
+        Ok(true)
+    }
+
+    /// The uplink is gone, and with it its answers.
+    pub(super) fn own_unasked(&mut self) {
+        self.own.renewing = None;
+        self.own.checking = None;
+    }
+
+    /// The account has ended elsewhere: texts go by SMS from now on.
+    pub(super) fn signed_out(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        log::warn!("signed out: the number was enrolled on another phone, or the account was ended");
+        self.account = None;
+        self.own = Own::default();
+        self.forget_enrolment(turn, Err(crate::bus::Error::NotEnrolled));
+        turn.write(|tx| {
+            tx.drop_blob(ACCOUNT)?;
+            tx.drop_blob(OWN)
+        });
+        self.tell_ended(turn, Some(Ended::SignedOut));
+        self.switch_event(turn, SwitchInput::Account(false))
+    }
+}

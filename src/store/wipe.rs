@@ -1,0 +1,50 @@
+//! Forgetting everything, the files' content too.
+
+use super::error::{StoreError, Unusable};
+use super::open::Store;
+use super::tx::Tx;
+use std::io;
+
+/// What a wipe deletes, in this order. Texts that no app has taken stay, and those under way; so do the keyed
+/// digests by which nothing is shown twice, until they go by their age.
+pub(super) const WIPE: &[&str] = &[
+    "DELETE FROM blobs",
+    "DELETE FROM texts WHERE live = 0",
+    "DELETE FROM ordinals",
+    "DELETE FROM envelopes WHERE NOT EXISTS (SELECT 1 FROM texts WHERE texts.id = envelopes.id AND live = 1)",
+    "DELETE FROM arrived WHERE acknowledged = 1",
+    "DELETE FROM peers",
+    "DELETE FROM sessions",
+    "DELETE FROM switches",
+    "DELETE FROM ledger",
+    "DELETE FROM ledger_totals",
+];
+
+impl Tx<'_> {
+    /// Deletes all that a withdrawal forgets; [`Store::compact`] then takes it off the disk.
+    pub fn wipe(&self) -> Result<(), StoreError> {
+        WIPE.iter().try_for_each(|statement| self.run(statement, []).map(drop))
+    }
+}
+
+impl Store {
+    /// Writes the files anew, so that nothing deleted is left in them; removes stores that were set aside.
+    pub fn compact(&mut self) -> Result<(), Unusable> {
+        self.db.flush_prepared_statement_cache();
+        let checkpoint = |db: &rusqlite::Connection| {
+            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).map_err(StoreError::from)
+        };
+        checkpoint(&self.db)?;
+        self.db.execute_batch("VACUUM").map_err(StoreError::from)?;
+        if checkpoint(&self.db)? != 0 {
+            return Err(Unusable::Io(io::Error::other("the log could not be emptied")));
+        }
+        let Some(dir) = &self.dir else { return Ok(()) };
+        for entry in std::fs::read_dir(dir).map_err(Unusable::from_io)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with("aside-") {
+                std::fs::remove_dir_all(entry.path()).map_err(Unusable::from_io)?;
+            }
+        }
+        Ok(())
+    }
+}
