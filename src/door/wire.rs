@@ -3,7 +3,8 @@
 use super::header::{FIXED, Head, Kind, sizes};
 use serde::{Serialize, de::DeserializeOwned};
 use zbus::{
-    Type,
+    ObjectPath, Type,
+    names::BusName,
     wire::{
         Endian,
         serialized::{Context, Data},
@@ -24,8 +25,18 @@ impl<'a> Message<'a> {
         Some(Self { head: Head::read(bytes.get(..sizes.head)?)?, bytes })
     }
 
-    /// The body, if it has that type: a tuple of its arguments.
+    /// The body, if it has that type: a tuple of its arguments. Of an error, whose body is what a person may read,
+    /// there is none.
     pub(super) fn body<T: DeserializeOwned + Type>(&self) -> Option<T> {
+        if self.head.kind == Kind::Error { None } else { self.arguments() }
+    }
+
+    /// What an error says.
+    pub(super) fn said(&self) -> Option<String> {
+        self.arguments().map(|(said,): (String,)| said)
+    }
+
+    fn arguments<T: DeserializeOwned + Type>(&self) -> Option<T> {
         if self.head.signature != T::SIGNATURE.to_string_no_parens() {
             return None;
         }
@@ -38,6 +49,11 @@ impl<'a> Message<'a> {
 /// Writes a message in little-endian, its body a tuple of its arguments. `None` where a value can't
 /// be written; nothing malformed is ever written.
 pub(super) fn write<B: Serialize + Type>(head: &Head<'_>, body: &B) -> Option<Vec<u8>> {
+    let named = |name: &str| name.is_empty() || BusName::try_from(name).is_ok();
+    let placed = head.path.is_empty() || ObjectPath::try_from(head.path).is_ok();
+    if !placed || !named(head.destination) || !named(head.sender) {
+        return None;
+    }
     let body = to_bytes(Context::new(Endian::Little, 0), body).ok()?;
     let signature = B::SIGNATURE.to_string_no_parens();
     let mut fields = Fields(Vec::new());

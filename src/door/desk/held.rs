@@ -165,7 +165,7 @@ impl Desk {
                 _ => self.fail(call, UNCERTAIN, None),
             };
         }
-        let said = message.body::<(String,)>().map(|(said,)| said);
+        let said = message.said();
         match head.error {
             UNCERTAIN => self.fail(call, UNCERTAIN, said),
             FAILED => self.fail(call, FAILED, said),

@@ -76,20 +76,19 @@ impl Desk {
 
     /// Rules are counted whether or not the bus takes them: it refuses only what is malformed.
     fn asks_bus(&mut self, message: &Message<'_>) {
-        let rule = message.body::<(String,)>();
-        match (message.head.member, rule) {
-            ("BecomeMonitor", _) => self.phase = Phase::Monitor,
-            ("AddMatch", Some((rule,))) => {
-                let modems = rule.contains(super::MM) || rule.contains(super::OFONO);
+        let text = message.body::<(String,)>().map(|(text,)| text);
+        let named = text.clone().or_else(|| message.body::<(String, u32)>().map(|(name, _)| name)).unwrap_or_default();
+        match (message.head.member, text) {
+            ("BecomeMonitor", _) => return self.phase = Phase::Monitor,
+            ("AddMatch", Some(rule)) => {
                 self.rules.add(rule);
-                if modems && self.phase == Phase::Idle {
-                    self.start();
-                } else {
-                    self.show_by_ofono();
-                }
+                self.show_by_ofono();
             }
-            ("RemoveMatch", Some((rule,))) => self.rules.remove(&rule),
+            ("RemoveMatch", Some(rule)) => self.rules.remove(&rule),
             _ => {}
+        }
+        if self.phase == Phase::Idle && (named.contains(super::MM) || named.contains(super::OFONO)) {
+            self.start();
         }
     }
 
@@ -167,8 +166,7 @@ impl Desk {
             self.tell(modem, vec![], vec![sms.to_owned()]);
             Reply::Nothing
         } else {
-            let said: Option<(String,)> = message.body();
-            Reply::Error(CORE_FAILED, said.map_or_else(String::new, |(said,)| said))
+            Reply::Error(CORE_FAILED, message.said().unwrap_or_default())
         };
         // Without a modem service there is nobody to answer in whose name.
         let _unanswered = self.reply(&head, reply);

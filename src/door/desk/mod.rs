@@ -215,6 +215,8 @@ impl Desk {
         let modems = self.is(&self.mm, MM, head.destination) || self.is(&self.ofono, OFONO, head.destination);
         match (head.destination, head.member) {
             (BUS, "AddMatch" | "RemoveMatch" | "BecomeMonitor") => Look::Whole,
+            // Who asks for the owner calls it by its unique name, which the desk must know by then.
+            (BUS, "GetNameOwner" | "StartServiceByName") if self.phase == Phase::Idle => Look::Whole,
             (CORE, _) => {
                 self.speaks = true;
                 Look::Pass

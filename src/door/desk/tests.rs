@@ -316,6 +316,20 @@ fn an_instant_message_is_told_and_shown_as_a_received_sms() {
 }
 
 #[test]
+fn an_error_is_no_answer_although_it_has_a_text() {
+    let mut scene = Scene::new();
+    scene.bus_says(
+        &Head { interface: "org.freedesktop.DBus", member: "NameOwnerChanged", sender: super::BUS, ..signal() },
+        &(MM, OWNER, ""),
+    );
+    scene.desk.call(super::Purpose::Owner(MM), (super::BUS, "/", super::BUS, "GetNameOwner"), &(MM,));
+    scene.take();
+    scene.refuse("GetNameOwner", super::BUS, "org.freedesktop.DBus.Error.NameHasNoOwner");
+    assert_eq!(scene.desk.mm, None);
+    assert_eq!(write(&Head { serial: 1, destination: "not a name", ..call() }, &()), None);
+}
+
+#[test]
 fn with_nothing_of_ours_every_byte_passes() {
     let mut scene = Scene::new();
     let messaging = Head { destination: MM, path: MODEM, interface: MESSAGING, ..call() };
