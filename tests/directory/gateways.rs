@@ -34,7 +34,8 @@ async fn a_provider_that_hangs_up_or_was_away_is_found_again() {
                 country_per_hour = 100000\nglobal_per_hour = 100000\n";
     let site = Site::with(&format!("[enrolment]\n{}{many}", provider.gateway(dir.path()).unwrap())).await;
     let hangs_up = phone(&site, "+4917612345699");
-    assert_eq!(hangs_up.start().await.status, 202, "nobody knows: the SMS may come");
+    let started = hangs_up.start().await;
+    assert_eq!(started.status, 202, "nobody knows: the SMS may come: {}", site.directory.log().unwrap());
     assert_eq!(provider.told("bind").await.unwrap(), ["taken", "0x34"]);
     provider.told("gone").await.unwrap();
     phone(&site, NUMBER).code(&mut provider).await;

@@ -9,6 +9,7 @@ mod client;
 mod contract;
 mod enrol;
 mod enrolment;
+mod epochs;
 mod evaluate;
 mod forgetting;
 mod gateways;

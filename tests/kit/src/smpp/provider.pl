@@ -7,6 +7,8 @@ use Net::SMPP;
 
 $| = 1;
 my $listener = Net::SMPP->new_listen('127.0.0.1', port => $ARGV[0] // 0, smpp_version => 0x34) or die "cannot listen: $!";
+# Its accept gives up after five seconds otherwise.
+$listener->timeout(undef);
 print "port\t", $listener->sockport, "\n";
 while (my $link = $listener->accept) {
     ${*$link}{$_} = ${*$listener}{$_} for grep { defined ${*$listener}{$_} && !defined ${*$link}{$_} } keys %{*$listener};
