@@ -19,7 +19,12 @@ pub struct World {
     /// The directory.
     pub directory: Directory,
     programs: PathBuf,
+    /// The modem that the directory sends its codes by.
+    gateway: Option<Phone>,
 }
+
+/// The number that codes come from.
+pub const GATEWAY: &str = "+4915100000001";
 
 impl World {
     /// Starts both. `programs` has the daemons and, built with that feature, `shunt-directory`.
@@ -29,7 +34,33 @@ impl World {
     pub async fn start(programs: &Path) -> Result<Self> {
         let cloud = Cloud::start().await?;
         let directory = cloud.start_directory(&programs.join("shunt-directory")).await?;
-        Ok(Self { smsc: Smsc::new(), cloud, directory, programs: programs.to_owned() })
+        Ok(Self { smsc: Smsc::new(), cloud, directory, programs: programs.to_owned(), gateway: None })
+    }
+
+    /// The same with a directory that lets phones enrol themselves; its codes go by a modem of its own.
+    ///
+    /// # Errors
+    /// As [`World::start`].
+    pub async fn enrolling(programs: &Path) -> Result<Self> {
+        let (cloud, smsc) = (Cloud::start().await?, Smsc::new());
+        let gateway = Phone::builder(&smsc, GATEWAY).start().await?;
+        let more = format!("[enrolment]\n[enrolment.gateway.modem]\nbus = \"{}\"\n", gateway.bus().address());
+        let directory = cloud.start_directory_with(&programs.join("shunt-directory"), &more).await?;
+        Ok(Self { smsc, cloud, directory, programs: programs.to_owned(), gateway: Some(gateway) })
+    }
+
+    /// The configuration of a phone that is to enrol: the directory's keys are pinned.
+    ///
+    /// # Errors
+    /// The keys can't be read.
+    pub fn config_to_enrol(&self) -> Result<ShuntConfig> {
+        Ok(self.config().lines(&self.directory.pinned()?))
+    }
+
+    /// The directory's modem, in a world that enrols.
+    #[must_use]
+    pub fn gateway(&self) -> Option<&Phone> {
+        self.gateway.as_ref()
     }
 
     /// A phone to be, with the repository's own D-Bus and polkit files.

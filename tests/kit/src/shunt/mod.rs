@@ -139,12 +139,21 @@ impl Shunt {
 
     /// Waits until `State` is one of these, and returns it with its reason.
     pub async fn wait_service_state(&self, wanted: &[&str]) -> Result<(String, String)> {
+        self.wait_service(wanted, |state, _| wanted.contains(&state)).await
+    }
+
+    /// Waits until `StateReason` is this.
+    pub async fn wait_reason(&self, wanted: &str) -> Result<(String, String)> {
+        self.wait_service(&[wanted], |_, reason| reason == wanted).await
+    }
+
+    async fn wait_service(&self, wanted: &[&str], fits: impl Fn(&str, &str) -> bool) -> Result<(String, String)> {
         let mut changes = self.0.changes.listen();
         let found = async {
             loop {
                 changes.borrow_and_update();
                 let now = self.state().await?;
-                if wanted.contains(&&*now.0) {
+                if fits(&now.0, &now.1) {
                     return Ok(now);
                 }
                 changes.changed().await?;
@@ -152,7 +161,7 @@ impl Shunt {
         };
         match tokio::time::timeout(background::HANG, found).await {
             Ok(found) => found,
-            Err(_) => anyhow::bail!("waited in vain for state {wanted:?}; it is {:?}", self.state().await?),
+            Err(_) => anyhow::bail!("waited in vain for {wanted:?}; it is {:?}", self.state().await?),
         }
     }
 
