@@ -44,7 +44,10 @@ impl Desk {
         }
         let went = self.inbox.keys().filter(|path| !now.contains_key(*path)).cloned().collect::<Vec<_>>();
         self.inbox = now;
-        self.show_by_ofono();
+        match announce {
+            true => self.show_by_ofono(),
+            false => self.ofono_due = Some(self.in_patience()),
+        }
         if announce && !(came.is_empty() && went.is_empty()) {
             self.tell_at_first(came, went);
         }

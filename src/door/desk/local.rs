@@ -82,7 +82,7 @@ impl Desk {
             ("BecomeMonitor", _) => return self.phase = Phase::Monitor,
             ("AddMatch", Some(rule)) => {
                 self.rules.add(rule);
-                self.show_by_ofono();
+                self.ofono_due = self.ofono.is_some().then(|| self.in_patience());
             }
             ("RemoveMatch", Some(rule)) => self.rules.remove(&rule),
             _ => {}

@@ -163,6 +163,9 @@ pub(super) struct Desk {
     reports: BTreeMap<String, Report>,
     /// Incoming SMS that the app is not shown: twins, and those being judged.
     hidden: BTreeSet<String>,
+    /// When to show by oFono what waits: a client that has just subscribed may still be asking who oFono is, and
+    /// drops what comes before the answer.
+    ofono_due: Option<Instant>,
     judged: BTreeMap<String, Judged>,
     /// Random, and this connection's own: tokens of diverted texts begin with it.
     name: String,
@@ -190,6 +193,7 @@ impl Desk {
             sent: BTreeMap::new(),
             reports: BTreeMap::new(),
             hidden: BTreeSet::new(),
+            ofono_due: None,
             judged: BTreeMap::new(),
             name,
             tokens: 0,
@@ -349,7 +353,12 @@ impl Desk {
             _ => None,
         };
         let held = self.held.values().filter_map(|held| held.until);
-        starting.into_iter().chain(held).chain(self.judged.values().map(|judged| judged.until)).min()
+        starting
+            .into_iter()
+            .chain(self.ofono_due)
+            .chain(held)
+            .chain(self.judged.values().map(|judged| judged.until))
+            .min()
     }
 
     /// Some time has passed.
@@ -357,6 +366,10 @@ impl Desk {
         self.now = now;
         if matches!(self.phase, Phase::Starting(until) if until <= now.mono) {
             self.phase = Phase::Ready;
+        }
+        if self.ofono_due.is_some_and(|due| due <= now.mono) {
+            self.ofono_due = None;
+            self.show_by_ofono();
         }
         self.held_elapsed();
         self.twins_elapsed();

@@ -59,7 +59,13 @@ impl Desk {
         let Some((modem, _)) = modems.into_iter().find(|(_, all)| has(all)) else { return };
         let (mut left, came) = (BTreeMap::new(), std::mem::take(&mut self.inbox));
         for (path, im) in came {
-            if !self.incoming_by_ofono(&modem, &im) {
+            // The core may list one that was told of before it deletes it.
+            if self.hidden.contains(&path) {
+                continue;
+            }
+            if self.incoming_by_ofono(&modem, &im) {
+                self.hidden.insert(path);
+            } else {
                 left.insert(path, im);
             }
         }

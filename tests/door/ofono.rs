@@ -1,0 +1,72 @@
+//! oFono's own scripts, unmodified.
+
+use crate::{
+    ALICE, BOB,
+    core::{Core, Script},
+    diverting::IM,
+    programs,
+};
+use shunt_kit::{Door, Phone, Smsc};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+use zbus::OwnedObjectPath;
+
+/// Debian's python, which has the D-Bus modules that the scripts need; unbuffered, for receive-sms never ends.
+fn script(phone: &Phone, door: &Door, name: &str) -> Command {
+    let mut command = Command::from(phone.command("/usr/bin/python3"));
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", door.address());
+    command.arg("-u").arg(format!("/usr/share/ofono/scripts/{name}"));
+    command.kill_on_drop(true);
+    command
+}
+
+async fn said(mut command: Command) -> String {
+    let output = command.output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn ofonos_own_scripts_send_and_receive_instant_messages() {
+    let smsc = Smsc::new();
+    let phone = Phone::builder(&smsc, ALICE).with_ofono().start().await.unwrap();
+    let door = phone.door(programs()).unwrap();
+    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+
+    assert!(said(script(&phone, &door, "list-modems")).await.contains("[ /phonesim ]"));
+    let send = |text: &str| {
+        let mut command = script(&phone, &door, "send-sms");
+        command.args([BOB, text, "0"]);
+        said(command)
+    };
+    // Emoji too, which oFono's SMS can't carry.
+    assert!(send("by IM 👋").await.contains("/phonesim/message_"));
+    assert_eq!((core.calls("Divert")[0].0.as_str(), smsc.submitted_total()), ("by IM 👋", 0));
+    core.set(|script| script.outcome = Some("sms"));
+    assert!(send("by SMS").await.contains("/phonesim/message_"));
+    smsc.wait_for_text("oFono's own SMS", |sms| sms.text.as_deref() == Some("by SMS")).await.unwrap();
+    assert_eq!((core.calls("Divert").len(), smsc.submitted_total()), (2, 1));
+
+    // One that came before the app listened, and one after.
+    let im = |serial: u32, text: &str| {
+        let message = OwnedObjectPath::try_from(format!("/org/shunt/Shunt1/message/{serial:032x}")).unwrap();
+        (message, serial, BOB.to_owned(), text.to_owned(), 1_798_761_599_000)
+    };
+    core.set(|script: &mut Script| script.inbox.push(im(1, "before")));
+    let mut receiving = script(&phone, &door, "receive-sms").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(receiving.stdout.take().unwrap()).lines();
+    // The text, then its three details in any order.
+    let mut hear = async |text: &str| {
+        let mut heard = String::new();
+        for _ in 0..4 {
+            heard += &lines.next_line().await.unwrap().unwrap();
+        }
+        assert!(heard.contains(text) && heard.contains(&format!("Sender = {BOB}")), "{heard}");
+    };
+    hear("before").await;
+    core.called("Delete", 1).await;
+    core.receive(im(2, "after")).await;
+    hear("after").await;
+    core.called("Delete", 2).await;
+}
