@@ -4,9 +4,9 @@ use super::Core;
 use super::event::Event;
 use super::peers::{Sighting, key_from, vouched};
 use super::turn::{Effect, Turn};
-use crate::model::{Address, Arrived, Bearer, PhoneNumber, Shown, TextId};
-use crate::router::{ImFacts, ImVerdict, Input, Late, Link, Probed, judge_im, twin_remembered};
-use crate::seal::{Expected, Jid, Letter, OpenError, Payload, Pseudonym, Session, open};
+use crate::model::{Address, Arrived, Bearer, Instant, PhoneNumber, Shown, TextId};
+use crate::router::{Allowance, ImFacts, ImVerdict, Input, Late, Link, Probed, judge_im, twin_remembered};
+use crate::seal::{Envelope, Expected, Jid, Letter, OlmKind, OpenError, Payload, Pseudonym, Session, open};
 use crate::store::StoreError;
 use crate::wall::ToUplink;
 use std::collections::HashMap;
@@ -14,6 +14,14 @@ use std::time::Duration;
 
 /// First letters whose proof (40 ms, 19 MiB) is being checked at one time; more wait.
 const PROOFS_AT_ONCE: usize = 1;
+/// Letters of one stranger that are looked into: each may cost half a millisecond, and 40 ms and 19 MiB where it
+/// carries a certificate. So many at once, and fifteen an hour.
+const OF_ONE: Allowance = Allowance::new(16, Duration::from_secs(240));
+/// Of all strangers together: at most forty at once and sixty an hour, three seconds of work. Whoever is met with
+/// silence here sends an SMS.
+const OF_ALL: Allowance = Allowance::new(40, Duration::from_secs(60));
+/// Strangers whose allowance is remembered.
+const REMEMBERED: usize = 256;
 /// First letters that wait for that, and further letters kept of one stranger meanwhile.
 const STRANGERS: usize = 16;
 const KEPT_OF_ONE: usize = 4;
@@ -26,12 +34,33 @@ pub(super) struct Stranger {
 }
 
 /// Strangers in line.
-#[derive(Default)]
 pub(super) struct Strangers {
+    of_all: Allowance,
+    of_one: HashMap<String, Allowance>,
     waiting: std::collections::VecDeque<Box<Stranger>>,
     checking: usize,
     /// Envelopes that came from them meanwhile.
     kept: HashMap<String, Vec<Vec<u8>>>,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        let (of_one, waiting, kept) = Default::default();
+        Self { of_all: OF_ALL, of_one, waiting, checking: 0, kept }
+    }
+}
+
+impl Strangers {
+    /// Whether one more letter of that stranger is looked into.
+    fn admit(&mut self, now: Instant, name: &str) -> bool {
+        if self.of_one.len() >= REMEMBERED && !self.of_one.contains_key(name) {
+            self.of_one.retain(|_, allowance| !allowance.is_full(now));
+            if self.of_one.len() >= REMEMBERED {
+                return false;
+            }
+        }
+        self.of_one.entry(name.to_owned()).or_insert(OF_ONE).take(now) && self.of_all.take(now)
+    }
 }
 
 impl Core {
@@ -99,7 +128,11 @@ impl Core {
 
     /// A letter on a session of its own: only its caller proof says who it is from.
     fn strangers_letter(&mut self, turn: &mut Turn<'_, '_>, jid: Jid, envelope: &[u8]) {
-        if self.strangers.kept.len() >= STRANGERS {
+        // Nobody but a first letter's sender can have a session of its own.
+        let first = Envelope::decode(envelope).is_ok_and(|envelope| envelope.kind == OlmKind::PreKey);
+        let now = turn.now.mono;
+        if !first || self.strangers.kept.len() >= STRANGERS || !self.strangers.admit(now, jid.pseudonym().as_str()) {
+            log::debug!("a stranger's letter is passed over");
             return;
         }
         let (Some(account), Some(identity)) = (&self.account, &mut self.identity) else { return };
@@ -347,5 +380,25 @@ impl Core {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_cannot_use_up_what_others_are_allowed() {
+        let mut strangers = Strangers::default();
+        let now = Instant(3_600_000);
+        let mut admitted = |name: &str, at: Instant| (0..100).filter(|_| strangers.admit(at, name)).count();
+        assert_eq!((admitted("a", now), admitted("b", now)), (16, 16));
+        assert_eq!(admitted("c", now), 8, "forty of all");
+        let later = Instant(now.0 + 3_600_000);
+        assert_eq!(admitted("a", later), 15, "fifteen an hour");
+        for n in 0..10_000_u64 {
+            let _ = admitted(&n.to_string(), Instant(later.0 + n));
+        }
+        assert!(strangers.of_one.len() <= REMEMBERED);
     }
 }

@@ -232,7 +232,8 @@ impl Core {
         #[cfg(feature = "leak")]
         self.leak(turn);
         let (Some(account), Some(identity)) = (&self.account, &mut self.identity) else { return Ok(()) };
-        if identity.rotated() < now.minus(FALLBACK_KEY_AGE) {
+        // A date ahead, by a clock that was wrong, would be refused.
+        if identity.rotated() < now.minus(FALLBACK_KEY_AGE) || identity.rotated() > now {
             identity.rotate_fallback(now);
             match identity.to_pickle() {
                 Ok(pickle) => turn.write(move |tx| tx.put_blob(super::account::IDENTITY, &pickle)),
@@ -242,7 +243,9 @@ impl Core {
                 }
             }
         }
-        match identity.bundle(&account.certificate, now) {
+        // Dated by its keys, to the day: published again it is the same to the byte, and tells nobody
+        // when this phone was online.
+        match identity.bundle(&account.certificate, identity.rotated().day()) {
             Ok(bundle) => {
                 self.published_at = Some(now);
                 self.request(turn, |request| ToUplink::Publish { request, bundle: Opaque(bundle) });

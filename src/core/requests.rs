@@ -129,6 +129,13 @@ impl Core {
                 self.change_named_peer(turn, &peer, reply, |record| record.policy = policy)
             }
             Request::Block { peer, blocked, reply } => {
+                // To whoever is blocked this phone goes offline.
+                let number = self.classify(&peer, self.line(None)).1.filter(|_| blocked);
+                if let Some(number) = number
+                    && self.granting.block(&number)
+                {
+                    self.directed_presence(turn, &number, false);
+                }
                 self.change_named_peer(turn, &peer, reply, |record| record.blocked = blocked)
             }
             Request::Export { part, reply } => {

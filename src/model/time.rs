@@ -50,6 +50,13 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// When this time's day began, in UTC.
+    #[must_use]
+    pub fn day(self) -> Self {
+        const DAY: i64 = 86_400_000;
+        Self(self.0.div_euclid(DAY).saturating_mul(DAY))
+    }
+
     /// Whole seconds since 1970, as certificates carry them.
     #[must_use]
     pub fn seconds(self) -> i64 {

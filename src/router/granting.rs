@@ -1,6 +1,7 @@
 //! Leases granted to others (protocol.md §3): who is told that this phone is online right now, and
 //! what that obliges us to.
 
+use super::allowance::Allowance;
 use super::input::PeerFacts;
 use crate::model::{Instant, LeaseId, Now, PhoneNumber, PresencePolicy, Timestamp};
 use std::collections::HashMap;
@@ -12,6 +13,11 @@ const LEASE: Duration = Duration::from_secs(180);
 const UNUSED_LEASES: u8 = 3;
 /// How long that silence lasts.
 const SILENCE: Duration = Duration::from_secs(60 * 60);
+/// Probes of one peer that are answered: ten at once, then two a minute. Whoever loses the link again and again
+/// needs some.
+const OF_ONE: Allowance = Allowance::new(10, Duration::from_secs(30));
+/// Of all peers together: each answer wakes the radio.
+const OF_ALL: Allowance = Allowance::new(120, Duration::from_secs(10));
 /// Peers remembered at a time; beyond it new ones are met with silence.
 const PEERS: usize = 1000;
 
@@ -56,17 +62,31 @@ struct Lease {
     open: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Holder {
     leases: Vec<Lease>,
     unused: u8,
     silent_until: Instant,
+    probes: Allowance,
 }
 
 /// The leases out, in memory only.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Granting {
     holders: HashMap<PhoneNumber, Holder>,
+    probes: Allowance,
+}
+
+impl Default for Granting {
+    fn default() -> Self {
+        Self { holders: HashMap::new(), probes: OF_ALL }
+    }
+}
+
+impl Default for Holder {
+    fn default() -> Self {
+        Self { leases: Vec::new(), unused: 0, silent_until: Instant(0), probes: OF_ONE }
+    }
 }
 
 impl Granting {
@@ -103,6 +123,10 @@ impl Granting {
             }
             holder.unused = 0;
         }
+        // Last, so that what is met with silence anyway uses up nothing.
+        if !holder.probes.take(now.mono) || !self.probes.take(now.mono) {
+            return Probed::Silence;
+        }
         holder.unused += 1;
         holder.silent_until = now.mono.plus(SILENCE);
         let first = !holder.leases.iter().any(|lease| lease.open);
@@ -125,6 +149,16 @@ impl Granting {
     #[must_use]
     pub fn owes(&self, now: Instant, peer: &PhoneNumber) -> bool {
         self.holders.get(peer).is_some_and(|holder| holder.owes(now))
+    }
+
+    /// `peer` is blocked: it holds nothing any more, as if this phone had gone offline. Whether it
+    /// held an open lease, and so is to get directed `unavailable`.
+    #[must_use]
+    pub fn block(&mut self, peer: &PhoneNumber) -> bool {
+        let Some(holder) = self.holders.get_mut(peer) else { return false };
+        let open = holder.leases.iter().any(|lease| lease.open);
+        holder.leases.clear();
+        open
     }
 
     /// A text came from `peer`: its leases are not idle curiosity.
@@ -239,6 +273,42 @@ mod tests {
         assert_eq!(granting.probe(at(0), &peer(), PresencePolicy::Mutual, stranger, true, id), Probed::Silence);
         assert_eq!(granting.probe(at(0), &peer(), PresencePolicy::Nobody, stranger, true, id), Probed::Silence);
         assert_eq!(granting.probe(at(0), &peer(), PresencePolicy::Anyone, stranger, false, id), Probed::Silence);
+    }
+
+    #[test]
+    fn probes_of_one_peer_and_of_all_are_answered_at_a_bounded_rate() {
+        let mut granting = Granting::default();
+        let mut granted = |at_ms: u64| {
+            let texting = |_: &u64| {
+                granting.texted(&peer());
+                matches!(ask(&mut granting, at(at_ms), 1), Probed::Grant { .. })
+            };
+            (0..50_u64).filter(texting).count()
+        };
+        assert_eq!((granted(1_000_000), granted(1_029_999), granted(1_030_000)), (10, 0, 1));
+        let mut granting = Granting::default();
+        let answered = (0..500_u64).filter(|n| {
+            let peer = PhoneNumber::from_e164(&format!("+49151{n:08}")).unwrap();
+            let asked = granting.probe(
+                at(1_000_000),
+                &peer,
+                PresencePolicy::Anyone,
+                PeerFacts::default(),
+                true,
+                LeaseId([1; 16]),
+            );
+            matches!(asked, Probed::Grant { .. })
+        });
+        assert_eq!(answered.count(), 120);
+    }
+
+    #[test]
+    fn whoever_is_blocked_holds_nothing_any_more() {
+        let mut granting = Granting::default();
+        assert!(!granting.block(&peer()));
+        let _ = ask(&mut granting, at(0), 1);
+        assert!(granting.block(&peer()), "it is to see this phone leave");
+        assert!(!granting.owes(Instant(1), &peer()) && !granting.block(&peer()));
     }
 
     #[test]

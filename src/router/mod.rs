@@ -18,7 +18,9 @@
 //! | `mark` | the twin mark on a fallback SMS |
 //! | `switch` | the uplink's life: off, starting, online, waiting, stopping |
 //! | `backoff`, `timers` | when to try again |
+//! | `allowance` | how much others may make us do |
 
+mod allowance;
 mod backoff;
 mod conversation;
 mod diverted;
@@ -39,6 +41,7 @@ mod tenure;
 mod tests;
 mod timers;
 
+pub use allowance::Allowance;
 pub use backoff::Backoff;
 pub use enrolling::{Doing, EnrolInput, EnrolStep, Enrolling, Stage};
 pub use granting::{Granting, Obligation, Probed};

@@ -4,6 +4,7 @@
 
 mod account;
 mod enrolment;
+mod enrolled;
 mod hostile;
 mod main_job;
 mod metered;

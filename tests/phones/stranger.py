@@ -11,6 +11,8 @@ import sys
 from xml.sax.saxutils import quoteattr
 
 import slixmpp
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
 
 host, port, jid, password, ca, target = sys.argv[1:]
 NS = "urn:shunt:1"
@@ -62,7 +64,8 @@ class Stranger(slixmpp.ClientXMPP):
         super().__init__(jid, password)
         self.ca_certs = ca
         self.add_event_handler("session_start", self.start)
-        self.add_event_handler("message", self.answered)
+        # Not the event "message", which tells only of those with a body.
+        self.register_handler(Callback("messages", MatchXPath("{jabber:client}message"), self.answered))
         self.add_event_handler("presence", self.answered)
         self.add_event_handler("stream_error", lambda error: print("the server ends it:", error, flush=True))
         self.add_event_handler("disconnected", lambda why: print("disconnected:", why, flush=True))

@@ -1,0 +1,75 @@
+"""An XMPP client (slixmpp) that says what it is told to, for a stranger whose letters a test makes.
+
+Usage: relay.py HOST PORT JID PASSWORD CA. Commands are JSON lines: {"fetch": JID} asks for a key bundle,
+{"send": JID, "sealed": BASE64} sends a letter. It prints JSON lines: {"online": true}, {"bundle": BASE64 or null},
+{"sent": true} once the server has it, {"letter": BASE64, "from": JID}, {"presence": TYPE, "from": JID}.
+"""
+
+import asyncio
+import json
+import os
+import sys
+
+import slixmpp
+from slixmpp.xmlstream import ET
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
+
+host, port, jid, password, ca = sys.argv[1:]
+SHUNT = "{urn:shunt:1}"
+PUBSUB = "http://jabber.org/protocol/pubsub"
+
+
+def tell(**what):
+    print(json.dumps(what), flush=True)
+
+
+class Relay(slixmpp.ClientXMPP):
+    def __init__(self):
+        super().__init__(jid, password)
+        self.ca_certs = ca
+        self.register_plugin("xep_0199")
+        self.add_event_handler("session_start", self.start)
+        # Not the event "message", which tells only of those with a body.
+        self.register_handler(Callback("letters", MatchXPath("{jabber:client}message"), self.letter))
+        self.add_event_handler("presence", self.presence)
+        self.add_event_handler("disconnected", lambda _: os._exit(1))
+
+    def letter(self, message):
+        sealed = message.xml.find(SHUNT + "sealed")
+        if sealed is not None:
+            tell(letter=sealed.text, **{"from": message["from"].bare})
+
+    def presence(self, presence):
+        # The server reflects our own.
+        if presence["from"].bare != self.boundjid.bare:
+            tell(presence=presence["type"], **{"from": presence["from"].bare})
+
+    async def start(self, _event):
+        self.send_presence()
+        tell(online=True)
+        reader = asyncio.StreamReader()
+        await self.loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        while line := await reader.readline():
+            command = json.loads(line)
+            if "fetch" in command:
+                await self.fetch(command["fetch"])
+            else:
+                xml = f"<message type='headline' to='{command['send']}'><sealed xmlns='urn:shunt:1'>{command['sealed']}</sealed></message>"
+                self.send_raw(xml)
+                await self.plugin["xep_0199"].ping(self.boundjid.domain, timeout=60)
+                tell(sent=True)
+        os._exit(0)
+
+    async def fetch(self, whose):
+        iq = self.make_iq_get(ito=whose)
+        pubsub = ET.SubElement(iq.xml, f"{{{PUBSUB}}}pubsub")
+        ET.SubElement(pubsub, f"{{{PUBSUB}}}items", node="urn:shunt:1:keys:0", max_items="1")
+        answer = await iq.send(timeout=60)
+        bundle = answer.xml.find(f".//{SHUNT}bundle")
+        tell(bundle=None if bundle is None else bundle.text)
+
+
+client = Relay()
+client.connect(address=(host, int(port)), use_ssl=True)
+client.process(forever=True)
