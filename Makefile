@@ -86,6 +86,7 @@ install: build
 	install -Dm 0644 config/shunt.toml $(DESTDIR)$(DATADIR)/shunt/shunt.toml
 	install -d $(DESTDIR)$(SYSCONFDIR)/shunt/shunt.toml.d
 	install -Dm 0644 config/org.shunt.Shunt1.xml $(DESTDIR)$(DATADIR)/dbus-1/interfaces/org.shunt.Shunt1.xml
+	install -Dm 0644 config/org.shunt.SmsAgent1.xml $(DESTDIR)$(DATADIR)/dbus-1/interfaces/org.shunt.SmsAgent1.xml
 	install -Dm 0644 config/org.shunt.Shunt1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.shunt.Shunt1.conf
 	install -Dm 0644 config/org.shunt.Shunt1.policy $(DESTDIR)$(DATADIR)/polkit-1/actions/org.shunt.Shunt1.policy
 	install -Dm 0644 config/org.shunt.Shunt1.rules $(DESTDIR)$(DATADIR)/polkit-1/rules.d/org.shunt.Shunt1.rules

@@ -22,6 +22,8 @@ pub struct Config {
     pub cloud: Option<Cloud>,
     /// How modems are reached.
     pub modem: Modem,
+    /// The agent, where one has the modems.
+    pub agent: Agent,
     /// What never goes by IM.
     pub route: Route,
     /// Who may call us.
@@ -76,6 +78,18 @@ pub enum ModemBackend {
     /// ModemManager on the system bus.
     #[default]
     ModemManager,
+    /// A ROM's agent, which registers.
+    Agent,
+}
+
+/// A ROM's agent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Agent {
+    /// Who may be it, beside root.
+    pub uids: Vec<u32>,
+    /// A socket of its own, beside the bus.
+    pub socket: Option<PathBuf>,
 }
 
 /// How modems are reached.
@@ -189,6 +203,7 @@ impl<'de> Deserialize<'de> for SmsOnly {
 struct Raw {
     cloud: Option<RawCloud>,
     modem: Modem,
+    agent: Agent,
     route: Route,
     access: Rules,
     store: Store,
@@ -238,9 +253,13 @@ impl Raw {
             }
             _ => {}
         }
+        if self.agent.socket.as_ref().is_some_and(|path| !path.is_absolute()) {
+            return Err(("agent", "socket", "write an absolute path"));
+        }
         Ok(Config {
             cloud,
             modem: self.modem,
+            agent: self.agent,
             route: self.route,
             access: self.access,
             store: self.store,

@@ -1,7 +1,7 @@
 //! The bus's end of the way to the core, and what all interfaces share.
 
 use super::access::Gate;
-use super::{Error, Published, Reply, Request};
+use super::{Error, Published, Reply, Request, Seat};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -10,6 +10,8 @@ pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
     pub(super) core: mpsc::Sender<Request>,
     pub(super) published: RwLock<Published>,
+    /// Where an agent may sit, if one is configured.
+    pub(super) seat: Option<Seat>,
     /// One account file is read at a time.
     pub(super) import: Arc<Semaphore>,
     /// One export is written at a time.

@@ -4,6 +4,7 @@
 //! The contract is `config/org.shunt.Shunt1.xml`; `tests/bus_contract` holds it against us.
 
 pub mod access;
+mod agents;
 mod core;
 mod details;
 mod emit;
@@ -17,6 +18,7 @@ mod request;
 mod serve;
 
 pub use access::Caller;
+pub use agents::Seat;
 pub use error::Error;
 use error::error_name;
 pub use published::{LineEntry, Published, ServiceState};

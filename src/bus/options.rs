@@ -2,7 +2,7 @@
 //! not silently ignored.
 
 use super::{CONTACTS_MAX, Direction, Error, Filter, LIST_MAX, RouteOptions, SendOptions};
-use crate::model::{Address, Bearer, Body, Consent, Diverted, LineId, TextId, Timestamp};
+use crate::model::{Address, Bearer, Body, Consent, Diverted, Home, LineId, TextId, Timestamp};
 use std::collections::HashMap;
 use zbus::{OwnedVariant, Variant};
 
@@ -155,6 +155,53 @@ impl DivertOptions {
         };
         options.done().map(|()| parsed)
     }
+}
+
+/// `Agents.Line`'s options.
+pub(super) struct LineOptions {
+    /// From the SIM's mobile country code.
+    pub(super) home: Option<Home>,
+    /// Emergency numbers beyond the standard ones.
+    pub(super) emergency: Vec<Box<str>>,
+}
+
+impl LineOptions {
+    pub(super) fn parse(options: Dict) -> Result<Self, Error> {
+        let mut options = Options(options);
+        let home = match options.number("mcc")? {
+            None => None,
+            Some(mcc) => {
+                let home = u16::try_from(mcc).ok().and_then(Home::from_mcc);
+                Some(home.ok_or(Error::BadArgument("mcc is no mobile country code"))?)
+            }
+        };
+        let emergency = options.0.remove("emergency").map(Vec::<String>::try_from).transpose();
+        let emergency = emergency.map_err(|_| WRONG_TYPE)?.unwrap_or_default();
+        if emergency.len() > 32 || emergency.iter().any(|number| number.len() > 16) {
+            return Err(Error::BadArgument("emergency has at most 32 numbers of at most 16 digits"));
+        }
+        let emergency = emergency.into_iter().map(String::into_boxed_str).collect();
+        options.done().map(|()| Self { home, emergency })
+    }
+}
+
+/// What an agent calls a line.
+pub(super) fn line(written: &str) -> Result<Box<str>, Error> {
+    let fits = !written.is_empty() && written.len() <= 64;
+    if fits { Ok(written.into()) } else { Err(Error::BadArgument("a line has a name of 1 to 64 bytes")) }
+}
+
+/// The SMSC's time stamp as an agent spells it: for telling repeats.
+pub(super) fn stamp(written: &str) -> Result<Box<str>, Error> {
+    let fits = !written.is_empty() && written.len() <= 64;
+    if fits { Ok(written.into()) } else { Err(Error::BadArgument("a stamp has 1 to 64 bytes")) }
+}
+
+/// `Agents.Incoming`'s options: when the SMSC took it.
+pub(super) fn time(options: Dict) -> Result<Option<Timestamp>, Error> {
+    let mut options = Options(options);
+    let time = options.number("time")?;
+    options.done().map(|()| time.map(timestamp))
 }
 
 /// `Ask`'s options: the modem.

@@ -5,6 +5,7 @@ use crate::model::{
     Address, Arrived, Bearer, Body, Consent, Diverted, LineId, PeerPolicy, PhoneNumber, Reason, Segments, Settings,
     Text, TextId, Timestamp,
 };
+use crate::modem::{IncomingSms, StatusReport};
 use crate::store::Cursor;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -78,6 +79,20 @@ pub enum Request {
         caller: Caller,
         /// Twin or not; the text without the mark.
         reply: Reply<(bool, Body)>,
+    },
+    /// An SMS came in, by the agent's word; reported again it is the same.
+    Incoming {
+        /// It.
+        sms: IncomingSms,
+        /// Durable: twin or not; the text without a mark.
+        reply: Reply<(bool, Body)>,
+    },
+    /// A status report came in, by the agent's word.
+    Report {
+        /// It.
+        report: StatusReport,
+        /// Durable.
+        reply: Reply<()>,
     },
     /// Which way would a text go now? From what is known; nothing is sent.
     Route {

@@ -4,8 +4,8 @@ use super::access::{Gate, Rules};
 use super::core::Shared;
 use super::details;
 use super::emit::{self, Emission, PATH};
-use super::interface::{Door, Ledger, Messaging, Peers, Service, Settings};
-use super::{Published, Request, error_name};
+use super::interface::{Agents, Door, Ledger, Messaging, Peers, Service, Settings};
+use super::{Published, Request, Seat, error_name};
 use crate::model::{Address, Arrived, Bearer, PhoneNumber, Question, Reason, State, Text, TextId};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -36,7 +36,7 @@ pub enum BusError {
 /// Our objects on one connection.
 pub struct Bus {
     connection: Connection,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     emissions: mpsc::UnboundedSender<Emission>,
 }
 
@@ -48,16 +48,27 @@ impl Bus {
         rules: Rules,
         published: Published,
     ) -> Result<(Self, mpsc::Receiver<Request>), BusError> {
+        Self::serve_with(connection, rules, published, None).await
+    }
+
+    /// The same, with a seat for a ROM's agent.
+    pub async fn serve_with(
+        connection: &Connection,
+        rules: Rules,
+        published: Published,
+        seat: Option<Seat>,
+    ) -> Result<(Self, mpsc::Receiver<Request>), BusError> {
         let (core, requests) = mpsc::channel(WAITING);
         let gate = Gate::new(connection.clone(), rules, core.clone()).await?;
         let one = || Arc::new(Semaphore::new(1));
         let (import, export) = (one(), one());
-        let shared = Arc::new(Shared { gate: gate.clone(), core, published: published.into(), import, export });
+        let shared = Arc::new(Shared { gate: gate.clone(), core, published: published.into(), seat, import, export });
         let server = connection.object_server();
         server.at(PATH, Service(shared.clone())).await?;
         server.at(PATH, Settings(shared.clone())).await?;
         server.at(PATH, Messaging(shared.clone())).await?;
         server.at(PATH, Door(shared.clone())).await?;
+        server.at(PATH, Agents { shared: shared.clone(), peer: None }).await?;
         server.at(PATH, Peers(shared.clone())).await?;
         server.at(PATH, Ledger(shared.clone())).await?;
         let (emissions, to_emit) = mpsc::unbounded_channel();

@@ -3,7 +3,7 @@
 use super::Core;
 use super::turn::Turn;
 use crate::bus::{Caller, DoorOutcome, Error, Reply, Settlement};
-use crate::model::{Address, Body, Diverted, LineId, Now, Reason, State, Text, TextId};
+use crate::model::{Address, Body, Diverted, Line, LineId, Now, Reason, State, Text, TextId};
 use crate::router::{Class, Verdict, split_mark};
 use crate::store::StoreError;
 use std::collections::{HashMap, HashSet};
@@ -129,9 +129,15 @@ impl Core {
     }
 
     /// Whether an incoming SMS is the twin of a text shown as IM, and its text without the mark.
-    pub(super) fn is_twin(&self, turn: &Turn<'_, '_>, from: &Address, body: &Body) -> Result<(bool, Body), StoreError> {
+    pub(super) fn is_twin(
+        &self,
+        turn: &Turn<'_, '_>,
+        line: Option<&Line>,
+        from: &Address,
+        body: &Body,
+    ) -> Result<(bool, Body), StoreError> {
         let mark = split_mark(&body.0);
-        let from = self.sender_of(from, self.line(None));
+        let from = self.sender_of(from, line);
         let (_, twin) = self.twin_of(turn, from.as_ref(), mark)?;
         let shown = mark.map_or(&*body.0, |(text, _)| text);
         Ok((twin.is_some_and(|twin| twin.bearer == crate::model::Bearer::Im), Body(shown.into())))

@@ -64,8 +64,19 @@ impl Core {
             }
             Request::Twin { from, text, caller, reply } => {
                 self.doors.came(caller);
-                let twin = self.is_twin(turn, &from, &text)?;
+                let twin = self.is_twin(turn, self.line(None), &from, &text)?;
                 turn.answer(reply, Ok(twin));
+                Ok(())
+            }
+            Request::Incoming { sms, reply } => {
+                let twin = self.is_twin(turn, self.lines.get(&sms.line), &sms.from, &sms.body)?;
+                self.sms_came(turn, sms)?;
+                turn.answer(reply, Ok(twin));
+                Ok(())
+            }
+            Request::Report { report, reply } => {
+                self.report_came(turn, report)?;
+                turn.answer(reply, Ok(()));
                 Ok(())
             }
             Request::CallerGone { name } => {

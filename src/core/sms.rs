@@ -135,7 +135,7 @@ impl Core {
         ModemJob::Delete { line, sms: object(sms) }
     }
 
-    fn sms_came(&mut self, turn: &mut Turn<'_, '_>, sms: IncomingSms) -> Result<(), StoreError> {
+    pub(super) fn sms_came(&mut self, turn: &mut Turn<'_, '_>, sms: IncomingSms) -> Result<(), StoreError> {
         if sms.kind != Kind::Plain || self.take_code(turn, &sms)? {
             return Ok(());
         }
@@ -204,7 +204,7 @@ impl Core {
         }
     }
 
-    fn report_came(&mut self, turn: &mut Turn<'_, '_>, report: StatusReport) -> Result<(), StoreError> {
+    pub(super) fn report_came(&mut self, turn: &mut Turn<'_, '_>, report: StatusReport) -> Result<(), StoreError> {
         let since = turn.now.wall.minus(REPORTS_WITHIN);
         let to = match report.to.destination(self.home(self.lines.get(&report.line))) {
             Destination::Mobile(number) => Address(number.as_e164().into()),

@@ -1,13 +1,14 @@
 //! The core's entry: take the channel, confine, read the config, open the store, serve, loop.
 
 use super::account::{ACCOUNT, ACCOUNT_LINE, IDENTITY};
-use super::driver::{Daemon, Ended};
+use super::driver::{Daemon, Ended, Inputs};
 use super::{Core, peers};
-use crate::bus::{Bus, BusError, Published};
-use crate::config::{Config, ConfigError, KeySource as Source};
+use crate::bus::{Bus, BusError, Seat};
+use crate::config::{Config, ConfigError, KeySource as Source, ModemBackend};
 use crate::model::{LineId, Settings};
-use crate::modem::ModemError;
+use crate::modem::agent::Agent;
 use crate::modem::modemmanager::{ModemManager, Options};
+use crate::modem::{Modem, ModemError};
 use crate::router::{Granting, Input, Router, Switch, SwitchInput};
 use crate::seal::{AccountFile, Identity};
 use crate::store::{Damage, KeySource, Store, StoreError, StoreKey, Unusable, exists, set_aside};
@@ -15,7 +16,9 @@ use crate::sys::{confine, inherited_control, now, warden};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::LocalSet;
@@ -183,10 +186,46 @@ async fn live(
     let connection = zbus::connection::Builder::system().build().await?;
     let rules = core.config.access.clone();
     let name = Box::new(move |iccid: &str| line_name(&line_key, iccid));
-    let modem = ModemManager::start(&connection, Options::default(), name).await?;
-    let bus = Bus::serve(&connection, rules, Published::clone(&core.published())).await?;
     let metered = crate::network::metered(&connection).await?;
-    let (mut daemon, inputs) = Daemon::new(core, store, bus, modem, metered, warden);
+    let (published, store_key) = (core.published(), (key, store_key));
+    match core.config.modem.backend {
+        ModemBackend::Agent => {
+            let modem = Agent::new(name);
+            let seat = Seat { port: modem.0.port(), uids: core.config.agent.uids.clone() };
+            let socket = core.config.agent.socket.as_deref().map(listen).transpose()?;
+            let bus = Bus::serve_with(&connection, rules, published, Some(seat)).await?;
+            let agents = bus.0.serve_agents(socket);
+            let daemon = Daemon::new(core, store, bus, modem, metered, warden);
+            tokio::select! {
+                ended = attend(args, daemon, store_key) => ended,
+                Err(error) = agents => Err(error.into()),
+            }
+        }
+        ModemBackend::ModemManager => {
+            let modem = ModemManager::start(&connection, Options::default(), name).await?;
+            let bus = Bus::serve(&connection, rules, published).await?;
+            attend(args, Daemon::new(core, store, bus, modem, metered, warden), store_key).await
+        }
+    }
+}
+
+/// The agents' socket. Who connects is told by the kernel, so everybody may.
+fn listen(path: &Path) -> std::io::Result<UnixListener> {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let socket = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    Ok(socket)
+}
+
+async fn attend<M: Modem + 'static>(
+    args: &Args,
+    (mut daemon, inputs): (Daemon<M>, Inputs),
+    (key, unusable): (Option<StoreKey>, Option<Unusable>),
+) -> Result<Ended, StartError> {
     let args = args.clone();
     if let Some(key) = key {
         daemon.own = Some(Rc::new(move || Store::open(&args.state, &args.generation(), &key).map(Some)));

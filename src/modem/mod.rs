@@ -4,6 +4,7 @@
 //! the core asks through [`Modem`]. It decides nothing: what a failure means for a text is said by
 //! [`ModemError::retry`], what to do about it by the router.
 
+pub mod agent;
 mod error;
 pub mod modemmanager;
 mod stamp;

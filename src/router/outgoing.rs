@@ -58,7 +58,8 @@ impl Router {
                 self.conversations.push(&to, id);
             }
             conversations.push(to.clone());
-            if self.is_theirs(id) {
+            // An im-only text waits for its peer, whoever asks again.
+            if self.is_theirs(id) && !self.im_only(id) {
                 // Whoever waited for it asks again, or has told its app that it can't know.
                 self.release(id, Reason::Unknown, out);
                 continue;

@@ -224,6 +224,11 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
                 let _ = reply.send(Ok((true, Body("hello".into()))));
                 format!("twin {} {}", from.0, text.0)
             }
+            Request::Incoming { sms, reply } => {
+                let _ = reply.send(Ok((false, sms.body)));
+                format!("incoming {}", sms.from.0)
+            }
+            Request::Report { report, reply } => answer(reply, format!("report {}", report.to.0)),
             Request::CallerGone { name } => format!("gone {name}"),
         };
         if tell.send(note).is_err() {

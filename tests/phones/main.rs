@@ -5,6 +5,8 @@
 mod account;
 mod enrolment;
 mod enrolled;
+mod agent;
+mod diverted;
 mod hostile;
 mod main_job;
 mod metered;

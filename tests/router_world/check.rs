@@ -63,6 +63,9 @@ impl World {
         }
         for _ in 0..400 {
             for phone in 0..2 {
+                while !self.answers[phone].is_empty() {
+                    self.answer(phone)?;
+                }
                 while let Some(letter) = self.letters[phone].pop_front() {
                     self.hand_over(phone, letter)?;
                 }
@@ -110,6 +113,9 @@ impl World {
                     return Err(format!("failed: {text:?}"));
                 }
                 State::ImDelivered | State::ImRead | State::SmsSent | State::SmsDelivered if text.peer.is_some() => {
+                    *must.entry(&text.body.0).or_default() += 1;
+                }
+                State::Released if self.sent_by_door.contains(&text.id) => {
                     *must.entry(&text.body.0).or_default() += 1;
                 }
                 _ => {}

@@ -13,6 +13,19 @@ pub enum Event {
         phone: usize,
         wording: u8,
     },
+    /// An app's text, diverted by its door, which waits.
+    Divert {
+        phone: usize,
+        wording: u8,
+    },
+    /// An answer reaches its door.
+    Answer {
+        pick: usize,
+    },
+    /// A phone's doors die, and the answers to them are lost.
+    Leave {
+        phone: usize,
+    },
     Emergency {
         phone: usize,
     },
@@ -39,8 +52,10 @@ pub enum Event {
     Switch {
         phone: usize,
     },
+    /// `asks`: doors whose answer is lost ask again; else they tell their apps that they can't know.
     Crash {
         phone: usize,
+        asks: bool,
     },
     Cancel {
         phone: usize,
@@ -83,12 +98,10 @@ impl World {
     pub fn step(&mut self, event: &Event) -> Result<(), String> {
         let now = self.time();
         match *event {
-            Event::Write { phone, wording } => {
-                let id = self.id();
-                *self.written[phone].entry(format!("text {wording}")).or_default() += 1;
-                let effects = self.phones[phone].write(now, id, wording);
-                self.perform(phone, effects)
-            }
+            Event::Write { phone, wording } => self.write(phone, wording, false),
+            Event::Divert { phone, wording } => self.write(phone, wording, true),
+            Event::Answer { pick } => self.answer(pick % 2),
+            Event::Leave { phone } => self.doors_leave(phone),
             Event::Emergency { phone } => {
                 let id = self.id();
                 let effects = self.phones[phone].emergency(now, id);
@@ -120,7 +133,7 @@ impl World {
                 }
                 self.perform(phone, effects)
             }
-            Event::Crash { phone } => {
+            Event::Crash { phone, asks } => {
                 self.jobs[phone].retain(|job| matches!(job, Job::Send { .. }));
                 let under_way = std::mem::take(&mut self.jobs[phone]);
                 // What was being sent goes out or not; nobody is told.
@@ -132,7 +145,9 @@ impl World {
                 self.letters[1 - phone].push_back(Letter::Unavailable);
                 self.granted[phone] = None;
                 let effects = self.phones[phone].crash(now);
+                self.answers[phone].clear();
                 self.perform(phone, effects)?;
+                self.doors_ask_again(phone, asks)?;
                 self.set_link(phone, true)
             }
             Event::Cancel { phone, ref text } => {

@@ -14,6 +14,7 @@
 )]
 
 mod check;
+mod door;
 mod event;
 mod phone;
 mod world;
@@ -42,6 +43,9 @@ fn fallback() -> impl Strategy<Value = FallbackPolicy> {
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
         6 => (0..2usize, 0..3u8).prop_map(|(phone, wording)| Event::Write { phone, wording }),
+        4 => (0..2usize, 0..3u8).prop_map(|(phone, wording)| Event::Divert { phone, wording }),
+        4 => (0..2usize).prop_map(|pick| Event::Answer { pick }),
+        1 => (0..2usize).prop_map(|phone| Event::Leave { phone }),
         1 => (0..2usize).prop_map(|phone| Event::Emergency { phone }),
         14 => (0..8usize).prop_map(|pick| Event::Deliver { pick }),
         3 => (0..8usize).prop_map(|pick| Event::Drop { pick }),
@@ -50,7 +54,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         5 => (1..20_000u64).prop_map(|ms| Event::Wait { ms }),
         3 => (0..2usize).prop_map(|phone| Event::Link { phone }),
         2 => (0..2usize).prop_map(|phone| Event::Switch { phone }),
-        2 => (0..2usize).prop_map(|phone| Event::Crash { phone }),
+        2 => (0..2usize, any::<bool>()).prop_map(|(phone, asks)| Event::Crash { phone, asks }),
         2 => (0..2usize, any::<Index>()).prop_map(|(phone, text)| Event::Cancel { phone, text }),
         2 => (0..2usize, any::<Index>(), bearer()).prop_map(|(phone, text, bearer)| Event::Resolve { phone, text, bearer }),
         2 => (0..2usize, policy()).prop_map(|(phone, policy)| Event::Policy { phone, policy }),
@@ -110,6 +114,8 @@ properties! {
     only_a_leases_holder_is_answered: "lease:";
     no_text_that_was_taken_back_is_sent_by_sms: "cancelled:";
     no_im_goes_to_a_blocked_peer: "blocked:";
+    no_text_is_left_to_its_door_after_an_im_that_may_be_shown: "released:";
+    no_plain_sms_is_sent_by_us_while_its_door_waits: "theirs:";
     a_quiet_router_keeps_held_texts_and_nothing_else: "memory:";
 }
 
@@ -141,6 +147,12 @@ fn the_checker_finds_a_receiver_that_forgets_what_it_showed() {
 #[test]
 fn the_checker_finds_a_phone_that_answers_anybody() {
     assert!(is_found(Flaw::AnswersAnybody, "lease:"));
+}
+
+#[test]
+fn the_checker_finds_a_door_that_sends_without_being_told_to() {
+    assert!(is_found(Flaw::DoorGuesses, "resent:"));
+    assert!(is_found(Flaw::DoorGuesses, "released:"));
 }
 
 #[test]

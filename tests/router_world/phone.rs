@@ -2,8 +2,8 @@
 
 use shunt::model::Bearer;
 use shunt::model::{
-    Address, Body, Cause, Encoding, FallbackPolicy, LeaseId, LineId, Now, PhoneNumber, PresencePolicy, Reason, Shown,
-    SmsAttempt, State, Text, TextId, Timestamp, WordingKey,
+    Address, Body, Cause, Diverted, Encoding, FallbackPolicy, LeaseId, LineId, Now, PhoneNumber, PresencePolicy,
+    Reason, Shown, SmsAttempt, State, Text, TextId, Timestamp, WordingKey,
 };
 use shunt::router::{
     Action, Class, Conditions, Granting, ImFacts, ImVerdict, Input, Late, Link, PeerFacts, Probed, Router, SmsFacts,
@@ -49,6 +49,10 @@ pub enum Effect {
     Now {
         id: TextId,
         body: String,
+    },
+    /// A diverted text is settled, as far as its owner cares.
+    Settled {
+        id: TextId,
     },
     /// Shown; by IM it has the sender's id.
     Show {
@@ -176,6 +180,11 @@ impl Phone {
                     }
                     self.store.texts.insert(text.id, *text);
                 }
+                Action::Announce(text) if text.diverted.is_some() => {
+                    if text.state.is_final() || matches!(text.state, State::Held(_)) {
+                        effects.push(Effect::Settled { id: text.id });
+                    }
+                }
                 Action::Announce(_) | Action::Ask(..) | Action::SmsDelete { .. } => {}
                 Action::SealText(id) if self.unsealable => {
                     actions.extend(self.router.handle(now, Input::NotSealed(id)));
@@ -204,10 +213,11 @@ impl Phone {
         effects
     }
 
-    pub fn write(&mut self, now: Now, id: TextId, wording: u8) -> Vec<Effect> {
+    pub fn write(&mut self, now: Now, id: TextId, wording: u8, diverted: bool) -> Vec<Effect> {
         let body = format!("text {wording}");
         let ordinal = self.store.ordinals.entry(body.clone()).or_default();
-        let text = blank(id, &self.other, &body, *ordinal, now.wall);
+        let mut text = blank(id, &self.other, &body, *ordinal, now.wall);
+        text.diverted = diverted.then(|| Diverted { object: "/".into(), owner: "".into(), waits: true });
         *ordinal += 1;
         self.input(now, Input::Submit(Box::new(text), Class::Mobile))
     }

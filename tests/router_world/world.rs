@@ -22,6 +22,8 @@ pub enum Flaw {
     IgnoresPolicy,
     /// The fallback policy never reaches the router.
     IgnoresFallback,
+    /// A door that lost its answer sends its SMS all the same.
+    DoorGuesses,
 }
 
 /// A job at a phone's modem.
@@ -61,6 +63,11 @@ pub struct World {
     pub(crate) held: HashSet<TextId>,
     /// When each phone last granted a lease, in its present life.
     pub(crate) granted: [Option<u64>; 2],
+    /// Texts whose doors wait, and answers on their way to a phone's doors.
+    pub(crate) waiting: [Vec<TextId>; 2],
+    pub(crate) answers: [VecDeque<TextId>; 2],
+    /// Texts that their doors sent.
+    pub(crate) sent_by_door: HashSet<TextId>,
     pub(crate) serial: u64,
     pub(crate) ids: u64,
 }
@@ -85,6 +92,9 @@ impl World {
             begun: HashSet::new(),
             held: HashSet::new(),
             granted: [None; 2],
+            waiting: Default::default(),
+            answers: Default::default(),
+            sent_by_door: HashSet::new(),
             serial: 0,
             ids: 0,
         };
@@ -195,6 +205,16 @@ impl World {
         self.perform(to, effects)
     }
 
+    pub(crate) fn im_unknown(&self, id: TextId) -> bool {
+        self.im_left.contains(&id) && !self.not_shown.contains(&id)
+    }
+
+    pub(crate) fn counts_as_sent(&mut self, id: TextId) -> Result<(), String> {
+        let sends = self.sends.entry(id).or_default();
+        *sends += 1;
+        if *sends > 1 { Err(format!("resent: {id:?}")) } else { Ok(()) }
+    }
+
     /// Time passes; each phone is woken at its deadlines.
     pub(crate) fn wait(&mut self, ms: u64) -> Result<(), String> {
         let until = self.now + ms;
@@ -241,17 +261,17 @@ impl World {
                     if self.cancelled.contains(&id) {
                         return Err(format!("cancelled: {id:?}"));
                     }
-                    let unknown = self.im_left.contains(&id) && !self.not_shown.contains(&id);
-                    if unknown && split_mark(&body).is_none() {
+                    let unmarked = split_mark(&body).is_none();
+                    if unmarked && self.im_unknown(id) {
                         return Err(format!("unmarked: {body:?}"));
                     }
-                    let sends = self.sends.entry(id).or_default();
-                    *sends += 1;
-                    if *sends > 1 {
-                        return Err(format!("resent: {id:?}"));
+                    if unmarked && self.waiting[phone].contains(&id) {
+                        return Err(format!("theirs: {id:?}"));
                     }
+                    self.counts_as_sent(id)?;
                     self.jobs[phone].push(Job::Send { id, body });
                 }
+                Effect::Settled { id } => self.settled_for_door(phone, id)?,
                 Effect::Prove { id } => self.jobs[phone].push(Job::Prove { id }),
                 Effect::Now { id, body } => {
                     let now = self.time();

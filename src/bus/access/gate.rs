@@ -246,7 +246,13 @@ impl Gate {
         Ok(Found { caller: Caller { name: name.into(), uid, unit }, gids })
     }
 
-    async fn leaving(&self, name: &str) -> Option<MessageStream> {
+    /// Who calls, whatever it may.
+    pub(in crate::bus) async fn who(&self, call: &Header<'_>) -> Result<Caller, Error> {
+        self.find(sender(call)?).await.map(|found| found.caller)
+    }
+
+    /// Gives one signal when that caller leaves the bus.
+    pub(in crate::bus) async fn leaving(&self, name: &str) -> Option<MessageStream> {
         let rule = owner_changed(name).ok()?;
         MessageStream::for_match_rule(rule, &self.bus, None).await.ok()
     }

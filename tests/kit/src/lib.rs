@@ -4,6 +4,7 @@
 //! second time, so that a mistake on one side shows.
 
 mod accounts;
+pub mod agent;
 mod background;
 pub mod bus;
 pub mod cloud;

@@ -1,0 +1,113 @@
+//! Texts that apps wrote to ModemManager, as their doors divert them: the plain SMS is the door's to send.
+
+use super::{ALICE, BOB, world};
+use shunt_kit::proxy::Mode;
+use shunt_kit::world::{go_off, go_online};
+use shunt_kit::{Phone, Shunt};
+use std::collections::HashMap;
+use zbus::{ObjectPath, OwnedObjectPath, Variant};
+
+const DOOR: &str = "org.shunt.Shunt1.Door";
+
+/// What `Divert` answers: outcome, reason, message.
+async fn divert(shunt: &Shunt, text: &str, token: &str) -> anyhow::Result<(String, String, OwnedObjectPath)> {
+    let sms = Variant::from(ObjectPath::try_from(format!("/SMS/{token}"))?);
+    let options: HashMap<&str, Variant<'_>> =
+        HashMap::from([("token", token.into()), ("sms", sms), ("owner", ":1.4".into())]);
+    Ok(shunt.call(DOOR, "Divert", &(BOB, text, options)).await?.body().deserialize()?)
+}
+
+async fn ask(phone: &Phone) -> String {
+    let modem = phone.modem_manager().unwrap().modem().unwrap();
+    let options: HashMap<&str, Variant<'_>> = HashMap::from([("modem", ObjectPath::from(modem).into())]);
+    phone.shunt().call(DOOR, "Ask", &(BOB, options)).await.unwrap().body().deserialize().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apps_text_goes_by_im_or_is_left_to_its_door() {
+    let world = world().await;
+    let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    assert_eq!(ask(&alice).await, "sms", "the switch is off");
+    let (outcome, reason, message) = divert(alice.shunt(), "off", "a").await.unwrap();
+    assert_eq!((&*outcome, &*reason, message.as_str()), ("sms", "switch-off", "/"));
+    go_online(bob.shunt()).await.unwrap();
+    go_off(bob.shunt()).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    let (outcome, reason, _) = divert(alice.shunt(), "away", "b").await.unwrap();
+    assert_eq!((&*outcome, &*reason), ("sms", "registered-offline"), "Bob is enrolled and off");
+    go_online(bob.shunt()).await.unwrap();
+    assert_eq!(ask(&alice).await, "im");
+    let (outcome, _, message) = divert(alice.shunt(), "hello by IM", "c").await.unwrap();
+    assert_eq!(outcome, "im");
+    assert_eq!(bob.shunt().wait_received(|text| text.text == "hello by IM").await.unwrap().bearer, "im");
+    assert_eq!(divert(alice.shunt(), "hello by IM", "c").await.unwrap().2, message, "the same token, the same text");
+    assert_eq!(divert(alice.shunt(), "away", "b").await.unwrap().0, "sms", "and the same answer");
+    assert_eq!(alice.shunt().list().await.unwrap(), [message], "what was let go of is gone");
+    assert_eq!((world.smsc.submitted_total(), bob.shunt().shown("hello by IM")), (0, 1), "the door's SMS are its own");
+    let owner: HashMap<&str, Variant<'_>> = HashMap::from([("owner", ":1.4".into())]);
+    let reply = alice.shunt().call(DOOR, "Sent", &(owner,)).await.unwrap();
+    let sent: Vec<(OwnedObjectPath, String, String, i64, bool)> = reply.body().deserialize().unwrap();
+    assert_eq!((sent.len(), sent[0].0.as_str(), &*sent[0].2, sent[0].4), (1, "/SMS/c", "im-delivered", true));
+    let reply = bob.shunt().call(DOOR, "Inbox", &()).await.unwrap();
+    let inbox: Vec<(OwnedObjectPath, u32, String, String, i64)> = reply.body().deserialize().unwrap();
+    assert_eq!((inbox.len(), &*inbox[0].2, &*inbox[0].3), (1, ALICE, "hello by IM"));
+    assert!(alice.shunt().heard().iter().any(|signal| signal.name == format!("{DOOR}.Settled")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_im_of_unknown_outcome_the_core_sends_the_marked_sms_itself_across_a_crash_too() {
+    let world = world().await;
+    let mut alice = world.phone(ALICE).await.unwrap();
+    let (bob, mut proxy) = world.phone_behind_proxy(BOB).await.unwrap();
+    alice.shunt().set("FallbackAfter", 3_u32).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    assert_eq!(divert(alice.shunt(), "first", "a").await.unwrap().0, "im");
+    proxy.set(Mode::BlackHole).await.unwrap();
+    assert_eq!(divert(alice.shunt(), "into the hole", "b").await.unwrap().0, "sms-sent");
+    let marked = world.smsc.traffic().between(ALICE, BOB)[0].to_owned();
+    assert!(marked.starts_with("into the hole") && marked.len() > "into the hole".len(), "{marked:?}");
+    // The core dies while an IM is under way; its door asks again.
+    proxy.set(Mode::Pass).await.unwrap();
+    bob.shunt().wait_service_state(&["online"]).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
+    proxy.set(Mode::BlackHole).await.unwrap();
+    let (shunt, known) = (alice.shunt().clone(), alice.shunt().list().await.unwrap());
+    let is_new = |heard: &shunt_kit::shunt::Heard| heard.path.as_ref().is_some_and(|path| !known.contains(path));
+    let (first, ()) = tokio::join!(divert(&shunt, "under way", "c"), async {
+        let sending = |heard: &_| is_new(heard) && heard.dict.text("state") == "im-sending";
+        shunt.wait_heard("the IM on its way", sending).await.unwrap();
+        alice.kill_core().await.unwrap();
+    });
+    assert!(first.is_err(), "no answer comes from the dead");
+    alice.start_shunt(world.config()).await.unwrap();
+    assert_eq!(divert(alice.shunt(), "under way", "c").await.unwrap().0, "sms-sent");
+    assert_eq!(world.smsc.traffic().between(ALICE, BOB).len(), 2);
+    proxy.set(Mode::Pass).await.unwrap();
+    bob.shunt().wait_received(|text| text.text == "under way").await.unwrap();
+    assert_eq!(bob.shunt().shown("under way"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_is_told_to_the_door_and_deleted_from_the_modem() {
+    let world = world().await;
+    let mut bob = world.builder(BOB).start().await.unwrap();
+    let mut config = world.config();
+    config.toml = config.toml.replace("consume = true", "consume = false");
+    bob.start_shunt(config).await.unwrap();
+    world.enrol(&bob).await.unwrap();
+    let alice = world.phone(ALICE).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    alice.shunt().send(BOB, "once").await.unwrap();
+    bob.shunt().wait_received(|text| text.text == "once").await.unwrap();
+    let twin = async |text: &str| -> (bool, String) {
+        bob.shunt().call(DOOR, "Twin", &(ALICE, text)).await.unwrap().body().deserialize().unwrap()
+    };
+    assert_eq!(twin("once       \n").await, (true, "once".into()));
+    assert_eq!(twin("once      \n ").await.0, false, "another ordinal");
+    assert_eq!(twin("once").await, (false, "once".into()));
+    world.smsc.inject(BOB, &shunt_kit::Incoming::text(ALICE, "once       \n"));
+    bob.modem().wait_emptied().await.unwrap();
+    assert_eq!(bob.shunt().shown("once"), 1);
+}
