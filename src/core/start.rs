@@ -187,7 +187,7 @@ async fn live(
     let rules = core.config.access.clone();
     let name = Box::new(move |iccid: &str| line_name(&line_key, iccid));
     let metered = crate::network::metered(&connection).await?;
-    let (published, store_key) = (core.published(), (key, store_key));
+    let (published, store_key) = (core.published(), (key, unusable));
     match core.config.modem.backend {
         ModemBackend::Agent => {
             let modem = Agent::new(name);

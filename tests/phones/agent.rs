@@ -32,8 +32,10 @@ async fn an_agents_phone_and_a_modem_managers_do_the_main_job() {
     assert_eq!(bob.shunt().wait_received(|text| text.text == "off").await.unwrap().bearer, "sms");
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     assert_eq!(agent.text(BOB, "by IM", "b").await.unwrap(), "im");
     assert_eq!(bob.shunt().wait_received(|text| text.text == "by IM").await.unwrap().bearer, "im");
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "and back").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "and back").await.unwrap().bearer, "im");
     assert_eq!(world.smsc.submitted_total(), 1);

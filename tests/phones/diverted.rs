@@ -36,6 +36,7 @@ async fn an_apps_text_goes_by_im_or_is_left_to_its_door() {
     let (outcome, reason, _) = divert(alice.shunt(), "away", "b").await.unwrap();
     assert_eq!((&*outcome, &*reason), ("sms", "registered-offline"), "Bob is enrolled and off");
     go_online(bob.shunt()).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     assert_eq!(ask(&alice).await, "im");
     let (outcome, _, message) = divert(alice.shunt(), "hello by IM", "c").await.unwrap();
     assert_eq!(outcome, "im");
@@ -62,6 +63,7 @@ async fn after_an_im_of_unknown_outcome_the_core_sends_the_marked_sms_itself_acr
     alice.shunt().set("FallbackAfter", 3_u32).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     assert_eq!(divert(alice.shunt(), "first", "a").await.unwrap().0, "im");
     proxy.set(Mode::BlackHole).await.unwrap();
     assert_eq!(divert(alice.shunt(), "into the hole", "b").await.unwrap().0, "sms-sent");
@@ -99,6 +101,7 @@ async fn a_twin_is_told_to_the_door_and_deleted_from_the_modem() {
     let alice = world.phone(ALICE).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     alice.shunt().send(BOB, "once").await.unwrap();
     bob.shunt().wait_received(|text| text.text == "once").await.unwrap();
     let twin = async |text: &str| -> (bool, String) {
