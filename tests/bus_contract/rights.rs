@@ -155,7 +155,7 @@ async fn without_polkit_the_lists_decide_by_user_and_by_group() {
     let by = |uid| phone.bus().connect_now(Some(uid)).unwrap();
     assert_eq!(not_refused(&by(1), &phone).await, OF_SEND, "by user");
     assert_eq!(not_refused(&by(2), &phone).await, OF_SEND, "by group");
-    assert_eq!(not_refused(&by(3), &phone).await.len(), 12, "settings alone");
+    assert_eq!(not_refused(&by(3), &phone).await.len(), 14, "settings alone");
     assert_eq!(not_refused(&by(NOBODY), &phone).await, [""; 0]);
 }
 
