@@ -108,7 +108,7 @@ async fn a_twin_is_told_to_the_door_and_deleted_from_the_modem() {
         bob.shunt().call(DOOR, "Twin", &(ALICE, text)).await.unwrap().body().deserialize().unwrap()
     };
     assert_eq!(twin("once       \n").await, (true, "once".into()));
-    assert_eq!(twin("once      \n ").await.0, false, "another ordinal");
+    assert!(!twin("once      \n ").await.0, "another ordinal");
     assert_eq!(twin("once").await, (false, "once".into()));
     world.smsc.inject(BOB, &shunt_kit::Incoming::text(ALICE, "once       \n"));
     bob.modem().wait_emptied().await.unwrap();
