@@ -8,6 +8,7 @@ pub use load::ConfigError;
 
 use crate::bus::access::Rules;
 use crate::model::{FallbackPolicy, PresencePolicy, Settings};
+use crate::modem::Which;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use log::LevelFilter;
@@ -75,11 +76,26 @@ pub struct Epoch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModemBackend {
-    /// ModemManager on the system bus.
+    /// Whichever is on the system bus; each may come and go.
     #[default]
+    Auto,
+    /// ModemManager alone.
     ModemManager,
+    /// oFono alone.
+    Ofono,
     /// A ROM's agent, which registers.
     Agent,
+}
+
+impl ModemBackend {
+    /// Which services are looked for.
+    #[must_use]
+    pub fn which(self) -> Which {
+        Which {
+            modemmanager: matches!(self, Self::Auto | Self::ModemManager),
+            ofono: matches!(self, Self::Auto | Self::Ofono),
+        }
+    }
 }
 
 /// A ROM's agent.

@@ -137,7 +137,7 @@ async fn a_restarted_modemmanager_finds_what_the_modem_kept() {
     let (smsc, mut bob) = one_phone().await;
     smsc.inject(BOB, &Incoming::text("Bank", "Ihre TAN 👍"));
     got(&bob, "Ihre TAN 👍").await;
-    bob.restart_modem_manager().await.unwrap();
+    bob.restart_modem_service().await.unwrap();
     let kept = got(&bob, "Ihre TAN 👍").await;
     assert_eq!(kept.number, "Bank");
     bob.sms().delete(&kept.path).await.unwrap();

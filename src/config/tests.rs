@@ -94,7 +94,7 @@ fn switch_is_refused_wherever_it_stands() {
 #[test]
 fn errors_name_file_line_and_key_and_say_what_to_write() {
     let cases = [
-        ("[modem]\nbackend = \"ofono\"\n", "line 2: modem.backend: unknown variant"),
+        ("[modem]\nbackend = \"pigeon\"\n", "line 2: modem.backend: unknown variant"),
         ("[log]\nlevel = \"loud\"\n", "line 2: log.level: a level is off, error,"),
         ("\n[defaults]\nfallback_after = 2\n", "line 3: defaults.fallback_after: write 3 to 120 seconds"),
         ("[defaults]\nfallback_policy = \"maybe\"\n", "line 2: defaults.fallback_policy: a fallback policy is always,"),

@@ -7,8 +7,7 @@ use crate::bus::{Bus, BusError, Seat};
 use crate::config::{Config, ConfigError, KeySource as Source, ModemBackend};
 use crate::model::{LineId, Settings};
 use crate::modem::agent::Agent;
-use crate::modem::modemmanager::{ModemManager, Options};
-use crate::modem::{Modem, ModemError};
+use crate::modem::{Modem, ModemError, Services};
 use crate::router::{Granting, Input, Router, Switch, SwitchInput};
 use crate::seal::{AccountFile, Identity};
 use crate::store::{Damage, KeySource, Store, StoreError, StoreKey, Unusable, exists, set_aside};
@@ -70,7 +69,7 @@ enum StartError {
     Bus(#[from] BusError),
     #[error("the bus can't be reached: {0}; check that dbus-daemon runs and DBUS_SYSTEM_BUS_ADDRESS is right")]
     NoBus(#[from] zbus::Error),
-    #[error("ModemManager can't be watched: {0}")]
+    #[error("the modem service can't be watched: {0}")]
     Modem(#[from] ModemError),
 }
 
@@ -185,12 +184,12 @@ async fn live(
     };
     let connection = zbus::connection::Builder::system().build().await?;
     let rules = core.config.access.clone();
-    let name = Box::new(move |iccid: &str| line_name(&line_key, iccid));
+    let name = Rc::new(move |iccid: &str| line_name(&line_key, iccid));
     let metered = crate::network::metered(&connection).await?;
     let (published, store_key) = (core.published(), (key, unusable));
     match core.config.modem.backend {
         ModemBackend::Agent => {
-            let modem = Agent::new(name);
+            let modem = Agent::new(Box::new(move |iccid: &str| name(iccid)));
             let seat = Seat { port: modem.0.port(), uids: core.config.agent.uids.clone() };
             let socket = core.config.agent.socket.as_deref().map(listen).transpose()?;
             let bus = Bus::serve_with(&connection, rules, published, Some(seat)).await?;
@@ -201,8 +200,8 @@ async fn live(
                 Err(error) = agents => Err(error.into()),
             }
         }
-        ModemBackend::ModemManager => {
-            let modem = ModemManager::start(&connection, Options::default(), name).await?;
+        services => {
+            let modem = Services::start(&connection, services.which(), name).await?;
             let bus = Bus::serve(&connection, rules, published).await?;
             attend(args, Daemon::new(core, store, bus, modem, metered, warden), store_key).await
         }

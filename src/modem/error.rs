@@ -39,7 +39,9 @@ pub enum ModemError {
     #[error("the modem service or its SMS object is gone")]
     Gone,
     /// The bus policy or polkit does not let us.
-    #[error("the modem service denied it: let the core use org.freedesktop.ModemManager1.Messaging")]
+    #[error(
+        "the modem service denied it: allow the core org.freedesktop.ModemManager1.Messaging (polkit), or org.ofono (bus policy)"
+    )]
     Denied,
     /// The modem service found no polkit to ask.
     #[error("the modem service cannot ask polkit whether we may: is polkitd running?")]

@@ -5,13 +5,36 @@
 //! [`ModemError::retry`], what to do about it by the router.
 
 pub mod agent;
+mod bus;
 mod error;
+mod failure;
 pub mod modemmanager;
+pub mod ofono;
+mod services;
+mod sim;
 mod stamp;
 
 pub use error::{ModemError, Retry};
+pub use services::{Services, Which};
 
-use crate::model::{Address, Body, Line, LineId, Timestamp};
+use crate::model::{Address, Body, Line, LineId, Segments, Timestamp};
+use std::{rc::Rc, time::Duration};
+
+/// Makes a line's name from its SIM's ICCID: a keyed digest, so that it says nothing to a reader.
+pub type NameLine = Rc<dyn Fn(&str) -> LineId>;
+
+/// How long the sending of one part may take: the network's own timers end within 45 s (TR1M, TS 24.011
+/// §10). ModemManager gives up on a mute modem after 30 s, but after 300 s only when it fell silent
+/// with the PDU in hand, and oFono never does; nobody waits that long for a word on his text.
+const FIRST_PART: Duration = Duration::from_secs(60);
+
+/// How much each further part adds.
+const FURTHER_PART: Duration = Duration::from_secs(40);
+
+/// How long the sending of a text may take.
+fn patience(text: &str) -> Duration {
+    FIRST_PART + FURTHER_PART * u32::from(Segments::of(text).count.saturating_sub(1))
+}
 
 /// An SMS object of the modem service. Its name alone proves nothing: ModemManager numbers objects
 /// afresh after a restart, so the service's unique bus name belongs to it.

@@ -23,6 +23,11 @@ const CORE: (u32, &str) = (1, "\"daemon\"");
 
 impl SystemBus {
     fn start(dir: &Path) -> Self {
+        Self::start_with(dir, "/nonexistent")
+    }
+
+    /// With another package's file before ours.
+    fn start_with(dir: &Path, other: &str) -> Self {
         let ours = include_str!("../../config/org.shunt.Shunt1.conf").replace("\"shunt-core\"", CORE.1);
         assert!(ours.contains(CORE.1));
         std::fs::write(dir.join("org.shunt.Shunt1.conf"), ours).unwrap();
@@ -40,7 +45,7 @@ impl SystemBus {
                <allow receive_type=\"error\"/> <allow receive_type=\"signal\"/>
                <allow send_destination=\"org.freedesktop.DBus\"/>
              </policy>
-             <include>{}</include></busconfig>",
+             <include ignore_missing=\"yes\">{other}</include><include>{}</include></busconfig>",
             socket.display(),
             dir.join("org.shunt.Shunt1.conf").display()
         );
@@ -101,6 +106,37 @@ async fn everybody_may_call_but_only_the_daemons_user_may_be_us() {
         assert!(answer.contains("not allowed: add your uid"), "{method} was answered by us: {answer}");
     }
     assert!(call(&["call", SERVICE, "/", "org.example.Other", "Do"]).contains("Access denied"), "and nothing else");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_core_may_text_by_ofono_and_change_nothing_there() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    // Debian's own file for oFono stands before ours, as in the directory.
+    let bus = SystemBus::start_with(dir.path(), "/etc/dbus-1/system.d/ofono.conf");
+    let ofono = zbus::connection::Builder::address(bus.1.as_str()).name("org.ofono").build().await.unwrap();
+    ofono.object_server();
+    let may = |uid, interface: &str, method: &str| {
+        let answer = bus.busctl(uid, &["call", "org.ofono", "/phonesim", &format!("org.ofono.{interface}"), method]);
+        // Nobody serves that object here: whoever may call is told so.
+        assert!(!answer.trim().is_empty());
+        !answer.contains("Access denied")
+    };
+    let allowed = [
+        ("Manager", "GetModems"),
+        ("SimManager", "GetProperties"),
+        ("NetworkRegistration", "GetProperties"),
+        ("VoiceCallManager", "GetProperties"),
+        ("MessageManager", "SendMessage"),
+        ("Message", "Cancel"),
+    ];
+    for (interface, method) in allowed {
+        assert!(may(CORE.0, interface, method), "{interface}.{method}");
+        assert!(!may(NOBODY, interface, method), "{interface}.{method}");
+    }
+    for (interface, method) in [("VoiceCallManager", "Dial"), ("SimManager", "EnterPin"), ("Modem", "SetProperty")] {
+        assert!(!may(CORE.0, interface, method), "{interface}.{method}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

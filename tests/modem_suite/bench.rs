@@ -18,6 +18,13 @@ const HANG: Duration = Duration::from_secs(60);
 pub(crate) trait Service {
     type Backend: Modem;
 
+    /// Whether characters beyond UCS-2 survive.
+    const EMOJI: bool;
+    /// Whether its objects tell number and text, so that what was sent can be proven.
+    const PROVES: bool;
+    /// Whether it keeps what came in until somebody deletes it.
+    const KEEPS: bool;
+
     /// Puts the service on a phone.
     fn on(phone: PhoneBuilder) -> PhoneBuilder;
 
@@ -122,6 +129,11 @@ impl<S: Service> Bench<S> {
         let sent = self.modem.send(line, &sms).await?;
         Ok((sms, sent))
     }
+}
+
+/// Those texts that a service can express.
+pub(crate) fn expressible<'t, S: Service>(texts: &[&'t str]) -> Vec<&'t str> {
+    texts.iter().copied().filter(|text| S::EMOJI || text.chars().all(|c| c <= '\u{ffff}')).collect()
 }
 
 /// An SMS to Bob.

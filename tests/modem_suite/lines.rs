@@ -23,7 +23,8 @@ pub(crate) async fn a_sim_becomes_a_line_with_number_home_and_emergency_numbers<
     assert_eq!(line.number.unwrap().as_e164(), ALICE);
     assert_eq!(line.home, Some(Home(49)));
     assert_eq!(line.id, name(&bench.phone.modem().identity().iccid));
-    assert_eq!(line.emergency, ["110".into()]);
+    // oFono adds the standard's own.
+    assert!(line.emergency.contains(&"110".into()), "{:?}", line.emergency);
 }
 
 pub(crate) async fn a_sim_that_does_not_know_its_number_is_a_line_all_the_same<S: Service>() {
@@ -65,6 +66,7 @@ pub(crate) async fn a_modem_without_sim_is_no_line<S: Service>() {
 pub(crate) async fn a_modem_that_comes_back_is_the_same_line<S: Service>() {
     let mut bench = Bench::<S>::new().await;
     let line = bench.line().await;
+    bench.unasked();
     bench.phone.lose_port().await;
     bench.phone.reattach().await.unwrap();
     assert_eq!(bench.event("the line to go", gone).await, line);
@@ -78,31 +80,32 @@ pub(crate) async fn a_restarted_service_is_another_owner_whose_objects_prove_not
     let line = bench.line().await;
     let (sms, _) = bench.text(&line, "before").await.unwrap();
     bench.event("the service", service(true)).await;
-    bench.phone.restart_modem_manager().await.unwrap();
+    bench.unasked();
+    bench.phone.restart_modem_service().await.unwrap();
     assert_eq!(bench.event("the line to go", gone).await, line);
     bench.event("the service to go", service(false)).await;
     bench.event("the service to come", service(true)).await;
     assert_eq!(bench.line().await, line);
 
-    // The new instance's first object has the old one's path.
     let (twin, _) = bench.text(&line, "before").await.unwrap();
-    assert_eq!(twin.object, sms.object);
     assert_ne!(twin.owner, sms.owner);
     let to = shunt::model::Address(crate::bench::BOB.into());
     let body = shunt::model::Body("before".into());
     assert_eq!(bench.modem.outcome(&line, &sms, &to, &body).await, Outcome::Unknown);
-    assert!(matches!(bench.modem.outcome(&line, &twin, &to, &body).await, Outcome::Sent(_)));
     assert_eq!(bench.modem.send(&line, &sms).await, Err(ModemError::Gone));
     assert_eq!(bench.modem.delete(&line, &sms).await, Ok(()));
     assert_eq!(bench.smsc.submitted_total(), 2, "nothing was sent for the old object");
-    assert!(matches!(bench.modem.outcome(&line, &twin, &to, &body).await, Outcome::Sent(_)), "nor deleted");
+    if S::PROVES {
+        assert_eq!(twin.object, sms.object, "the new instance numbers its objects afresh");
+        assert!(matches!(bench.modem.outcome(&line, &twin, &to, &body).await, Outcome::Sent(_)), "nor deleted");
+    }
 }
 
 pub(crate) async fn a_service_that_comes_later_is_found<S: Service>() {
     let smsc = Smsc::new();
-    let phone = Phone::builder(&smsc, ALICE).without_modem_manager().start().await.unwrap();
+    let phone = S::on(Phone::builder(&smsc, ALICE)).without_modem_manager().start().await.unwrap();
     let mut bench = Bench::<S>::on(smsc, phone).await;
     bench.event("no service", service(false)).await;
-    bench.phone.restart_modem_manager().await.unwrap();
+    bench.phone.restart_modem_service().await.unwrap();
     bench.event("the service", service(true)).await;
 }

@@ -13,13 +13,16 @@ pub(crate) struct Real;
 
 impl Service for Real {
     type Backend = ModemManager;
+    const EMOJI: bool = true;
+    const PROVES: bool = true;
+    const KEEPS: bool = true;
 
     fn on(phone: PhoneBuilder) -> PhoneBuilder {
         phone
     }
 
     async fn backend(connection: &Connection) -> (ModemManager, UnboundedReceiver<ModemEvent>) {
-        ModemManager::start(connection, Options::default(), Box::new(name)).await.unwrap()
+        ModemManager::start(connection, Options::default(), std::rc::Rc::new(name)).await.unwrap()
     }
 }
 
@@ -32,7 +35,7 @@ async fn disabled(options: Options) -> Bench<Real> {
     let service = Some("org.freedesktop.ModemManager1");
     phone.connection().call_method(service, modem, interface, "Enable", &(false,)).await.unwrap();
     let connection = phone.bus().connect().await.unwrap();
-    let (modem, events) = ModemManager::start(&connection, options, Box::new(name)).await.unwrap();
+    let (modem, events) = ModemManager::start(&connection, options, std::rc::Rc::new(name)).await.unwrap();
     Bench::of(smsc, phone, modem, events)
 }
 
@@ -64,7 +67,8 @@ fn a_caller_without_the_right_is_denied_for_good() {
         let smsc = Smsc::new();
         let phone = Phone::builder(&smsc, crate::bench::ALICE).start().await.unwrap();
         let connection = phone.bus().connect_now(Some(65534)).unwrap();
-        let (modem, events) = ModemManager::start(&connection, Options::default(), Box::new(name)).await.unwrap();
+        let (modem, events) =
+            ModemManager::start(&connection, Options::default(), std::rc::Rc::new(name)).await.unwrap();
         let mut bench = Bench::<Real>::of(smsc, phone, modem, events);
         let line = bench.line().await;
         let error = bench.modem.create(&line, &to_bob("x")).await.unwrap_err();

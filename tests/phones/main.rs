@@ -10,6 +10,7 @@ mod diverted;
 mod hostile;
 mod main_job;
 mod metered;
+mod ofono;
 mod restarts;
 mod server;
 mod shuntctl;

@@ -1,11 +1,11 @@
 //! SMS that come in, and those that the modem held before.
 
 use super::{
-    bus::{Place, SMS},
+    bus::SMS,
     sms::{self, Found},
     watch::Watch,
 };
-use crate::modem::{ModemError, ModemEvent, SmsObject};
+use crate::modem::{ModemError, ModemEvent, SmsObject, bus::Place};
 use zbus::{Message, ObjectPath, OwnedObjectPath};
 
 impl Watch {

@@ -1,9 +1,13 @@
 //! A line, read from a modem's and its SIM's properties.
 
-use super::bus::{MODEM_3GPP, Place, Properties, SIM};
+use super::bus::{MODEM_3GPP, SIM};
 use crate::{
-    model::{Address, Destination, Home, Line, LineId, PhoneNumber, SimState},
-    modem::ModemError,
+    model::{Home, Line, LineId, SimState},
+    modem::{
+        ModemError,
+        bus::{Place, Properties},
+        sim::{home, own_number},
+    },
 };
 
 /// `MMModemState`.
@@ -44,22 +48,6 @@ pub(super) async fn read(
     }))
 }
 
-/// From an IMSI or a PLMN: both begin with the mobile country code.
-fn home(plmn: &str) -> Option<Home> {
-    plmn.get(..3).and_then(|mcc| mcc.parse().ok()).and_then(Home::from_mcc)
-}
-
-fn own_number(written: &str, home: Option<Home>) -> Option<PhoneNumber> {
-    let address = Address(written.into());
-    if let Some(number) = address.dialable().and_then(|number| PhoneNumber::from_e164(&number).ok()) {
-        return Some(number);
-    }
-    match address.destination(home) {
-        Destination::Mobile(number) => Some(number),
-        Destination::SmsOnly | Destination::Unusable => None,
-    }
-}
-
 /// From `MMModemState` and `MMModem3gppRegistrationState`.
 fn sim_state(state: i32, registration: Option<u32>) -> SimState {
     match (state, registration) {
@@ -93,15 +81,5 @@ mod tests {
         assert_eq!(sim_state(LOCKED, Some(1)), SimState::Locked);
         assert_eq!(sim_state(FAILED, None), SimState::Absent);
         assert_eq!(sim_state(DISABLED, None), SimState::Searching);
-    }
-
-    #[test]
-    fn an_own_number_may_be_national() {
-        let written = |own: &str| own_number(own, home("26201")).map(|number| number.as_e164().to_owned());
-        assert_eq!(written("+4915112345678").as_deref(), Some("+4915112345678"));
-        assert_eq!(written("015112345678").as_deref(), Some("+4915112345678"));
-        assert_eq!(written("+4930123456").as_deref(), Some("+4930123456"));
-        assert_eq!(written(""), None);
-        assert_eq!(written("VOICEMAIL"), None);
     }
 }

@@ -5,35 +5,27 @@
 //! learned of a modem's properties is read anew when its state changes.
 
 mod bus;
-mod failure;
 mod inbox;
 mod line;
 mod modems;
 mod sms;
 mod watch;
 
-use super::{IncomingSms, Modem, ModemError, ModemEvent, NewSms, Outcome, Sent, SmsObject};
+use super::{
+    IncomingSms, Modem, ModemError, ModemEvent, NameLine, NewSms, Outcome, Sent, SmsObject,
+    bus::{PROMPT, Place},
+    failure,
+};
 use crate::model::{Address, Body, LineId, Segments};
-use bus::{MESSAGING, PROMPT, PROPERTIES, Place, SMS};
+use bus::{MESSAGING, PROPERTIES, SMS};
 use futures_util::StreamExt;
-use std::{collections::HashMap, rc::Rc, time::Duration};
+use std::{collections::HashMap, rc::Rc};
 use tokio::sync::mpsc;
 use watch::Watch;
 use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, Variant, message::Type};
 
 /// `MMSmsValidityType`: relative, in minutes.
 const RELATIVE: u32 = 1;
-
-/// How long a `Send` of one part may take: the network's own timers end within 45 s (TR1M, TS 24.011
-/// §10). ModemManager gives up on a mute modem after 30 s, but after 300 s only when it fell silent
-/// with the PDU in hand; nobody waits that long for a word on his text.
-const FIRST_PART: Duration = Duration::from_secs(60);
-
-/// How much each further part adds.
-const FURTHER_PART: Duration = Duration::from_secs(40);
-
-/// Makes a line's name from its SIM's ICCID: a keyed digest, so that it says nothing to a reader.
-pub type NameLine = Box<dyn Fn(&str) -> LineId>;
 
 /// What an integrator may choose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -110,8 +102,7 @@ impl Modem for ModemManager {
         if let Some(sent) = sms::sent(&before) {
             return Ok(sent);
         }
-        let parts = Segments::of(before.text("Text").unwrap_or_default()).count;
-        let limit = FIRST_PART + FURTHER_PART * u32::from(parts.saturating_sub(1));
+        let limit = super::patience(before.text("Text").unwrap_or_default());
         let answer = object.call(SMS, "Send", &(), limit).await;
         let after = object.properties(SMS).await.ok().as_ref().and_then(sms::sent);
         match (answer, after) {
@@ -123,7 +114,7 @@ impl Modem for ModemManager {
 
     async fn outcome(&self, _line: &LineId, sms: &SmsObject, to: &Address, body: &Body) -> Outcome {
         // A failed Send and one under way look alike ("unknown"), so only success can be proven.
-        let settled = tokio::time::timeout(FIRST_PART, self.settled(sms, to, body));
+        let settled = tokio::time::timeout(super::FIRST_PART, self.settled(sms, to, body));
         settled.await.ok().flatten().map_or(Outcome::Unknown, Outcome::Sent)
     }
 
@@ -133,7 +124,7 @@ impl Modem for ModemManager {
             return Ok(());
         }
         let Ok(path) = OwnedObjectPath::try_from(&*sms.object) else { return Ok(()) };
-        match self.place(&owner, &modem).call(MESSAGING, "Delete", &path, FIRST_PART).await {
+        match self.place(&owner, &modem).call(MESSAGING, "Delete", &path, super::FIRST_PART).await {
             Ok(_) | Err(ModemError::Gone) => Ok(()),
             // "No SMS found" has no name of its own: what cannot be read any more is gone.
             Err(error) => match self.place(&owner, &sms.object).properties(SMS).await {

@@ -1,13 +1,12 @@
 //! The modems that are known: read anew when something changed, their lines reported.
 
-use super::{
-    bus::{MODEM, Place, Properties},
-    line,
-    watch::Watch,
-};
+use super::{bus::MODEM, line, watch::Watch};
 use crate::{
     model::Line,
-    modem::{ModemError, ModemEvent},
+    modem::{
+        ModemError, ModemEvent,
+        bus::{Place, Properties},
+    },
 };
 use std::time::Duration;
 

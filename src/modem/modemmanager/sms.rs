@@ -1,9 +1,8 @@
 //! SMS objects read: texts, status reports, and what is neither.
 
-use super::bus::Properties;
 use crate::{
     model::{Address, Body, LineId},
-    modem::{IncomingSms, Kind, Sent, SmsObject, StatusReport, stamp},
+    modem::{IncomingSms, Kind, Sent, SmsObject, StatusReport, bus::Properties, stamp},
 };
 
 /// `MMSmsState`.

@@ -1,34 +1,30 @@
 //! Follows ModemManager: listens to the few signals that matter and passes each to where it belongs.
 
 use super::{
-    NameLine, Options,
-    bus::{MESSAGING, MODEM, MODEM_3GPP, OBJECTS, PROMPT, PROPERTIES, Place, ROOT, SERVICE, SIM, SMS},
-    failure,
+    Options,
+    bus::{MESSAGING, MODEM, MODEM_3GPP, OBJECTS, PROPERTIES, ROOT, SERVICE, SIM, SMS},
 };
 use crate::{
     model::{Line, LineId},
-    modem::{ModemError, ModemEvent},
+    modem::{
+        ModemError, ModemEvent, NameLine,
+        bus::{self, BUS, PROMPT, Place},
+        failure,
+    },
 };
-use futures_util::Stream;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
-    future::poll_fn,
-    pin::Pin,
     rc::Rc,
-    task::Poll,
     time::Duration,
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 use zbus::{
-    Connection, MatchRule, Message, MessageStream, ObjectPath, OwnedVariant,
+    Connection, MatchRule, Message, ObjectPath, OwnedVariant,
     fdo::ManagedObjects,
     message::Type,
     names::{BusName, OwnedInterfaceName},
 };
-
-const BUS: &str = "org.freedesktop.DBus";
-const BUS_PATH: &str = "/org/freedesktop/DBus";
 
 /// How often a service that does not answer is asked for its modems, and how long between.
 const ATTEMPTS: u32 = 3;
@@ -72,24 +68,7 @@ impl Watch {
     ) -> Result<(Rc<Self>, [JoinHandle<()>; 2]), ModemError> {
         let watch =
             Rc::new(Self { connection: connection.clone(), options, name, events, service: RefCell::default() });
-        let mut streams = Vec::new();
-        for rule in rules() {
-            let stream = match rule {
-                Ok(rule) => MessageStream::for_match_rule(rule, connection, None).await,
-                Err(error) => Err(error),
-            };
-            streams.push(stream.map_err(|error| failure::read(&error))?);
-        }
-        // Streams are drained at once whatever the worker waits for: a full one would hold up the
-        // answers that it waits for.
-        let (sender, mut signals) = mpsc::unbounded_channel();
-        let pump = tokio::task::spawn_local(async move {
-            while let Some(message) = next(&mut streams).await {
-                if sender.send(message).is_err() {
-                    return;
-                }
-            }
-        });
+        let (mut signals, pump) = bus::listen(connection, rules()).await?;
         let worker = watch.clone();
         let worker = tokio::task::spawn_local(async move {
             worker.look().await;
@@ -121,12 +100,7 @@ impl Watch {
 
     /// Whether the service is there now.
     async fn look(&self) {
-        let bus = Place { connection: &self.connection, owner: BUS, path: BUS_PATH };
-        let owner = match bus.call(BUS, "GetNameOwner", &SERVICE, PROMPT).await {
-            Ok(answer) => answer.body().deserialize::<String>().ok(),
-            Err(_nobody) => None,
-        };
-        match owner {
+        match bus::owner_of(&self.connection, SERVICE).await {
             Some(owner) => self.service_came(&owner).await,
             None => self.tell(ModemEvent::Service { up: false }),
         }
@@ -264,11 +238,10 @@ impl Watch {
 
 /// The signals that matter, and no others: the bus filters, so nothing else wakes us.
 fn rules() -> Vec<zbus::Result<MatchRule<'static>>> {
-    let signal = || MatchRule::builder().msg_type(Type::Signal);
-    let service = || signal().sender(SERVICE);
+    let service = || MatchRule::builder().msg_type(Type::Signal).sender(SERVICE);
     let changed = |interface| service().interface(PROPERTIES).member("PropertiesChanged").add_arg(interface).build();
     vec![
-        signal().sender(BUS).interface(BUS).member("NameOwnerChanged").add_arg(SERVICE).build(),
+        bus::comes_and_goes(SERVICE),
         service().interface(OBJECTS).path(ROOT).build(),
         service().interface(MODEM).member("StateChanged").build(),
         service().interface(MESSAGING).build(),
@@ -276,19 +249,4 @@ fn rules() -> Vec<zbus::Result<MatchRule<'static>>> {
         changed(SIM),
         changed(SMS),
     ]
-}
-
-/// The next signal of any stream; `None` when the connection is closed.
-async fn next(streams: &mut [MessageStream]) -> Option<Message> {
-    poll_fn(|context| {
-        for stream in &mut *streams {
-            match Pin::new(stream).poll_next(context) {
-                Poll::Ready(Some(Ok(message))) => return Poll::Ready(Some(message)),
-                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(None),
-                Poll::Pending => {}
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }

@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant, Variant, message};
 
 use crate::bus::{Bus, name_owned};
+use crate::mounts::own_view;
 use crate::netns::Netns;
 use crate::process::Process;
 
@@ -18,6 +19,7 @@ use crate::process::Process;
 pub const SERVICE: &str = "org.ofono";
 const MODEM: &str = "/phonesim";
 const MESSAGES: &str = "org.ofono.MessageManager";
+const NETWORK: &str = "org.ofono.NetworkRegistration";
 
 /// A running oFono.
 pub struct Ofono {
@@ -36,8 +38,7 @@ pub struct Shown {
 }
 
 impl Ofono {
-    /// Starts oFono on a phone that has no ModemManager, with its modem on a loopback port, and
-    /// returns when it can send and receive SMS.
+    /// Starts oFono on a phone that has no ModemManager; its modem is to be on that loopback port.
     pub(crate) async fn start(
         dir: &Path,
         bus: &Bus,
@@ -45,31 +46,45 @@ impl Ofono {
         netns: Option<&Netns>,
         port: u16,
     ) -> Result<Self> {
-        let config = dir.join("phonesim.conf");
+        let (config, kept) = (dir.join("phonesim.conf"), dir.join("ofono"));
         fs::write(&config, format!("[phonesim]\nAddress=127.0.0.1\nPort={port}\n"))?;
+        fs::create_dir_all(&kept)?;
         let mut command = Command::new("ofonod");
         command.args(["-n", "-d"]);
         command.env("OFONO_PHONESIM_CONFIG", &config).env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
         if let Some(netns) = netns {
             netns.confine(&mut command);
         }
+        // What it keeps of a SIM, unsent texts included, is not for another phone.
+        own_view(&mut command, &[(&kept, Path::new("/var/lib/ofono"))])?;
         let mut process = Process::start("ofonod", command, &dir.join("ofono.log"))?;
-        let mut signals = signals(connection, None).await?;
         let incoming = tokio::sync::Mutex::new(self::signals(connection, Some("IncomingMessage")).await?);
-        let ready = async {
-            name_owned(connection, SERVICE).await?;
-            until(connection, &mut signals, |_| true).await?;
-            for property in ["Powered", "Online"] {
-                let value = Variant::from(true);
-                connection
-                    .call_method(Some(SERVICE), MODEM, Some("org.ofono.Modem"), "SetProperty", &(property, value))
-                    .await
-                    .with_context(|| format!("setting {property}"))?;
-            }
-            until(connection, &mut signals, |interfaces| interfaces.iter().any(|i| i == MESSAGES)).await
-        };
-        process.until("a modem that can text", ready).await?;
+        process.until("its name on the bus", name_owned(connection, SERVICE)).await?;
         Ok(Self { process, connection: connection.clone(), incoming })
+    }
+
+    /// Powers the modem up and waits until it can text (or was found to have no SIM).
+    pub(crate) async fn bring_up(&mut self, has_sim: bool) -> Result<()> {
+        let connection = self.connection.clone();
+        let mut signals = signals(&connection, None).await?;
+        let ready = async {
+            until(&connection, &mut signals, |_| true).await?;
+            // A modem whose port was lost may count as powered still.
+            // oFono 1.31 dies of "Online" while it looks for a SIM in vain.
+            let online = has_sim.then_some(("Online", true));
+            for (property, value) in [("Powered", false), ("Powered", true)].into_iter().chain(online) {
+                let value = (property, Variant::from(value));
+                let set = call(&connection, "org.ofono.Modem", "SetProperty", &value).await;
+                set.with_context(|| format!("setting {property}"))?;
+            }
+            let wanted = if has_sim { MESSAGES } else { "org.ofono.SimManager" };
+            until(&connection, &mut signals, |interfaces| interfaces.iter().any(|i| i == wanted)).await?;
+            while has_sim && !registered(&connection).await? {
+                signals.next().await.context("the bus went away")??;
+            }
+            Ok(())
+        };
+        self.process.until("a modem that can text", ready).await
     }
 
     /// Its process id.
@@ -79,8 +94,7 @@ impl Ofono {
 
     /// Sends a text; oFono answers with the message's object and sends on its own.
     pub async fn send(&self, to: &str, text: &str) -> Result<OwnedObjectPath> {
-        let body = (to, text);
-        let reply = self.connection.call_method(Some(SERVICE), MODEM, Some(MESSAGES), "SendMessage", &body).await?;
+        let reply = call(&self.connection, MESSAGES, "SendMessage", &(to, text)).await?;
         Ok(reply.body().deserialize()?)
     }
 
@@ -93,6 +107,20 @@ impl Ofono {
         let number = info.remove("Sender").context("an SMS without sender")?.try_into()?;
         Ok(Shown { number, text })
     }
+}
+
+async fn call<B>(connection: &Connection, interface: &str, method: &str, body: &B) -> zbus::Result<zbus::Message>
+where
+    B: serde::Serialize + zbus::DynamicType,
+{
+    connection.call_method(Some(SERVICE), MODEM, Some(interface), method, body).await
+}
+
+async fn registered(connection: &Connection) -> Result<bool> {
+    let answer = call(connection, NETWORK, "GetProperties", &()).await?;
+    let told: HashMap<String, OwnedVariant> = answer.body().deserialize()?;
+    let status = told.get("Status").and_then(|status| status.downcast_ref::<&str>().ok());
+    Ok(matches!(status, Some("registered" | "roaming")))
 }
 
 async fn signals(connection: &Connection, member: Option<&str>) -> Result<MessageStream> {

@@ -208,27 +208,61 @@ fn basic(name: &str, rest: &str) -> Answer {
     if rest.is_empty() && known.iter().any(|k| name.starts_with(k)) { Answer::Done } else { Answer::Error }
 }
 
-/// Files of the SIM (3GPP TS 31.102 §4.2), by +CRSM=176,FILE,….
+/// Commands on SIM files (3GPP TS 27.007 §8.18): +CRSM=COMMAND,FILE,…: what oFono asks first (192), a whole
+/// file (176), a record (178).
 fn sim_file(sim: &super::Identity, rest: &str) -> Answer {
-    let content = match rest.strip_prefix("=176,").and_then(|r| r.split(',').next()) {
-        Some("12258") => swapped(&format!("{:F<20}", sim.iccid)),
-        Some("28589") => format!("0000000{}", sim.operator_code.len() - 3),
-        Some("28486") => {
+    let mut fields = rest.trim_start_matches('=').split(',');
+    let (command, file) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+    let Some((content, structure)) = file.parse().ok().and_then(|file: u16| elementary(sim, file)) else {
+        return data("+CRSM: 106,130");
+    };
+    let content = match (command, structure) {
+        ("192", _) => info(file.parse().unwrap_or_default(), content.len() / 2, structure),
+        ("176", Structure::Transparent) | ("178", Structure::Record) => content,
+        _ => return data("+CRSM: 111,0"),
+    };
+    data(format!("+CRSM: 144,0,\"{content}\""))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Structure {
+    Transparent,
+    /// Linear fixed, with one record.
+    Record,
+}
+
+/// Files of the SIM (3GPP TS 31.102 §4.2).
+fn elementary(sim: &super::Identity, file: u16) -> Option<(String, Structure)> {
+    let content = match file {
+        0x2FE2 => swapped(&format!("{:F<20}", sim.iccid)),
+        0x6FAD => format!("0000000{}", sim.operator_code.len() - 3),
+        0x6F46 => {
             let mut name = vec![0x00];
             name.extend(sim.operator_name.bytes());
             name.resize(17, 0xFF);
             to_hex(&name)
         }
-        Some("28599") if !sim.emergency.is_empty() => {
+        0x6FB7 if !sim.emergency.is_empty() => {
             let mut all: String = sim.emergency.iter().map(|n| swapped(&format!("{n:F<6}"))).collect();
             while all.len() < 30 {
                 all.push('F');
             }
             all
         }
-        _ => return data("+CRSM: 106,130"),
+        0x6F40 if sim.tells_number => {
+            let digits = sim.number.trim_start_matches('+');
+            let number = swapped(&format!("{digits:F<20}"));
+            return Some((format!("{:02X}91{number}FFFF", 1 + digits.len().div_ceil(2)), Structure::Record));
+        }
+        _ => return None,
     };
-    data(format!("+CRSM: 144,0,\"{content}\""))
+    Some((content, Structure::Transparent))
+}
+
+/// What a SIM says of a file (3GPP TS 51.011 §9.2.1).
+fn info(file: u16, size: usize, structure: Structure) -> String {
+    let (kind, record) = if structure == Structure::Record { (1, size) } else { (0, 0) };
+    format!("0000{size:04X}{file:04X}04000000000102{kind:02X}{record:02X}")
 }
 
 /// Digits as a SIM keeps them: each pair the other way round.

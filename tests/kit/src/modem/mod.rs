@@ -26,6 +26,8 @@ use state::{Outgoing, State};
 pub struct Modem {
     shared: Arc<Shared>,
     port: Mutex<Option<JoinHandle<()>>>,
+    /// Kept while unplugged, so that nobody else gets its number.
+    tcp: Mutex<Option<std::net::TcpListener>>,
 }
 
 /// What the port, the SMSC and the test have in common.
@@ -71,7 +73,7 @@ impl Modem {
             identity,
         });
         smsc.register(&shared.identity.number, &shared);
-        Self { shared, port: Mutex::new(None) }
+        Self { shared, port: Mutex::new(None), tcp: Mutex::new(None) }
     }
 
     /// What the modem and its SIM say of themselves.
@@ -103,13 +105,20 @@ impl Modem {
         Ok(())
     }
 
-    /// Listens on a loopback TCP port and returns it.
+    /// Listens on a loopback TCP port, the same each time, and returns it.
     pub fn plug_tcp(&self, netns: Option<&Netns>) -> Result<u16> {
-        let bind = || std::net::TcpListener::bind("127.0.0.1:0").context("a port for the modem");
-        let listener = match netns {
-            Some(netns) => netns.run(bind)??,
-            None => bind()?,
+        let mut tcp = self.tcp.lock().unwrap_or_else(PoisonError::into_inner);
+        let listener = match tcp.take() {
+            Some(listener) => listener,
+            None => {
+                let bind = || std::net::TcpListener::bind("127.0.0.1:0").context("a port for the modem");
+                match netns {
+                    Some(netns) => netns.run(bind)??,
+                    None => bind()?,
+                }
+            }
         };
+        *tcp = Some(listener.try_clone()?);
         listener.set_nonblocking(true)?;
         let number = listener.local_addr()?.port();
         let _context = background::enter();

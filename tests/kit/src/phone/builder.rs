@@ -8,12 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-use super::{ModemManager, Phone};
+use super::Phone;
 use crate::accounts::Accounts;
 use crate::bus::{Bus, name_owned};
 use crate::modem::{Identity, Modem};
 use crate::netns::Netns;
-use crate::ofono::Ofono;
 use crate::polkit::Polkit;
 use crate::smsc::Smsc;
 
@@ -26,8 +25,8 @@ pub struct PhoneBuilder {
     shipped: PathBuf,
     own_network: bool,
     with_polkit: bool,
-    with_modem_manager: bool,
-    with_ofono: bool,
+    service_starts: bool,
+    uses_ofono: bool,
     sim_present: bool,
 }
 
@@ -39,8 +38,8 @@ impl PhoneBuilder {
             shipped: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config"),
             own_network: false,
             with_polkit: true,
-            with_modem_manager: true,
-            with_ofono: false,
+            service_starts: true,
+            uses_ofono: false,
             sim_present: true,
         }
     }
@@ -69,15 +68,15 @@ impl PhoneBuilder {
         self
     }
 
-    /// Leaves out ModemManager: the modem is there and nobody uses it.
+    /// Leaves out the modem service, ModemManager or oFono: the modem is there and nobody uses it.
     pub fn without_modem_manager(mut self) -> Self {
-        self.with_modem_manager = false;
+        self.service_starts = false;
         self
     }
 
     /// Uses oFono instead of ModemManager.
     pub fn with_ofono(mut self) -> Self {
-        (self.with_ofono, self.with_modem_manager) = (true, false);
+        self.uses_ofono = true;
         self
     }
 
@@ -111,6 +110,7 @@ impl PhoneBuilder {
             daemons: None,
             modem_manager: None,
             ofono: None,
+            uses_ofono: self.uses_ofono,
             polkit,
             connection,
             bus,
@@ -119,15 +119,8 @@ impl PhoneBuilder {
             accounts,
             dir,
         };
-        if self.with_ofono {
-            let port = phone.modem.plug_tcp(phone.netns.as_ref())?;
-            let (dir, netns) = (phone.dir.path(), phone.netns.as_ref());
-            phone.ofono = Some(Ofono::start(dir, &phone.bus, &phone.connection, netns, port).await?);
-        }
-        if self.with_modem_manager {
-            phone.modem_manager =
-                Some(ModemManager::start(phone.dir.path(), &phone.bus, &phone.connection, phone.netns.as_ref()).await?);
-            phone.plug_in().await?;
+        if self.service_starts {
+            phone.start_modem_service().await?;
         }
         Ok(phone)
     }

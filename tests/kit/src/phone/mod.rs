@@ -34,6 +34,7 @@ pub struct Phone {
     daemons: Option<Daemons>,
     modem_manager: Option<ModemManager>,
     ofono: Option<Ofono>,
+    uses_ofono: bool,
     polkit: Option<Polkit>,
     connection: Connection,
     bus: Bus,
@@ -148,35 +149,47 @@ impl Phone {
         self.modem.unplug().await;
     }
 
-    /// Plugs the modem in again, under a new name as a USB modem comes back, and waits until
-    /// ModemManager made it a new object and registered it (or found it without SIM).
+    /// Plugs the modem in again and waits until its service registered it (or found it without SIM).
+    /// For ModemManager it comes under a new name, as a USB modem does, and is a new object.
     pub async fn reattach(&mut self) -> Result<()> {
         self.modem.unplug().await;
         self.plug_in().await
     }
 
     async fn plug_in(&mut self) -> Result<()> {
+        let has_sim = self.modem.sim_present();
+        if let Some(ofono) = &mut self.ofono {
+            self.modem.plug_tcp(self.netns.as_ref())?;
+            return ofono.bring_up(has_sim).await;
+        }
         let name = builder::socket_name();
         self.modem.plug_abstract(&name, self.netns.as_ref())?;
-        let has_sim = self.modem.sim_present();
         match &mut self.modem_manager {
             Some(manager) => manager.bring_up(&self.connection, &name, has_sim).await,
             None => Ok(()),
         }
     }
 
-    /// Ends ModemManager (with SIGKILL) and starts it again.
-    pub async fn restart_modem_manager(&mut self) -> Result<()> {
-        self.modem_manager = None;
-        self.modem.unplug().await;
-        self.modem_manager =
-            Some(ModemManager::start(self.dir.path(), &self.bus, &self.connection, self.netns.as_ref()).await?);
+    async fn start_modem_service(&mut self) -> Result<()> {
+        let (dir, netns) = (self.dir.path(), self.netns.as_ref());
+        if self.uses_ofono {
+            let port = self.modem.plug_tcp(netns)?;
+            self.ofono = Some(Ofono::start(dir, &self.bus, &self.connection, netns, port).await?);
+        } else {
+            self.modem_manager = Some(ModemManager::start(dir, &self.bus, &self.connection, netns).await?);
+        }
         self.reattach().await
     }
 
-    /// Ends ModemManager, and leaves it so.
-    pub async fn stop_modem_manager(&mut self) {
-        self.modem_manager = None;
+    /// Ends the modem service (with SIGKILL) and starts it again.
+    pub async fn restart_modem_service(&mut self) -> Result<()> {
+        self.stop_modem_service().await;
+        self.start_modem_service().await
+    }
+
+    /// Ends the modem service, and leaves it so.
+    pub async fn stop_modem_service(&mut self) {
+        (self.modem_manager, self.ofono) = (None, None);
         self.modem.unplug().await;
     }
 

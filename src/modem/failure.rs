@@ -1,6 +1,6 @@
-//! What ModemManager's and the bus's errors prove.
+//! What the errors of ModemManager, oFono and the bus prove.
 
-use crate::modem::ModemError;
+use super::ModemError;
 use zbus::{DBusError, Error, fdo};
 
 /// Reads an error of a call. Its message is looked at for a code only, and kept nowhere.
@@ -35,11 +35,18 @@ fn bus(error: &fdo::Error) -> ModemError {
     }
 }
 
-/// ModemManager's own errors, by name; those it has no name for carry a code in the message.
+/// The services' own errors, by name; those that ModemManager has no name for carry a code in the message.
 fn named(name: &str, message: &str) -> ModemError {
-    let Some(own) = name.strip_prefix("org.freedesktop.ModemManager1.Error.") else {
-        return ModemError::Unclear(name.into());
-    };
+    if let Some(own) = name.strip_prefix("org.freedesktop.ModemManager1.Error.") {
+        modemmanager(own, message)
+    } else if let Some(own) = name.strip_prefix("org.ofono.Error.") {
+        ofono(own)
+    } else {
+        ModemError::Unclear(name.into())
+    }
+}
+
+fn modemmanager(own: &str, message: &str) -> ModemError {
     match own {
         // CMS errors (TS 27.005 §3.2.5) and their kin of TS 27.007 §9.2.
         "Message.NoNetwork" | "MobileEquipment.NoNetwork" | "MobileEquipment.NetworkNotAllowed" => {
@@ -76,6 +83,21 @@ fn named(name: &str, message: &str) -> ModemError {
         "Core.Unsupported" => ModemError::Refused,
         "Core.NotFound" => ModemError::Gone,
         _ => unclear(own),
+    }
+}
+
+/// oFono answers a call with an error only where it did nothing: what fails later is told by a message's
+/// state.
+fn ofono(own: &str) -> ModemError {
+    match own {
+        "InvalidFormat" | "InvalidArguments" => ModemError::NotSendable,
+        "NotAllowed" | "AccessDenied" => ModemError::Denied,
+        "SimNotReady" => ModemError::NoSim,
+        "NotRegistered" | "NotAttached" => ModemError::NoNetwork,
+        "NotFound" => ModemError::Gone,
+        "NotImplemented" | "NotSupported" => ModemError::Refused,
+        // "Failed", "InProgress", "NotAvailable" and their like.
+        _ => ModemError::Busy,
     }
 }
 
@@ -134,6 +156,14 @@ mod tests {
         assert_eq!(refused(38), Retry::Later(Cause::Refused));
         assert!(matches!(refused(500), Retry::Unknown(_)));
         assert!(matches!(refused(197), Retry::Unknown(_)), "the SC has it already");
+    }
+
+    #[test]
+    fn what_ofono_refuses_has_not_left() {
+        let refused = |own: &str| named(&format!("org.ofono.Error.{own}"), "").retry();
+        assert_eq!(refused("InvalidFormat"), Retry::Never(Cause::NotSendable));
+        assert_eq!(refused("InProgress"), Retry::Later(Cause::Refused));
+        assert_eq!(refused("NotRegistered"), Retry::Later(Cause::NoNetwork));
     }
 
     #[test]

@@ -1,0 +1,288 @@
+//! Follows oFono: listens to the few signals that matter and reads anew what they are about.
+
+use super::{
+    bus::{CALLS, MANAGER, MESSAGES, MODEM, NETWORK, ROOT, SERVICE, SIM, interfaces},
+    line,
+};
+use crate::{
+    model::{Address, Body, Line, LineId, SimState},
+    modem::{
+        IncomingSms, Kind, ModemError, ModemEvent, NameLine, SmsObject,
+        bus::{self, BUS, Place, Properties},
+        stamp,
+    },
+};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+};
+use zbus::{Connection, MatchRule, Message, ObjectPath, OwnedVariant, message::Type, names::BusName};
+
+/// What is known of the service.
+pub(super) struct Watch {
+    pub(super) connection: Connection,
+    name: NameLine,
+    events: mpsc::UnboundedSender<ModemEvent>,
+    service: RefCell<Service>,
+    /// Told when a modem or the service is less than it was.
+    lost: Notify,
+}
+
+#[derive(Default)]
+struct Service {
+    owner: Option<Box<str>>,
+    modems: BTreeMap<Box<str>, Known>,
+}
+
+/// One modem.
+#[derive(Default)]
+struct Known {
+    interfaces: Vec<String>,
+    line: Option<Line>,
+}
+
+/// A line's modem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seat {
+    pub(super) owner: Box<str>,
+    pub(super) modem: Box<str>,
+    /// Whether it can text now: oFono takes the interface away in flight mode and without a SIM.
+    pub(super) texting: bool,
+}
+
+impl Watch {
+    pub(super) async fn start(
+        connection: &Connection,
+        name: NameLine,
+        events: mpsc::UnboundedSender<ModemEvent>,
+    ) -> Result<(Rc<Self>, [JoinHandle<()>; 2]), ModemError> {
+        let (connection, service, lost) = (connection.clone(), RefCell::default(), Notify::new());
+        let watch = Rc::new(Self { connection, name, events, service, lost });
+        let (mut signals, pump) = bus::listen(&watch.connection, rules()).await?;
+        let worker = watch.clone();
+        let worker = tokio::task::spawn_local(async move {
+            match bus::owner_of(&worker.connection, SERVICE).await {
+                Some(owner) => worker.service_came(&owner).await,
+                None => worker.tell(ModemEvent::Service { up: false }),
+            }
+            while let Some(signal) = signals.recv().await {
+                worker.take_signal(&signal).await;
+            }
+            // The bus is gone, and everything on it.
+            worker.service_gone();
+        });
+        Ok((watch, [pump, worker]))
+    }
+
+    pub(super) fn owner(&self) -> Option<Box<str>> {
+        self.service.borrow().owner.clone()
+    }
+
+    /// The modem that a line is in.
+    pub(super) fn seat(&self, line: &LineId) -> Option<Seat> {
+        let service = self.service.borrow();
+        let (path, known) = service.modems.iter().find(|(_, known)| known.line_is(line))?;
+        let texting = known.has(MESSAGES);
+        Some(Seat { owner: service.owner.clone()?, modem: path.clone(), texting })
+    }
+
+    /// Waits until a line has another seat than this, or can text no more.
+    pub(super) async fn unseated(&self, line: &LineId, seat: &Seat) {
+        loop {
+            let lost = self.lost.notified();
+            if self.seat(line).as_ref() != Some(seat) {
+                return;
+            }
+            lost.await;
+        }
+    }
+
+    fn tell(&self, event: ModemEvent) {
+        // Nobody listens any more: the core is going.
+        let _unheard = self.events.send(event);
+    }
+
+    fn place<'a>(&'a self, owner: &'a str, path: &'a str) -> Place<'a> {
+        Place { connection: &self.connection, owner, path }
+    }
+
+    async fn service_came(&self, owner: &str) {
+        *self.service.borrow_mut() = Service { owner: Some(owner.into()), modems: BTreeMap::new() };
+        self.tell(ModemEvent::Service { up: true });
+        match self.place(owner, ROOT).modems().await {
+            Ok(modems) => {
+                for (path, interfaces) in modems {
+                    self.modem_has(&path, interfaces).await;
+                }
+            }
+            Err(error) => log::warn!("oFono does not list its modems: {error}"),
+        }
+    }
+
+    fn service_gone(&self) {
+        let gone = std::mem::take(&mut *self.service.borrow_mut());
+        if gone.owner.is_none() {
+            return;
+        }
+        self.lost.notify_waiters();
+        for line in gone.modems.into_values().filter_map(|known| known.line) {
+            self.tell(ModemEvent::LineGone(line.id));
+        }
+        self.tell(ModemEvent::Service { up: false });
+    }
+
+    async fn take_signal(&self, signal: &Message) {
+        let header = signal.header();
+        let (Some(sender), Some(path), Some(interface), Some(member)) =
+            (header.sender(), header.path(), header.interface(), header.member())
+        else {
+            return;
+        };
+        if interface.as_str() == BUS {
+            return self.owner_changed(signal).await;
+        }
+        // What an instance says that we do not know yet, or no more, is read when we know it.
+        if self.owner().as_deref() != Some(sender.as_str()) {
+            return;
+        }
+        match (interface.as_str(), member.as_str()) {
+            (MANAGER, "ModemAdded") => self.modem_added(signal).await,
+            (MANAGER, "ModemRemoved") => self.modem_removed(signal),
+            (MODEM, "PropertyChanged") => self.interfaces_changed(path.as_str(), signal).await,
+            (SIM | NETWORK | CALLS, "PropertyChanged") => self.refresh(path.as_str()).await,
+            (MESSAGES, "IncomingMessage") => self.message_came(path.as_str(), signal),
+            _ => {}
+        }
+    }
+
+    async fn owner_changed(&self, signal: &Message) {
+        let body = signal.body();
+        let Ok((_, old, new)) = body.deserialize::<(BusName<'_>, &str, &str)>() else { return };
+        if !old.is_empty() {
+            self.service_gone();
+        }
+        if !new.is_empty() && self.owner().as_deref() != Some(new) {
+            self.service_came(new).await;
+        }
+    }
+
+    async fn modem_added(&self, signal: &Message) {
+        let body = signal.body();
+        let Ok((path, told)) = body.deserialize::<(ObjectPath<'_>, HashMap<String, OwnedVariant>)>() else { return };
+        self.modem_has(path.as_str(), interfaces(told)).await;
+    }
+
+    fn modem_removed(&self, signal: &Message) {
+        let body = signal.body();
+        let Ok(path) = body.deserialize::<ObjectPath<'_>>() else { return };
+        let known = self.service.borrow_mut().modems.remove(path.as_str());
+        self.lost.notify_waiters();
+        if let Some(line) = known.and_then(|known| known.line) {
+            self.tell(ModemEvent::LineGone(line.id));
+        }
+    }
+
+    async fn interfaces_changed(&self, path: &str, signal: &Message) {
+        let body = signal.body();
+        let Ok((name, value)) = body.deserialize::<(String, OwnedVariant)>() else { return };
+        self.modem_has(path, interfaces(HashMap::from([(name, value)]))).await;
+    }
+
+    async fn modem_has(&self, path: &str, interfaces: Vec<String>) {
+        self.service.borrow_mut().modems.entry(path.into()).or_default().interfaces = interfaces;
+        self.lost.notify_waiters();
+        self.refresh(path).await;
+    }
+
+    /// Reads a modem's line anew and reports what changed.
+    async fn refresh(&self, path: &str) {
+        let Some(owner) = self.owner() else { return };
+        let known = self.service.borrow().modems.get(path).map(|known| known.interfaces.clone());
+        let Some(interfaces) = known else { return };
+        match line::read(self.place(&owner, path), &interfaces, &self.name).await {
+            Ok(line) => self.line_is(path, line),
+            // What took it away is, or will be, in the queue.
+            Err(ModemError::Gone | ModemError::Lost) => {}
+            Err(error) => log::warn!("a modem's properties cannot be read: {error}"),
+        }
+    }
+
+    fn line_is(&self, path: &str, line: Option<Line>) {
+        let mut service = self.service.borrow_mut();
+        let Some(known) = service.modems.get_mut(path) else { return };
+        if known.line == line {
+            return;
+        }
+        let old = std::mem::replace(&mut known.line, line.clone());
+        drop(service);
+        self.lost.notify_waiters();
+        if let Some(old) = old.filter(|old| line.as_ref().is_none_or(|line| line.id != old.id)) {
+            self.tell(ModemEvent::LineGone(old.id));
+        }
+        if let Some(line) = line {
+            self.tell(ModemEvent::Line(line));
+        }
+    }
+
+    /// `IncomingMessage`: a whole text. oFono has acknowledged it to the network and keeps it nowhere.
+    fn message_came(&self, path: &str, signal: &Message) {
+        let body = signal.body();
+        let Ok((text, info)) = body.deserialize::<(&str, HashMap<String, OwnedVariant>)>() else { return };
+        let info = Properties(info);
+        let service = self.service.borrow();
+        let line = service.modems.get(path).and_then(|known| known.line.as_ref());
+        let (Some(line), Some(owner)) = (line, &service.owner) else {
+            // The SIM is read before the messages' interface appears; a SIM without identity has no line.
+            return log::error!("a text came to a SIM without identity: it is not shown here");
+        };
+        let from = info.text("Sender").unwrap_or_default();
+        let stamp = info.text("SentTime").unwrap_or_default();
+        let plain = !from.is_empty();
+        self.tell(ModemEvent::Received(IncomingSms {
+            line: line.id.clone(),
+            sms: SmsObject { object: path.into(), owner: owner.clone() },
+            from: Address(from.into()),
+            body: Body(if plain { text.into() } else { "".into() }),
+            sent: stamp::read(stamp),
+            stamp: stamp.into(),
+            kind: if plain { Kind::Plain } else { Kind::Other },
+        }));
+    }
+
+    /// Whether a line's modem is registered, read now.
+    pub(super) async fn registered(&self, seat: &Seat) -> Result<bool, ModemError> {
+        let network = self.place(&seat.owner, &seat.modem).told(NETWORK).await?;
+        Ok(matches!(line::sim_state(None, network.text("Status")), SimState::Home | SimState::Roaming))
+    }
+}
+
+impl Known {
+    fn has(&self, interface: &str) -> bool {
+        self.interfaces.iter().any(|known| known == interface)
+    }
+
+    fn line_is(&self, id: &LineId) -> bool {
+        self.line.as_ref().is_some_and(|line| line.id == *id)
+    }
+}
+
+/// The signals that matter, and no others: the bus filters, so that no change of signal strength wakes us.
+/// Texts of class 0 are `ImmediateMessage`: shown by whoever does that, not ours.
+fn rules() -> Vec<zbus::Result<MatchRule<'static>>> {
+    let service = |interface| MatchRule::builder().msg_type(Type::Signal).sender(SERVICE).interface(interface);
+    let changed = |interface, property| service(interface).member("PropertyChanged").add_arg(property).build();
+    vec![
+        bus::comes_and_goes(SERVICE),
+        service(MANAGER).build(),
+        changed(MODEM, "Interfaces"),
+        service(SIM).member("PropertyChanged").build(),
+        changed(NETWORK, "Status"),
+        changed(CALLS, "EmergencyNumbers"),
+        service(MESSAGES).member("IncomingMessage").build(),
+    ]
+}

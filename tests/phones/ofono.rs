@@ -1,0 +1,62 @@
+//! A phone whose modem service is oFono, and one with ModemManager.
+
+use super::{ALICE, BOB, world};
+use shunt_kit::world::{World, go_online};
+use shunt_kit::{Incoming, Phone};
+
+/// Bob's phone, on oFono, enrolled; the switch is off.
+async fn bob(world: &World) -> Phone {
+    let mut bob = world.builder(BOB).with_ofono().start().await.unwrap();
+    bob.start_shunt(world.config()).await.unwrap();
+    world.enrol(&bob).await.unwrap();
+    bob
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emoji_that_ofono_cannot_send_travels_as_im_both_ways_and_by_sms_has_a_clear_error() {
+    let world = world().await;
+    let (alice, bob) = (world.phone(ALICE).await.unwrap(), bob(&world).await);
+    let sent = bob.shunt().send(ALICE, "by SMS 👍").await.unwrap();
+    assert_eq!(bob.shunt().wait_state(&sent, &["failed"]).await.unwrap(), "failed");
+    assert_eq!(bob.shunt().get(&sent).await.unwrap().text("cause"), "not-sendable");
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    for (from, to, number) in [(&bob, &alice, ALICE), (&alice, &bob, BOB)] {
+        let sent = from.shunt().send(number, "by IM 👍🏽").await.unwrap();
+        let got = to.shunt().wait_received(|text| text.text == "by IM 👍🏽").await.unwrap();
+        assert_eq!((got.bearer.as_str(), got.from.as_str()), ("im", from.number()));
+        assert_eq!(from.shunt().wait_state(&sent, &["im-delivered"]).await.unwrap(), "im-delivered");
+    }
+    assert_eq!(world.smsc.submitted_total(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_switch_off_texts_are_sms_both_ways_and_a_repeat_is_shown_once() {
+    let world = world().await;
+    let (alice, bob) = (world.phone(ALICE).await.unwrap(), bob(&world).await);
+    for (from, to, number) in [(&bob, &alice, ALICE), (&alice, &bob, BOB)] {
+        let sent = from.shunt().send(number, "by SMS").await.unwrap();
+        assert_eq!(to.shunt().wait_received(|text| text.text == "by SMS").await.unwrap().bearer, "sms");
+        assert_eq!(from.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap(), "sms-sent");
+    }
+    world.smsc.repeat_last(BOB);
+    world.smsc.inject(BOB, &Incoming::text(ALICE, "after it"));
+    bob.shunt().wait_received(|text| text.text == "after it").await.unwrap();
+    assert_eq!(bob.shunt().shown("by SMS"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn core_killed_under_a_send_never_sends_again_and_says_uncertain() {
+    let world = world().await;
+    let mut bob = bob(&world).await;
+    world.smsc.pause_answers(BOB);
+    let sent = bob.shunt().send(ALICE, "once").await.unwrap();
+    world.smsc.wait_for("the submit", |traffic| traffic.attempts == 1).await.unwrap();
+    bob.kill_core().await.unwrap();
+    bob.start_shunt(world.config()).await.unwrap();
+    assert_eq!(bob.shunt().wait_state(&sent, &["uncertain"]).await.unwrap(), "uncertain");
+    world.smsc.resume_answers(BOB);
+    let next = bob.shunt().send(ALICE, "next").await.unwrap();
+    assert_eq!(bob.shunt().wait_state(&next, &["sms-sent"]).await.unwrap(), "sms-sent");
+    assert_eq!(world.smsc.traffic().between(BOB, ALICE), ["once", "next"]);
+}
