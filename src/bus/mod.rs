@@ -16,6 +16,7 @@ mod options;
 mod published;
 mod request;
 mod serve;
+mod sleep;
 
 pub use access::Caller;
 pub use agents::Seat;
@@ -28,3 +29,4 @@ pub use request::{
     Standing,
 };
 pub use serve::{Bus, BusError, NAME};
+pub use sleep::Sleep;

@@ -3,7 +3,7 @@
 use super::Core;
 use super::event::Event;
 use super::turn::{Effect, ModemJob, Turn};
-use crate::bus::{Bus, Reply, Request, SendOptions, Settlement};
+use crate::bus::{Bus, Reply, Request, SendOptions, Settlement, Sleep};
 use crate::model::{Address, Body, Instant, Reason, TextId};
 use crate::modem::{Modem, ModemError, ModemEvent, Outcome, Retry};
 use crate::router::{SmsOutcome, SwitchInput};
@@ -72,6 +72,7 @@ pub(super) struct Daemon<M> {
     received: mpsc::Sender<(u64, Option<FromUplink>)>,
     locks: WakeLocks,
     awake: Option<WakeLock>,
+    sleep: Sleep,
 }
 
 /// What the loop listens to.
@@ -79,6 +80,7 @@ pub(super) struct Inputs {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) modem: mpsc::UnboundedReceiver<ModemEvent>,
     pub(super) metered: mpsc::UnboundedReceiver<bool>,
+    sleep: mpsc::UnboundedReceiver<bool>,
     events: mpsc::UnboundedReceiver<Event>,
     received: mpsc::Receiver<(u64, Option<FromUplink>)>,
 }
@@ -91,6 +93,7 @@ impl<M: Modem + 'static> Daemon<M> {
         (modem, modem_events): (M, mpsc::UnboundedReceiver<ModemEvent>),
         metered: mpsc::UnboundedReceiver<bool>,
         warden: warden::WardenHandle,
+        (sleep, sleep_told): (Sleep, mpsc::UnboundedReceiver<bool>),
     ) -> (Self, Inputs) {
         let (events, to_loop) = mpsc::unbounded_channel();
         let (received, from_wall) = mpsc::channel(RECEIVED);
@@ -110,8 +113,10 @@ impl<M: Modem + 'static> Daemon<M> {
             received,
             locks: WakeLocks::find(),
             awake: None,
+            sleep,
         };
-        (daemon, Inputs { requests, modem: modem_events, metered, events: to_loop, received: from_wall })
+        let (modem, sleep) = (modem_events, sleep_told);
+        (daemon, Inputs { requests, modem, metered, sleep, events: to_loop, received: from_wall })
     }
 
     /// Runs until something ends it.
@@ -132,6 +137,7 @@ impl<M: Modem + 'static> Daemon<M> {
                 },
                 Some(event) = inputs.modem.recv() => Event::Modem(event),
                 Some(metered) = inputs.metered.recv() => Event::Metered(metered),
+                Some(sleeps) = inputs.sleep.recv() => Event::Sleep(sleeps),
                 event = self.warden.event() => match event {
                     Ok(event) => self.warden_event(event),
                     Err(error) => return error.into(),
@@ -203,6 +209,8 @@ impl<M: Modem + 'static> Daemon<M> {
             Err(error) => self.degrade(error, effects),
         }
         self.stay_awake();
+        // While the switch is off there is nobody to take leave of.
+        self.sleep.want(self.core.enabled);
         self.purge(now.mono);
     }
 
@@ -238,6 +246,7 @@ impl<M: Modem + 'static> Daemon<M> {
                 tokio::task::spawn_blocking(move || drop(events.send(job())));
             }
             Effect::Compact(reply) => self.compact(reply),
+            Effect::LetSleep => self.sleep.let_sleep(),
             Effect::StartUplink => self.ask_warden(control::Request::Start),
             Effect::StopUplink => {
                 self.wall = None;
@@ -475,6 +484,7 @@ impl Core {
             Event::Enrolled(session, file, checked) => self.enrolled(turn, session, *file, &checked),
             Event::Account(import, checked) => self.account_checked(turn, *import, &checked),
             Event::Degraded => self.switch_event(turn, SwitchInput::Set(false)),
+            Event::Sleep(sleeps) => self.sleep_told(turn, sleeps),
             Event::Tick => self.tick(turn),
         }
     }

@@ -41,6 +41,8 @@ pub(super) enum Event {
     Enrolled(SessionId, Box<AccountFile>, Result<(), AccountError>),
     /// An account file was checked.
     Account(Box<Import>, Result<(), AccountError>),
+    /// The system will sleep (true), or woke.
+    Sleep(bool),
     /// A deadline passed.
     Tick,
 }

@@ -263,7 +263,12 @@ impl Core {
         let conditions = *self.router.conditions();
         let allowed =
             (!conditions.roaming || conditions.allow_roaming) && (!conditions.metered || conditions.allow_metered);
-        let may = conditions.on && conditions.link == Link::Up && conditions.sim && allowed && self.may_grant(turn);
+        let may = conditions.on
+            && conditions.link == Link::Up
+            && conditions.sim
+            && allowed
+            && self.may_grant(turn)
+            && self.rest.may_grant();
         let mut facts = self.router.peer(peer);
         facts.wrote_to |= self.contacts.has(peer);
         let lease = crate::model::LeaseId(super::random());

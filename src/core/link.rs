@@ -5,7 +5,7 @@ use super::outbox::UPLINK_ANSWERS;
 use super::turn::{Effect, Turn};
 use crate::bus::{LineEntry, Published, ServiceState};
 use crate::model::SimState;
-use crate::router::{Conditions, EnrolInput, Input, Phase, Step, SwitchInput, Why};
+use crate::router::{Conditions, EnrolInput, Input, Phase, RestInput, Step, SwitchInput, Why};
 use crate::seal::{NODE, Pseudonym, bearer_token};
 use crate::store::{NetworkTotals, StoreError};
 use crate::sys::warden;
@@ -103,6 +103,7 @@ impl Core {
         let reaching = self.reaching.forget();
         self.uplink_forgotten(turn);
         self.granting.close_all();
+        self.rest_event(turn, RestInput::LinkLost)?;
         self.switch_event(turn, SwitchInput::Died)?;
         for peer in reaching {
             self.route(turn, Input::ProbeFailed(peer))?;
@@ -167,7 +168,11 @@ impl Core {
                 Some(peer) => self.route(turn, Input::Gone(peer)),
                 None => Ok(()),
             },
-            FromUplink::Presence { .. } | FromUplink::Pong { .. } => Ok(()),
+            FromUplink::Presence { .. } => Ok(()),
+            FromUplink::Pong { request } if self.rest_ping == Some(request) => {
+                self.rest_event(turn, RestInput::Answered)
+            }
+            FromUplink::Pong { .. } => Ok(()),
             FromUplink::Published { ok, .. } => {
                 if !ok {
                     log::warn!("the key bundle could not be published; it is tried at the next connection");
@@ -202,6 +207,7 @@ impl Core {
             LinkState::Online { resumed } => {
                 log::info!("connected{}", if resumed { " (resumed)" } else { "" });
                 self.link_up = true;
+                self.rest_event(turn, RestInput::Answered)?;
                 if resumed {
                     return self.switch_event(turn, SwitchInput::Online);
                 }
@@ -221,6 +227,7 @@ impl Core {
                 if matches!(offline, Offline::Auth | Offline::Conflict) {
                     self.check_account(turn);
                 }
+                self.rest_event(turn, RestInput::LinkLost)?;
                 self.switch_event(turn, SwitchInput::Offline(why(offline)))
             }
         }
@@ -268,6 +275,7 @@ impl Core {
             log::warn!("the uplink left a request unanswered for {} s: it is ended", UPLINK_ANSWERS.as_secs());
             self.wall_closed(turn)?;
         }
+        self.rest_event(turn, RestInput::Tick)?;
         for peer in self.granting.run_out(now.mono) {
             self.directed_presence(turn, &peer, false);
         }

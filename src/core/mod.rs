@@ -14,6 +14,7 @@
 //! | `door` | texts that apps wrote to the modem service, and what their doors ask |
 //! | `reach`, `outbox`, `inbox` | peers: finding them, letters out, letters in |
 //! | `link` | the switch, the uplink and the link |
+//! | `rest` | sleep and waking |
 //! | `export` | all that is held about the user |
 //! | `enrol`, `own`, `withdraw` | how the phone gets its account, keeps it and ends it |
 //! | `account`, `peers`, `contacts` | what is kept about us and others |
@@ -36,6 +37,7 @@ mod own;
 mod peers;
 mod reach;
 mod requests;
+mod rest;
 mod sms;
 mod start;
 mod trust;
@@ -47,7 +49,7 @@ pub use start::{Args, run};
 use crate::bus::Request;
 use crate::config::Config;
 use crate::model::{Instant, Line, LineId, PhoneNumber, Settings, State, Switched, TextId, Timestamp};
-use crate::router::{Action, Granting, Input, Router, Step, Switch};
+use crate::router::{Action, Granting, Input, Rest, Router, Step, Switch};
 use crate::seal::{AccountFile, Identity, Session};
 use crate::store::{NetworkTotals, PeerRecord, StoreError};
 use crate::wall::{Counters, RequestId};
@@ -70,6 +72,9 @@ pub(crate) struct Core {
     switch: Switch,
     router: Router,
     granting: Granting,
+    rest: Rest,
+    /// The ping whose answer sleep, or the first lease after it, waits for.
+    rest_ping: Option<RequestId>,
     metered: bool,
 
     lines: BTreeMap<LineId, Line>,
@@ -202,7 +207,7 @@ impl Core {
         let answers = self.answers_due.values().min().copied();
         let enrolment = self.enrolment.as_ref().map(enrol::Enrolment::deadline);
         let withdrawal = self.withdrawal.as_ref().and_then(withdraw::Withdrawal::deadline);
-        let others = [self.restore_by, answers, enrolment, withdrawal, self.own_deadline()];
+        let others = [self.rest.deadline(), self.restore_by, answers, enrolment, withdrawal, self.own_deadline()];
         [self.router.deadline(), self.granting.deadline(), self.switch.deadline()]
             .into_iter()
             .chain(others)

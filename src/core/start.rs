@@ -3,12 +3,12 @@
 use super::account::{ACCOUNT, ACCOUNT_LINE, IDENTITY};
 use super::driver::{Daemon, Ended, Inputs};
 use super::{Core, peers};
-use crate::bus::{Bus, BusError, Seat};
+use crate::bus::{Bus, BusError, Seat, Sleep};
 use crate::config::{Config, ConfigError, KeySource as Source, ModemBackend};
 use crate::model::{LineId, Settings};
 use crate::modem::agent::Agent;
 use crate::modem::{Modem, ModemError, Services};
-use crate::router::{Granting, Input, Router, Switch, SwitchInput};
+use crate::router::{Granting, Input, Rest, Router, Switch, SwitchInput};
 use crate::seal::{AccountFile, Identity};
 use crate::store::{Damage, KeySource, Store, StoreError, StoreKey, Unusable, exists, set_aside};
 use crate::sys::{confine, inherited_control, now, warden};
@@ -186,6 +186,7 @@ async fn live(
     let rules = core.config.access.clone();
     let name = Rc::new(move |iccid: &str| line_name(&line_key, iccid));
     let metered = crate::network::metered(&connection).await?;
+    let sleep = Sleep::new(&connection);
     let (published, store_key) = (core.published(), (key, unusable));
     match core.config.modem.backend {
         ModemBackend::Agent => {
@@ -194,7 +195,7 @@ async fn live(
             let socket = core.config.agent.socket.as_deref().map(listen).transpose()?;
             let bus = Bus::serve_with(&connection, rules, published, Some(seat)).await?;
             let agents = bus.0.serve_agents(socket);
-            let daemon = Daemon::new(core, store, bus, modem, metered, warden);
+            let daemon = Daemon::new(core, store, bus, modem, metered, warden, sleep);
             tokio::select! {
                 ended = attend(args, daemon, store_key) => ended,
                 Err(error) = agents => Err(error.into()),
@@ -203,7 +204,7 @@ async fn live(
         services => {
             let modem = Services::start(&connection, services.which(), name).await?;
             let bus = Bus::serve(&connection, rules, published).await?;
-            attend(args, Daemon::new(core, store, bus, modem, metered, warden), store_key).await
+            attend(args, Daemon::new(core, store, bus, modem, metered, warden, sleep), store_key).await
         }
     }
 }
@@ -289,6 +290,8 @@ impl Core {
             switch: Switch::default(),
             router: Router::new(),
             granting: Granting::default(),
+            rest: Rest::default(),
+            rest_ping: None,
             metered: false,
             lines: BTreeMap::new(),
             account: None,

@@ -93,6 +93,8 @@ pub(super) enum Effect {
     StartUplink,
     /// Close the wall and have the uplink ended.
     StopUplink,
+    /// Let go of the inhibitor that holds sleep up.
+    LetSleep,
 }
 
 /// A job for the modem.

@@ -14,6 +14,7 @@
 //! | `conversation` | who goes next to one peer |
 //! | `presence` | leases held from others, probes for them |
 //! | `granting` | leases granted to others |
+//! | `rest` | sleep and waking: when leases may be granted |
 //! | `incoming` | what to do with a text that came in |
 //! | `mark` | the twin mark on a fallback SMS |
 //! | `switch` | the uplink's life: off, starting, online, waiting, stopping |
@@ -34,6 +35,7 @@ mod mark;
 mod outgoing;
 mod policy;
 mod presence;
+mod rest;
 mod sms;
 mod switch;
 mod tenure;
@@ -50,6 +52,7 @@ pub use input::{Action, Class, Conditions, Input, Link, PeerFacts, SmsOutcome};
 pub use mark::{MAX_ORDINAL, marked, split_mark, wire_body};
 pub use outgoing::{Late, Refused, refine};
 pub use policy::{Explained, Facts, RULES, Rule, Verdict};
+pub use rest::{Rest, RestInput, RestStep};
 pub use switch::{Phase, Step, Switch, SwitchInput, Why};
 pub use tenure::{Renewal, Sim, Tenure};
 

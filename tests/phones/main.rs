@@ -15,6 +15,7 @@ mod restarts;
 mod server;
 mod shuntctl;
 mod silence;
+mod sleep;
 mod stranger;
 mod trust;
 mod unusable_store;

@@ -11,6 +11,7 @@ pub mod cloud;
 pub mod directory;
 pub mod door;
 pub mod gsm;
+pub mod logind;
 pub mod modem;
 mod mounts;
 pub mod netns;
@@ -27,6 +28,7 @@ pub mod user_data;
 pub mod world;
 
 pub use door::Door;
+pub use logind::Logind;
 pub use modem::{Identity, Modem, Registration};
 pub use ofono::Ofono;
 pub use phone::{Phone, ShuntConfig};

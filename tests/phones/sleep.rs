@@ -1,0 +1,52 @@
+//! A sleeping phone does not look online.
+
+use super::{ALICE, BOB, world};
+use shunt_kit::Logind;
+use shunt_kit::world::{go_off, go_online};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_end_before_sleep_and_are_granted_again_after_it() {
+    let world = world().await;
+    let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    let logind = Logind::start(bob.bus()).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    logind.wait_held(1).await.unwrap();
+    alice.shunt().send(BOB, "awake").await.unwrap();
+    assert_eq!(bob.shunt().wait_received(|text| text.text == "awake").await.unwrap().bearer, "im");
+    assert_eq!(alice.shunt().route(BOB).await.unwrap().bearer, "im");
+
+    logind.sleep().await.unwrap();
+    alice.shunt().wait_route(BOB, "sms", "registered-offline").await.unwrap();
+    alice.shunt().send(BOB, "asleep").await.unwrap();
+    assert_eq!(bob.shunt().wait_received(|text| text.text == "asleep").await.unwrap().bearer, "sms");
+
+    logind.wake().await.unwrap();
+    logind.wait_held(1).await.unwrap();
+    // Until the link is checked, probes are met with silence, and texts go by SMS.
+    let mut bearer = String::new();
+    for n in 0..10 {
+        let text = format!("awake again, {n}");
+        alice.shunt().send(BOB, &text).await.unwrap();
+        bearer = bob.shunt().wait_received(|got| got.text == text).await.unwrap().bearer;
+        if bearer == "im" {
+            break;
+        }
+    }
+    assert_eq!(bearer, "im");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_is_off_holds_no_sleep_up() {
+    let world = world().await;
+    let mut bob = world.builder(BOB).start().await.unwrap();
+    let logind = Logind::start(bob.bus()).await.unwrap();
+    bob.start_shunt(world.config()).await.unwrap();
+    world.enrol(&bob).await.unwrap();
+    logind.sleep().await.unwrap();
+    logind.wake().await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    logind.wait_held(1).await.unwrap();
+    go_off(bob.shunt()).await.unwrap();
+    logind.wait_held(0).await.unwrap();
+}
