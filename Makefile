@@ -9,6 +9,9 @@ ARGS ?=
 
 LIBEXECDIR = $(PREFIX)/libexec/shunt
 DATADIR = $(PREFIX)/share
+USERUNITS = $(PREFIX)/lib/systemd/user
+# What systemd makes of Chatty's autostart file.
+CHATTY = app-sm.puri.Chatty\x2ddaemon@autostart.service
 RELEASE = target/release
 FUZZ_SECONDS ?= 60
 TARGETS ?= aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf aarch64-linux-android
@@ -93,6 +96,14 @@ install: build
 	install -Dm 0644 init/shuntd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/shuntd.service
 	install -Dm 0644 init/shunt.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/shunt.conf
 	install -Dm 0644 init/shunt.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/shunt.conf
+	install -m 0755 init/door/through-door $(DESTDIR)$(LIBEXECDIR)/through-door
+	install -d $(DESTDIR)$(USERUNITS)/sockets.target.wants
+	install -m 0644 init/door/shunt-door.socket init/door/shunt-door.service $(DESTDIR)$(USERUNITS)
+	ln -sf ../shunt-door.socket $(DESTDIR)$(USERUNITS)/sockets.target.wants/shunt-door.socket
+	install -Dm 0644 init/door/chatty.conf '$(DESTDIR)$(USERUNITS)/$(CHATTY).d/50-shunt-door.conf'
+	install -Dm 0644 init/door/environment.conf $(DESTDIR)$(PREFIX)/lib/environment.d/50-shunt-door.conf
+	install -Dm 0644 init/door/sm.puri.Chatty.desktop $(DESTDIR)$(DATADIR)/shunt/xdg/applications/sm.puri.Chatty.desktop
+	install -Dm 0644 init/door/shunt-door.desktop $(DESTDIR)$(SYSCONFDIR)/xdg/autostart/shunt-door.desktop
 	install -d $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/bash-completion/completions
 	$(RELEASE)/shuntctl man > $(DESTDIR)$(DATADIR)/man/man1/shuntctl.1
 	$(RELEASE)/shuntctl completions bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/shuntctl
