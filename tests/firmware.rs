@@ -13,6 +13,7 @@ use std::{
 };
 
 const WARDEN: &str = env!("CARGO_BIN_EXE_shuntd");
+const DOOR: &str = env!("CARGO_BIN_EXE_shunt-door");
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -125,6 +126,65 @@ fn the_openrc_script_is_a_shell_script() {
     assert!(script.starts_with("#!/sbin/openrc-run\n"));
     assert!(check(&script));
     assert!(!check(&script.replacen('}', "", 1)));
+}
+
+/// The door's user units with Chatty's, as systemd makes that of its autostart file, beside them.
+fn user_units(change: impl Fn(String) -> String) -> String {
+    let place = tempfile::tempdir().unwrap();
+    let chatty = "app-sm.puri.Chatty\\x2ddaemon@autostart.service";
+    let put = |name: &str, text: String| {
+        let path = place.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, change(text)).unwrap();
+    };
+    put("shunt-door.socket", read("init/door/shunt-door.socket"));
+    let service = read("init/door/shunt-door.service");
+    assert!(service.contains("ExecStart=/usr/libexec/shunt/shunt-door\n"));
+    put("shunt-door.service", service.replace("/usr/libexec/shunt/shunt-door\n", &format!("{DOOR}\n")));
+    put(chatty, "[Service]\nExecStart=/bin/true\n".to_owned());
+    put(&format!("{chatty}.d/50-shunt-door.conf"), read("init/door/chatty.conf"));
+    let units = ["shunt-door.socket", "shunt-door.service", chatty].map(|name| place.path().join(name));
+    let mut command = Command::new("systemd-analyze");
+    command.env("XDG_RUNTIME_DIR", place.path()).env("SYSTEMD_UNIT_PATH", format!("{}:", place.path().display()));
+    said(&run(command.args(["verify", "--user", "--man=no", "--recursive-errors=no"]).args(units)))
+}
+
+#[test]
+fn systemd_takes_the_doors_units_and_chattys_drop_in_without_a_word() {
+    assert_eq!(user_units(|text| text), "");
+    for (right, wrong) in [("SocketMode", "SocketMod"), ("LockPersonality", "LockPerson"), ("Environment=", "Enviro=")]
+    {
+        assert_ne!(user_units(|text| text.replace(right, wrong)), "", "{wrong}");
+    }
+}
+
+#[test]
+fn launchers_are_valid_and_start_what_is_installed() {
+    let check = |text: &str| {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x.desktop");
+        fs::write(&path, text).unwrap();
+        said(&run(Command::new("desktop-file-validate").arg(path)))
+    };
+    let makefile = read("Makefile");
+    for name in ["sm.puri.Chatty.desktop", "shunt-door.desktop"] {
+        let text = read(&format!("init/door/{name}"));
+        assert_eq!(check(&text), "", "{name}");
+        assert_ne!(check(&text.replace("Type=Application", "Type=Applicatio")), "", "{name}");
+        assert!(makefile.contains(&format!("init/door/{name}")), "{name} is installed");
+    }
+}
+
+#[test]
+fn through_door_an_app_finds_the_door_first_and_the_bus_without_it() {
+    let script = root().join("init/door/through-door");
+    let shown = run(Command::new(&script)
+        .env("XDG_RUNTIME_DIR", "/run/user/1000")
+        .args(["printenv", "DBUS_SYSTEM_BUS_ADDRESS"]));
+    let expected = "unix:path=/run/user/1000/shunt-door;unix:path=/run/dbus/system_bus_socket";
+    assert_eq!(said(&shown).trim(), expected);
+    assert!(read("init/door/chatty.conf").contains("unix:path=%t/shunt-door;unix:path=/run/dbus/system_bus_socket"));
+    assert_eq!(run(Command::new(&script).args(["sh", "-c", "exit 7"])).status.code(), Some(7));
 }
 
 /// No tool of Android's is to be had: its grammar is small enough to hold the file against.
