@@ -45,7 +45,7 @@ async fn connect(bus: Option<&str>) -> Result<Modems, Box<dyn std::error::Error>
         None => zbus::Connection::system().await?,
     };
     let name = |iccid: &str| LineId(iccid.into());
-    let (modem, events) = ModemManager::start(&connection, Options { enable: true }, Box::new(name)).await?;
+    let (modem, events) = ModemManager::start(&connection, Options { enable: true }, std::rc::Rc::new(name)).await?;
     Ok(Modems { modem, events, lines: HashMap::new() })
 }
 
