@@ -184,13 +184,13 @@ async fn live(
     };
     let connection = zbus::connection::Builder::system().build().await?;
     let rules = core.config.access.clone();
-    let name = Rc::new(move |iccid: &str| line_name(&line_key, iccid));
+    let name = move |iccid: &str| line_name(&line_key, iccid);
     let metered = crate::network::metered(&connection).await?;
     let sleep = Sleep::new(&connection);
     let (published, store_key) = (core.published(), (key, unusable));
     match core.config.modem.backend {
         ModemBackend::Agent => {
-            let modem = Agent::new(Box::new(move |iccid: &str| name(iccid)));
+            let modem = Agent::new(Box::new(name));
             let seat = Seat { port: modem.0.port(), uids: core.config.agent.uids.clone() };
             let socket = core.config.agent.socket.as_deref().map(listen).transpose()?;
             let bus = Bus::serve_with(&connection, rules, published, Some(seat)).await?;
@@ -202,7 +202,7 @@ async fn live(
             }
         }
         services => {
-            let modem = Services::start(&connection, services.which(), name).await?;
+            let modem = Services::start(&connection, services.which(), Rc::new(name)).await?;
             let bus = Bus::serve(&connection, rules, published).await?;
             attend(args, Daemon::new(core, store, bus, modem, metered, warden, sleep), store_key).await
         }

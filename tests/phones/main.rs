@@ -7,6 +7,7 @@ mod enrolment;
 mod enrolled;
 mod agent;
 mod diverted;
+mod enrolled;
 mod hostile;
 mod main_job;
 mod metered;
