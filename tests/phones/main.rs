@@ -3,11 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod account;
-mod enrolment;
-mod enrolled;
 mod agent;
 mod diverted;
 mod enrolled;
+mod enrolment;
 mod hostile;
 mod main_job;
 mod metered;

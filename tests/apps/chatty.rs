@@ -1,0 +1,151 @@
+//! Chatty as Debian ships it, on a screen and a session bus of its own.
+
+use crate::screen::Screen;
+use anyhow::{Context, Result, bail, ensure};
+use rusqlite::{Connection, OpenFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify;
+use shunt_kit::Phone;
+use shunt_kit::process::Process;
+use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// No wait lasts longer before it is called a hang.
+const HANG: Duration = Duration::from_secs(120);
+
+/// A running Chatty with one conversation open.
+pub(crate) struct Chatty {
+    screen: Screen,
+    _session: Process,
+    app: Process,
+    home: PathBuf,
+}
+
+/// A message as Chatty's own history has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) body: String,
+    pub(crate) incoming: bool,
+    /// Chatty's own code: 3 is sent, 4 delivered.
+    pub(crate) status: i64,
+}
+
+impl Chatty {
+    /// Starts it for `phone`, with `system_bus` as its system bus, and opens the conversation with `peer`.
+    pub(crate) fn start(phone: &Phone, system_bus: &str, peer: &str, name: &str) -> Result<Self> {
+        let home = phone.path(name);
+        let settings = home.join(".config/glib-2.0/settings");
+        std::fs::create_dir_all(&settings)?;
+        std::fs::create_dir(home.join("run"))?;
+        // Return sends: else it begins a new line, and a button must be hit.
+        std::fs::write(settings.join("keyfile"), "[sm/puri/Chatty]\nreturn-sends-message=true\nfirst-start=false\n")?;
+        let screen = Screen::start(&home.join("xvfb.log"))?;
+        let mut command = phone.command("dbus-daemon");
+        command.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut session = Process::start_as_is("dbus-daemon", command, None)?;
+        let mut address = String::new();
+        BufReader::new(session.child().stdout.take().context("its output")?).read_line(&mut address)?;
+        let path = |path: &Path| path.display().to_string();
+        let environment = vec![
+            ("DISPLAY", screen.display().to_owned()),
+            ("DBUS_SESSION_BUS_ADDRESS", address.trim().to_owned()),
+            ("DBUS_SYSTEM_BUS_ADDRESS", system_bus.to_owned()),
+            ("HOME", path(&home)),
+            ("XDG_RUNTIME_DIR", path(&home.join("run"))),
+            ("GDK_BACKEND", "x11".to_owned()),
+            ("GSETTINGS_BACKEND", "keyfile".to_owned()),
+            ("NO_AT_BRIDGE", "1".to_owned()),
+            ("LC_ALL", "C.UTF-8".to_owned()),
+        ];
+        let mut command = Command::new("chatty");
+        command.arg("-vvvv").envs(environment.clone());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut app = Process::start_as_is("chatty", command, None)?;
+        let lines = BufReader::new(app.child().stdout.take().context("its output")?).lines();
+        let (said, heard) = mpsc::channel();
+        // It goes on talking after we have listened, and must not block on a full pipe.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(said.send(line))));
+        let until = |what: &str| -> Result<()> {
+            let mut before = Vec::new();
+            loop {
+                match heard.recv_timeout(HANG) {
+                    Ok(line) if line.contains(what) => return Ok(()),
+                    Ok(line) => before.push(line),
+                    Err(_) => bail!("Chatty did not say {what:?}; it said {before:#?}"),
+                }
+            }
+        };
+        until("message listed")?;
+        let mut opener = Command::new("chatty");
+        opener.arg(format!("sms:{peer}")).envs(environment);
+        let opened = opener.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+        ensure!(opened.success(), "the conversation could not be opened");
+        until("opening chat")?;
+        Ok(Self { screen, _session: session, app, home })
+    }
+
+    /// Types a line into the conversation; Return sends it. Returns when Chatty has it in its history.
+    pub(crate) fn write(&self, text: &str) -> Result<()> {
+        self.screen.click(180, 560)?;
+        self.screen.type_line(text)?;
+        self.until(|message| message.body == text && !message.incoming).map(drop)
+    }
+
+    /// Waits for a message that fits in Chatty's history.
+    pub(crate) fn until(&self, fits: impl Fn(&Message) -> bool) -> Result<Message> {
+        let directory = self.home.join(".purple/chatty/db");
+        let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
+        inotify::add_watch(&watch, &directory, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE)?;
+        let deadline = Instant::now() + HANG;
+        loop {
+            let messages = messages(&directory.join("chatty-history.db"))?;
+            if let Some(found) = messages.iter().find(|message| fits(message)) {
+                return Ok(found.clone());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            ensure!(!left.is_zero(), "waited in vain; Chatty's history is {messages:?}");
+            wait(&watch, left)?;
+        }
+    }
+
+    /// Every message of its history.
+    pub(crate) fn messages(&self) -> Result<Vec<Message>> {
+        messages(&self.home.join(".purple/chatty/db/chatty-history.db"))
+    }
+
+    /// What it shows now, as PNG.
+    pub(crate) fn shoot(&self, file: &Path) -> Result<()> {
+        self.screen.shoot(file)
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn running(&mut self) -> bool {
+        self.app.running()
+    }
+}
+
+fn wait(watch: &OwnedFd, at_most: Duration) -> Result<()> {
+    let timeout = Timespec { tv_sec: i64::try_from(at_most.as_secs())?, tv_nsec: 0 };
+    if poll(&mut [PollFd::new(watch, PollFlags::IN)], Some(&timeout))? > 0 {
+        let mut buffer = [0; 4096];
+        // What exactly changed is of no matter: the history is read anew.
+        let _changes = rustix::io::read(watch, &mut buffer)?;
+    }
+    Ok(())
+}
+
+fn messages(database: &Path) -> Result<Vec<Message>> {
+    let database = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    database.busy_timeout(HANG)?;
+    let mut query =
+        database.prepare("SELECT body, direction, COALESCE(status, 0) FROM messages WHERE body != '' ORDER BY id")?;
+    let rows = query.query_map([], |row| {
+        Ok(Message { body: row.get(0)?, incoming: row.get::<_, i64>(1)? == 1, status: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,61 @@
+//! A conversation from Chatty to Chatty.
+
+use super::{ALICE, BOB, programs};
+use crate::chatty::Chatty;
+use shunt_kit::Phone;
+use shunt_kit::world::{World, go_off, go_online};
+use std::path::{Path, PathBuf};
+
+/// Where the screenshots go.
+fn shots() -> PathBuf {
+    let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screens");
+    std::fs::create_dir_all(&shots).unwrap();
+    shots
+}
+
+/// A phone whose SMS stay in the modem, for the app that has always taken them.
+async fn phone(world: &World, number: &str) -> Phone {
+    let mut phone = world.builder(number).start().await.unwrap();
+    let mut config = world.config();
+    config.toml = config.toml.replace("consume = true", "consume = false");
+    phone.start_shunt(config).await.unwrap();
+    world.enrol(&phone).await.unwrap();
+    phone
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_in_one_chatty_arrives_in_the_other_by_im_and_by_sms_when_it_is_offline() {
+    let world = World::start(programs()).await.unwrap();
+    let (alice, bob) = (phone(&world, ALICE).await, phone(&world, BOB).await);
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    let doors = [alice.door(programs()).unwrap(), bob.door(programs()).unwrap()];
+    let mut on_alices = Chatty::start(&alice, &doors[0].address(), BOB, "chatty").unwrap();
+    let mut on_bobs = Chatty::start(&bob, &doors[1].address(), ALICE, "chatty").unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
+
+    on_alices.write("are you at the old jetty?").unwrap();
+    on_bobs.until(|got| got.incoming && got.body == "are you at the old jetty?").unwrap();
+    on_alices.until(|sent| sent.body == "are you at the old jetty?" && sent.status >= 3).unwrap();
+    on_bobs.write("yes, with a quokka").unwrap();
+    on_alices.until(|got| got.incoming && got.body == "yes, with a quokka").unwrap();
+    assert_eq!(world.smsc.traffic().texts, [], "all that went by IM");
+
+    go_off(bob.shunt()).await.unwrap();
+    alice.shunt().wait_route(BOB, "sms", "registered-offline").await.unwrap();
+    on_alices.write("stay there").unwrap();
+    on_bobs.until(|got| got.incoming && got.body == "stay there").unwrap();
+    assert_eq!(world.smsc.traffic().between(ALICE, BOB), ["stay there"]);
+    on_alices.until(|sent| sent.body == "stay there" && sent.status >= 3).unwrap();
+
+    for (chatty, name) in [(&on_alices, "alice.png"), (&on_bobs, "bob.png")] {
+        chatty.shoot(&shots().join(name)).unwrap();
+    }
+    for chatty in [&on_alices, &on_bobs] {
+        let mut bodies: Vec<_> = chatty.messages().unwrap().into_iter().map(|message| message.body).collect();
+        bodies.sort();
+        assert_eq!(bodies, ["are you at the old jetty?", "stay there", "yes, with a quokka"], "each once");
+    }
+    assert!(on_alices.running() && on_bobs.running());
+}
