@@ -7,7 +7,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 use shunt_kit::Phone;
 use shunt_kit::process::Process;
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,6 +17,11 @@ use std::time::{Duration, Instant};
 
 /// No wait lasts longer before it is called a hang.
 const HANG: Duration = Duration::from_secs(120);
+
+/// Where it keeps its history, below its home.
+const HISTORY: &str = ".purple/chatty/db";
+/// Its own code for a text that is not sent yet.
+const DRAFT: i64 = 1;
 
 /// A running Chatty with one conversation open.
 pub(crate) struct Chatty {
@@ -30,7 +36,7 @@ pub(crate) struct Chatty {
 pub(crate) struct Message {
     pub(crate) body: String,
     pub(crate) incoming: bool,
-    /// Chatty's own code: 3 is sent, 4 delivered.
+    /// Chatty's own code: 1 is a draft, 3 sent, 4 delivered.
     pub(crate) status: i64,
 }
 
@@ -38,11 +44,7 @@ impl Chatty {
     /// Starts it for `phone`, with `system_bus` as its system bus, and opens the conversation with `peer`.
     pub(crate) fn start(phone: &Phone, system_bus: &str, peer: &str, name: &str) -> Result<Self> {
         let home = phone.path(name);
-        let settings = home.join(".config/glib-2.0/settings");
-        std::fs::create_dir_all(&settings)?;
-        std::fs::create_dir(home.join("run"))?;
-        // Return sends: else it begins a new line, and a button must be hit.
-        std::fs::write(settings.join("keyfile"), "[sm/puri/Chatty]\nreturn-sends-message=true\nfirst-start=false\n")?;
+        std::fs::create_dir_all(home.join("run"))?;
         let screen = Screen::start(&home.join("xvfb.log"))?;
         let mut command = phone.command("dbus-daemon");
         command.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
@@ -58,7 +60,7 @@ impl Chatty {
             ("HOME", path(&home)),
             ("XDG_RUNTIME_DIR", path(&home.join("run"))),
             ("GDK_BACKEND", "x11".to_owned()),
-            ("GSETTINGS_BACKEND", "keyfile".to_owned()),
+            ("GSETTINGS_BACKEND", "memory".to_owned()),
             ("NO_AT_BRIDGE", "1".to_owned()),
             ("LC_ALL", "C.UTF-8".to_owned()),
         ];
@@ -68,8 +70,14 @@ impl Chatty {
         let mut app = Process::start_as_is("chatty", command, None)?;
         let lines = BufReader::new(app.child().stdout.take().context("its output")?).lines();
         let (said, heard) = mpsc::channel();
+        let mut log = File::create(home.join("chatty.log"))?;
         // It goes on talking after we have listened, and must not block on a full pipe.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(said.send(line))));
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _kept = writeln!(log, "{line}");
+                let _heard = said.send(line);
+            }
+        });
         let until = |what: &str| -> Result<()> {
             let mut before = Vec::new();
             loop {
@@ -89,21 +97,28 @@ impl Chatty {
         Ok(Self { screen, _session: session, app, home })
     }
 
-    /// Types a line into the conversation; Return sends it. Returns when Chatty has it in its history.
+    /// Types a text into the conversation and presses the button beside it. Returns when Chatty has taken it.
     pub(crate) fn write(&self, text: &str) -> Result<()> {
         self.screen.click(180, 560)?;
-        self.screen.type_line(text)?;
-        self.until(|message| message.body == text && !message.incoming).map(drop)
+        self.screen.write(text)?;
+        let taken = |message: &Message| message.body == text && !message.incoming && message.status != DRAFT;
+        let watch = self.watch()?;
+        let deadline = Instant::now() + HANG;
+        while !self.messages()?.iter().any(taken) {
+            ensure!(Instant::now() < deadline, "the text was not sent; Chatty's history is {:?}", self.messages()?);
+            // The button comes with the first letter, when the app gets to it; without a text it does nothing.
+            self.screen.click(341, 558)?;
+            wait(&watch, Duration::from_secs(1))?;
+        }
+        Ok(())
     }
 
     /// Waits for a message that fits in Chatty's history.
     pub(crate) fn until(&self, fits: impl Fn(&Message) -> bool) -> Result<Message> {
-        let directory = self.home.join(".purple/chatty/db");
-        let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
-        inotify::add_watch(&watch, &directory, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE)?;
+        let watch = self.watch()?;
         let deadline = Instant::now() + HANG;
         loop {
-            let messages = messages(&directory.join("chatty-history.db"))?;
+            let messages = self.messages()?;
             if let Some(found) = messages.iter().find(|message| fits(message)) {
                 return Ok(found.clone());
             }
@@ -115,7 +130,15 @@ impl Chatty {
 
     /// Every message of its history.
     pub(crate) fn messages(&self) -> Result<Vec<Message>> {
-        messages(&self.home.join(".purple/chatty/db/chatty-history.db"))
+        messages(&self.home.join(HISTORY).join("chatty-history.db"))
+    }
+
+    /// Tells of each change of its history.
+    fn watch(&self) -> Result<OwnedFd> {
+        let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
+        let changes = inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE;
+        inotify::add_watch(&watch, self.home.join(HISTORY), changes)?;
+        Ok(watch)
     }
 
     /// What it shows now, as PNG.

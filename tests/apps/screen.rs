@@ -32,8 +32,8 @@ impl Screen {
     }
 
     /// Types into the window that has the focus, as a keyboard does.
-    pub(crate) fn type_line(&self, text: &str) -> Result<()> {
-        self.tool("xdotool", &["type", "--delay", "15", &format!("{text}\n")])
+    pub(crate) fn write(&self, text: &str) -> Result<()> {
+        self.tool("xdotool", &["type", "--delay", "15", text])
     }
 
     /// Clicks at a place.
