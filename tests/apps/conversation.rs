@@ -1,8 +1,7 @@
 //! A conversation from Chatty to Chatty.
 
-use super::{ALICE, BOB, programs};
+use super::{ALICE, BOB, phone, programs};
 use crate::chatty::Chatty;
-use shunt_kit::Phone;
 use shunt_kit::world::{World, go_off, go_online};
 use std::path::{Path, PathBuf};
 
@@ -11,16 +10,6 @@ fn shots() -> PathBuf {
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screens");
     std::fs::create_dir_all(&shots).unwrap();
     shots
-}
-
-/// A phone whose SMS stay in the modem, for the app that has always taken them.
-async fn phone(world: &World, number: &str) -> Phone {
-    let mut phone = world.builder(number).start().await.unwrap();
-    let mut config = world.config();
-    config.toml = config.toml.replace("consume = true", "consume = false");
-    phone.start_shunt(config).await.unwrap();
-    world.enrol(&phone).await.unwrap();
-    phone
 }
 
 #[tokio::test(flavor = "multi_thread")]
