@@ -21,6 +21,8 @@ async fn nothing_of_the_phone_is_seen_on_its_wire_from_the_box_to_the_reset() {
         story.factory_state().await,
         story.on_with_ims_and_a_fallback().await,
         story.off_again().await,
+        story.withdrawn().await,
+        story.off_after_that().await,
         story.factory_reset().await,
     ];
     println!("{}", story::table(&phases, story.search()));

@@ -7,10 +7,12 @@ use shunt_kit::phone::ShuntConfig;
 use shunt_kit::proxy::{Mode, Proxy};
 use shunt_kit::world::{World, go_off, go_online};
 use shunt_kit::{Incoming, Phone};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::Path;
+use zbus::Variant;
 
+const ROOT: &str = "org.shunt.Shunt1";
 pub(crate) const ALICE: &str = "+4915112345601";
 const BOB: &str = "+4915112345602";
 /// In Alice's address book; uses nothing.
@@ -51,7 +53,9 @@ pub(crate) async fn tapped_phone(world: &World) -> (Phone, Wire) {
 }
 
 pub(crate) fn config(world: &World, wire: &Wire, programs: &Path) -> ShuntConfig {
-    ShuntConfig::new(programs).cloud(world.cloud.domain(), &wire.xmpp, &wire.directory, world.cloud.ca_pem())
+    let config = ShuntConfig::new(programs);
+    let config = config.cloud(world.cloud.domain(), &wire.xmpp, &wire.directory, world.cloud.ca_pem());
+    config.lines(&world.directory.pinned().unwrap())
 }
 
 /// What came of one phase.
@@ -76,7 +80,7 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) async fn begin() -> Self {
-        let world = World::start(programs()).await.unwrap();
+        let world = World::enrolling(programs()).await.unwrap();
         let (bob, bobs_network) = world.phone_behind_proxy(BOB).await.unwrap();
         go_online(bob.shunt()).await.unwrap();
         let (mut alice, wire) = tapped_phone(&world).await;
@@ -101,8 +105,11 @@ impl Story {
 
     /// The switch goes on, the phone is enrolled; texts both ways by IM, one that falls back.
     pub(crate) async fn on_with_ims_and_a_fallback(&mut self) -> Phase {
-        self.world.enrol(&self.alice).await.unwrap();
-        go_online(self.alice.shunt()).await.unwrap();
+        let consent = HashMap::from([("consent", Variant::from("consent-1")), ("locale", Variant::from("de_DE"))]);
+        self.alice.shunt().set_enabled(true).await.unwrap();
+        // The number is the SIM's own; the code comes by SMS, and the phone takes it by itself.
+        self.alice.shunt().call(ROOT, "Enrol", &("", consent)).await.unwrap();
+        self.alice.shunt().wait_service_state(&["online"]).await.unwrap();
         let (alice, bob) = (self.alice.shunt(), self.bob.shunt());
         alice.wait_route(BOB, "im", "online").await.unwrap();
         alice.send(BOB, IM_BODY).await.unwrap();
@@ -122,13 +129,41 @@ impl Story {
         self.alice.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
         self.sms_both_ways().await;
         go_off(self.alice.shunt()).await.unwrap();
-        self.end("on: enrolled, IM both ways, a fallback", false)
+        self.end("on: enrols, IM both ways, a fallback", false)
     }
 
     /// Off again: as silent as before.
     pub(crate) async fn off_again(&mut self) -> Phase {
         self.sms_both_ways().await;
         self.end("off again: SMS both ways", true)
+    }
+
+    /// Withdrawn: the server has forgotten this phone.
+    pub(crate) async fn withdrawn(&mut self) -> Phase {
+        let names = async |world: &World| -> BTreeSet<String> {
+            let tables = world.cloud.stored().await.unwrap();
+            let rows = tables.iter().filter(|table| table.name == "passwd").flat_map(|table| &table.rows);
+            rows.map(|row| row.split('"').nth(1).unwrap().to_owned()).collect()
+        };
+        let before = names(&self.world).await;
+        go_online(self.alice.shunt()).await.unwrap();
+        let none: HashMap<&str, Variant<'_>> = HashMap::new();
+        self.alice.shunt().call(ROOT, "Withdraw", &(none,)).await.unwrap();
+        self.alice.shunt().wait_service_state(&["off"]).await.unwrap();
+        let gone: Vec<String> = before.difference(&names(&self.world).await).cloned().collect();
+        let [alice] = &gone[..] else { panic!("one account less: {before:?}, {gone:?}") };
+        for table in self.world.cloud.stored().await.unwrap() {
+            assert!(!table.rows.iter().any(|row| row.contains(alice)), "{} still names the phone", table.name);
+        }
+        let database = std::fs::read(self.world.directory.database()).unwrap();
+        assert!(!String::from_utf8_lossy(&database).contains(alice), "the directory still knows the phone");
+        self.end("withdrawn: on once more, to tell the server", false)
+    }
+
+    /// Off for good, until somebody enrols again.
+    pub(crate) async fn off_after_that(&mut self) -> Phase {
+        self.sms_both_ways().await;
+        self.end("after the withdrawal: SMS both ways", true)
     }
 
     /// Reset: a new phone again.
@@ -142,7 +177,7 @@ impl Story {
     }
 
     async fn add_contact(&self) {
-        self.alice.shunt().set_policy(CONTACT, "auto").await.unwrap();
+        self.alice.shunt().call("org.shunt.Shunt1.Peers", "SetContacts", &(vec![CONTACT],)).await.unwrap();
     }
 
     /// One text each way that is an SMS whatever the switch says: the contact uses nothing.
