@@ -3,7 +3,7 @@
 
 use super::socket::{Meter, Socket};
 use super::tls::Tls;
-use crate::seal::{Header, SealedRequest};
+use crate::seal::SealedRequest;
 use crate::wall::{DirectoryError, Errand, ErrandError, FromUplink, Opaque, Point, RequestId, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -171,7 +171,7 @@ fn judge(status: StatusCode, wait: Option<u32>, body: &[u8], asked: usize) -> Re
 /// What an errand is over HTTP (`config/directory.openapi.yaml`), and the answer's field, if it has one.
 fn errand_ask(errand: Errand) -> Option<(Ask, Option<&'static str>)> {
     let field = |name: &str, bytes: &[u8]| format!(r#"{{"{name}":"{}"}}"#, STANDARD.encode(bytes)).into_bytes();
-    let session = |sealed: &SealedRequest| Header::read(sealed.as_bytes()).ok().map(|header| header.session.to_text());
+    let session = |sealed: &SealedRequest| sealed.session().map(|session| session.to_text());
     let (method, path, known, body, answers) = match errand {
         Errand::Start(sealed) => {
             let path = format!("/v1/enrolments/{}", session(&sealed)?);

@@ -73,6 +73,13 @@ impl SealedRequest {
         &self.0
     }
 
+    /// The session it belongs to, which its path names. Judges nothing else: the uplink has no keys.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        let (_version, rest) = self.0.split_first()?;
+        rest.first_chunk().copied().map(SessionId::from_bytes)
+    }
+
     /// A request that the store kept, for sending it again byte for byte.
     pub fn again(stored: Vec<u8>) -> Result<Self, EnrolmentError> {
         Header::read(&stored)?;
