@@ -121,6 +121,31 @@ fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code: u16::try_from(code).unwrap_or(u16::MAX), jt, jf, k }
 }
 
+/// What the kernel checks of a program before it takes it (net/core/filter.c, `bpf_check_classic`): each
+/// jump ends inside, the last instruction returns. Beyond that: each instruction can be reached.
+#[cfg(test)]
+pub(super) fn validate(program: &[sock_filter]) -> Result<(), String> {
+    let mut reached = vec![false; program.len()];
+    let mut reach = |from: usize, to: usize| {
+        *reached.get_mut(to).ok_or_else(|| format!("{from} leads out of the program"))? = true;
+        Ok::<_, String>(())
+    };
+    if program.len() > 4096 {
+        return Err("too long".into());
+    }
+    reach(0, 0)?;
+    for (at, i) in program.iter().enumerate() {
+        let code = u32::from(i.code);
+        if code & 0x07 == BPF_JMP {
+            reach(at, at + 1 + usize::from(i.jt))?;
+            reach(at, at + 1 + usize::from(i.jf))?;
+        } else if code != BPF_RET | BPF_K {
+            reach(at, at + 1)?;
+        }
+    }
+    reached.iter().position(|reached| !reached).map_or(Ok(()), |at| Err(format!("{at} is never reached")))
+}
+
 /// Runs a program as the kernel would.
 #[cfg(test)]
 pub(super) fn run(program: &[sock_filter], architecture: u32, call: u32, arguments: &[u64]) -> u32 {
@@ -162,6 +187,16 @@ mod tests {
 
     fn unless(argument: u32, mask: u32, equals: u32) -> Test {
         Test { argument, mask, equals }
+    }
+
+    #[test]
+    fn a_program_that_leads_out_of_itself_is_no_program() {
+        let mut code = program(ABI, &[Rule { call: 9, error: 1, unless: vec![unless(0, !0, 1)] }]);
+        validate(&code).unwrap();
+        let end = code.pop().unwrap();
+        assert!(validate(&code).unwrap_err().contains("out of"));
+        code.extend([end, end]);
+        assert!(validate(&code).unwrap_err().contains("never"));
     }
 
     #[test]
