@@ -12,7 +12,8 @@ DATADIR = $(PREFIX)/share
 USERUNITS = $(PREFIX)/lib/systemd/user
 # What systemd makes of Chatty's autostart file.
 CHATTY = app-sm.puri.Chatty\x2ddaemon@autostart.service
-RELEASE = target/release
+OUT = $(abspath $(or $(CARGO_TARGET_DIR),target))
+RELEASE = $(OUT)/release
 FUZZ_SECONDS ?= 60
 TARGETS ?= aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf aarch64-linux-android
 
@@ -43,13 +44,13 @@ demo:
 	@tests/packages demo >&2
 	@$(CARGO) build --locked --quiet --features directory --bins >&2
 	@$(CARGO) build --locked --quiet -p shunt-kit --bin demo >&2
-	@target/debug/demo "$$(pwd)/target/debug" $(ARGS)
+	@$(OUT)/debug/demo $(OUT)/debug $(ARGS)
 
 desk:
 	@tests/packages demo >&2
 	@$(CARGO) build --locked --quiet --features directory --bins >&2
 	@$(CARGO) build --locked --quiet -p shunt-kit --bin desk >&2
-	@target/debug/desk "$$(pwd)/target/debug" $(ARGS)
+	@$(OUT)/debug/desk $(OUT)/debug $(ARGS)
 
 lint:
 	$(CARGO) fmt --all --check
@@ -79,7 +80,7 @@ fuzz:
 figures:
 	@tests/packages demo >&2
 	$(CARGO) build --locked --release --features directory --bins --example figures
-	$(RELEASE)/examples/figures "$$(pwd)/$(RELEASE)" $(ARGS)
+	$(RELEASE)/examples/figures $(RELEASE) $(ARGS)
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR)
