@@ -32,6 +32,10 @@ struct Kept {
 #[derive(Default)]
 pub(super) struct Own {
     tenure: Tenure,
+    /// Whether a modem said that it has no SIM, and none has been seen since.
+    pub(super) no_sim: bool,
+    /// What the modem showed last.
+    seen: Option<Sim>,
     look_at: Instant,
     renewing: Option<RequestId>,
     /// Whether the account still exists, after the server refused it.
@@ -67,7 +71,8 @@ impl Core {
 
     /// The number was proven just now, by the SIM that is there.
     pub(super) fn number_proven(&mut self, turn: &mut Turn<'_, '_>) {
-        self.own = Own { tenure: Tenure::proven(turn.now.wall), ..Own::default() };
+        let Own { no_sim, seen, .. } = self.own;
+        self.own = Own { tenure: Tenure::proven(turn.now.wall), no_sim, seen, ..Own::default() };
         self.own.keep(turn);
     }
 
@@ -78,6 +83,7 @@ impl Core {
             Some(line) if line.sim == SimState::Absent => Sim::Gone,
             Some(line) => Sim::Here(line.sim),
             // A modem that is away says nothing of its SIM; one that shows another SIM, or none, does.
+            None if self.lines.is_empty() && self.own.no_sim => Sim::Gone,
             None if self.lines.is_empty() => Sim::Unknown,
             // Two SIMs that don't know their numbers: either may be it.
             None if self.account_line.is_none() && self.lines.values().any(|line| line.number.is_none()) => {
@@ -91,6 +97,10 @@ impl Core {
     /// Takes what the modem shows of the account's SIM.
     pub(super) fn look_at_sim(&mut self, turn: &mut Turn<'_, '_>) {
         let sim = self.sim();
+        if self.own.seen.replace(sim) != Some(sim) {
+            // A SIM that is back may have to prove its number, and can now get the code.
+            self.own.look_at = turn.now.mono;
+        }
         if self.account.is_some() && self.own.tenure.seen(turn.now.wall, sim) {
             self.own.keep(turn);
         }

@@ -27,6 +27,7 @@ impl Core {
     pub(super) fn modem_event(&mut self, turn: &mut Turn<'_, '_>, event: ModemEvent) -> Result<(), StoreError> {
         match event {
             ModemEvent::Line(line) => {
+                self.own.no_sim = false;
                 self.lines.insert(line.id.clone(), line);
                 self.lines_changed(turn)
             }
@@ -34,7 +35,13 @@ impl Core {
                 self.lines.remove(&id);
                 self.lines_changed(turn)
             }
+            ModemEvent::NoSim => {
+                self.own.no_sim = true;
+                self.look_at_sim(turn);
+                Ok(())
+            }
             ModemEvent::Service { up } => {
+                self.own.no_sim = false;
                 log::info!("the modem service is {}", if up { "there" } else { "gone" });
                 if up { self.restore(turn) } else { Ok(()) }
             }

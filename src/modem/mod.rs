@@ -132,6 +132,8 @@ pub enum ModemEvent {
     Line(Line),
     /// A line's SIM or modem went away.
     LineGone(LineId),
+    /// A modem is there and says that it has no SIM. May be told more than once; a `Line` ends it.
+    NoSim,
     /// An SMS is complete. Those that the modem held at the start come this way too.
     Received(IncomingSms),
     /// A status report came in.

@@ -17,8 +17,10 @@ mod shuntctl;
 mod silence;
 mod sleep;
 mod stranger;
+mod tenure;
 mod trust;
 mod unusable_store;
+mod withdrawal;
 
 use shunt_kit::world::World;
 use std::path::Path;

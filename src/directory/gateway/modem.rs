@@ -59,7 +59,7 @@ impl Modems {
                 self.lines.remove(&line);
             }
             // Nobody reads what is sent to the gateway.
-            ModemEvent::Received(_) | ModemEvent::Report(_) | ModemEvent::Service { .. } => {}
+            ModemEvent::NoSim | ModemEvent::Received(_) | ModemEvent::Report(_) | ModemEvent::Service { .. } => {}
         }
     }
 

@@ -14,6 +14,13 @@ use crate::{
 const FAILED: i32 = -1;
 const LOCKED: i32 = 2;
 pub(super) const DISABLED: i32 = 3;
+/// `MMModemStateFailedReason`.
+const SIM_MISSING: u32 = 2;
+
+/// Whether a modem has failed for want of a SIM; other failures say nothing of one.
+pub(super) fn sim_is_missing(properties: &Properties) -> bool {
+    properties.signed("State") == Some(FAILED) && properties.number("StateFailedReason") == Some(SIM_MISSING)
+}
 
 /// Reads the line of a modem; `None` while it has no SIM whose identity is known, or cannot text.
 /// The ICCID goes into `name` and nowhere else.

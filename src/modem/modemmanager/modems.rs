@@ -33,7 +33,11 @@ impl Watch {
         let read = match modem.properties(MODEM).await {
             Ok(properties) => {
                 self.enable(path, &properties);
-                line::read(modem, &properties, messaging, &*self.name).await
+                let read = line::read(modem, &properties, messaging, &*self.name).await;
+                if line::sim_is_missing(&properties) {
+                    self.tell(ModemEvent::NoSim);
+                }
+                read
             }
             Err(error) => Err(error),
         };

@@ -10,24 +10,33 @@ use crate::{
     },
 };
 
-/// Reads the line of a modem with these interfaces; `None` while it has no SIM whose identity is known.
-/// The ICCID goes into `name` and nowhere else.
-pub(super) async fn read(modem: Place<'_>, interfaces: &[String], name: &NameLine) -> Result<Option<Line>, ModemError> {
+/// What a modem shows of its line.
+pub(super) enum Found {
+    /// No SIM whose identity is known.
+    Nothing,
+    /// That there is no SIM.
+    NoSim,
+    /// A line.
+    Line(Line),
+}
+
+/// Reads the line of a modem with these interfaces. The ICCID goes into `name` and nowhere else.
+pub(super) async fn read(modem: Place<'_>, interfaces: &[String], name: &NameLine) -> Result<Found, ModemError> {
     let has = |interface: &str| interfaces.iter().any(|known| known == interface);
     if !has(SIM) {
-        return Ok(None);
+        return Ok(Found::Nothing);
     }
     let sim = modem.told(SIM).await?;
     if sim.flag("Present") != Some(true) {
-        return Ok(None);
+        return Ok(Found::NoSim);
     }
-    let Some(iccid) = sim.text("CardIdentifier").filter(|iccid| !iccid.is_empty()) else { return Ok(None) };
+    let Some(iccid) = sim.text("CardIdentifier").filter(|iccid| !iccid.is_empty()) else { return Ok(Found::Nothing) };
     // Registered or not, a modem that cannot text yet is of no use.
     let network = if has(NETWORK) && has(MESSAGES) { modem.told(NETWORK).await.ok() } else { None };
     let calls = if has(CALLS) { modem.told(CALLS).await.unwrap_or_default() } else { Properties::default() };
     let sim_home = [sim.text("SubscriberIdentity"), sim.text("MobileCountryCode")].into_iter().flatten().find_map(home);
     let number = sim.texts("SubscriberNumbers").iter().find_map(|own| own_number(own, sim_home));
-    Ok(Some(Line {
+    Ok(Found::Line(Line {
         id: name(iccid),
         modem: Some(modem.path.into()),
         home: sim_home.or_else(|| number.as_ref().and_then(Home::of)),

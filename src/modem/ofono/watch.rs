@@ -2,7 +2,7 @@
 
 use super::{
     bus::{CALLS, MANAGER, MESSAGES, MODEM, NETWORK, ROOT, SERVICE, SIM, interfaces},
-    line,
+    line::{self, Found},
 };
 use crate::{
     model::{Address, Body, Line, LineId, SimState},
@@ -205,7 +205,16 @@ impl Watch {
         let known = self.service.borrow().modems.get(path).map(|known| known.interfaces.clone());
         let Some(interfaces) = known else { return };
         match line::read(self.place(&owner, path), &interfaces, &self.name).await {
-            Ok(line) => self.line_is(path, line),
+            Ok(Found::Line(line)) => self.line_is(path, Some(line)),
+            Ok(Found::Nothing) => self.line_is(path, None),
+            Ok(Found::NoSim) => {
+                let known = self.service.borrow().modems.get(path).is_some_and(|known| known.line.is_some());
+                self.line_is(path, None);
+                // Each modem says so until its SIM has been read for the first time.
+                if known {
+                    self.tell(ModemEvent::NoSim);
+                }
+            }
             // What took it away is, or will be, in the queue.
             Err(ModemError::Gone | ModemError::Lost) => {}
             Err(error) => log::warn!("a modem's properties cannot be read: {error}"),

@@ -1,0 +1,133 @@
+//! The own number and certificate over time, on real parts.
+
+use super::enrolment::{blank, enrol, enrolling, reason};
+use super::shuntctl::run;
+use super::{ALICE, BOB, world};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use shunt::model::Timestamp;
+use shunt::seal::{AccountFile, DirectorySigner};
+use shunt_kit::phone::Phone;
+use shunt_kit::world::{go_off, go_online};
+use std::time::{Duration, SystemTime};
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// Nothing here takes so long; it only keeps a fault from hanging the run.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn now() -> Timestamp {
+    Timestamp(i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap())
+}
+
+/// Waits until the phone's log says it.
+async fn logged(phone: &Phone, said: &str) {
+    let says = async {
+        while !phone.shunt_log().contains(said) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, says).await.unwrap_or_else(|_| panic!("the phone did not say: {said}"));
+}
+
+async fn expires(phone: &Phone) -> Timestamp {
+    let (code, out, err) = run(phone, &["export", "-"]).await;
+    assert_eq!(code, 0, "{err}");
+    let all: Value = serde_json::from_str(&out).unwrap();
+    Timestamp(all["account"]["certificate-expires"].as_i64().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_near_its_end_is_renewed_without_an_sms_and_peers_take_the_new_one() {
+    let world = world().await;
+    let bob = world.phone(BOB).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    let mut alice = world.builder(ALICE).start().await.unwrap();
+    alice.start_shunt(world.config()).await.unwrap();
+    let identity = alice.shunt().identity().await.unwrap();
+    let file = world.directory.provision(ALICE, &identity).await.unwrap();
+    let mut account = AccountFile::parse(&file).unwrap();
+    // As if issued for an hour, fifty minutes ago.
+    let seed = std::fs::read_to_string(world.directory.dir().join("keys/a.ed25519")).unwrap();
+    let signer = DirectorySigner::from_seed(&STANDARD.decode(seed.trim()).unwrap().try_into().unwrap()).unwrap();
+    let (issued, hour) = (now().minus(Duration::from_secs(3000)), Duration::from_secs(3600));
+    let (jid, key) = (account.certificate.jid.clone(), account.certificate.identity);
+    account.certificate = signer.issue(&jid, &key, issued, hour).unwrap();
+    let path = alice.path("account.json");
+    std::fs::write(&path, account.to_json().unwrap().as_bytes()).unwrap();
+    alice.shunt().import(&path).await.unwrap();
+    assert!(expires(&alice).await < now().plus(hour), "it is near its end");
+
+    go_online(alice.shunt()).await.unwrap();
+    logged(&alice, "the certificate is renewed").await;
+    assert!(expires(&alice).await > now().plus(DAY * 29));
+    assert_eq!(world.smsc.submitted_total(), 0, "no SMS was needed");
+    let kinds: Vec<String> = alice.shunt().ledger(0).await.unwrap().into_iter().map(|row| row.1).collect();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "renew").count(), 1, "once: {kinds:?}");
+    bob.shunt().send(ALICE, "to the renewed").await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "to the renewed").await.unwrap().bearer, "im");
+    alice.shunt().send(BOB, "by the renewed").await.unwrap();
+    assert_eq!(bob.shunt().wait_received(|text| text.text == "by the renewed").await.unwrap().bearer, "im");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sim_that_was_out_ends_presence_until_a_code_has_proven_the_number_anew() {
+    let world = enrolling().await;
+    let bob = world.phone(BOB).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    let mut alice = blank(&world, ALICE).await;
+    enrol(alice.shunt(), ALICE).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    bob.shunt().send(ALICE, "with SIM").await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "with SIM").await.unwrap().bearer, "im");
+
+    alice.modem().set_sim_present(false);
+    alice.reattach().await.unwrap();
+    // Leases that were granted before run on for three minutes; whoever asks now gets none.
+    go_off(bob.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    let sent = bob.shunt().send(ALICE, "without SIM").await.unwrap();
+    bob.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
+    assert_eq!(alice.shunt().shown("without SIM"), 0);
+
+    let gateway = world.gateway().unwrap().number().to_owned();
+    let codes = || world.smsc.traffic().between(&gateway, ALICE).len();
+    assert_eq!(codes(), 1);
+    alice.modem().set_sim_present(true);
+    alice.reattach().await.unwrap();
+    logged(&alice, "the number was proven anew").await;
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "without SIM").await.unwrap().bearer, "sms");
+    assert_eq!(codes(), 2, "by a second code, which was shown to nobody");
+    assert!(alice.shunt().received().iter().all(|text| !text.text.starts_with("Shunt code ")));
+    go_off(bob.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    bob.shunt().send(ALICE, "SIM again").await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "SIM again").await.unwrap().bearer, "im");
+    assert_eq!(alice.shunt().state().await.unwrap().0, "online");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_copy_of_the_store_has_no_account_and_the_number_can_enrol_again() {
+    let world = enrolling().await;
+    let mut alice = blank(&world, ALICE).await;
+    enrol(alice.shunt(), ALICE).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    alice.stop_shunt().await.unwrap();
+    let database = alice.state_dir().join("store.db");
+    let copy = std::fs::read(&database).unwrap();
+    alice.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    alice.stop_shunt().await.unwrap();
+    for log in ["store.db-wal", "store.db-shm"] {
+        let _absent = std::fs::remove_file(alice.state_dir().join(log));
+    }
+    std::fs::write(&database, copy).unwrap();
+    alice.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();
+    let shunt = alice.shunt();
+    assert_eq!(shunt.state().await.unwrap().0, "off");
+    assert_eq!(alice.inet_sockets().unwrap(), 0, "the copy said On, and an account");
+    shunt.set_enabled(true).await.unwrap();
+    reason(shunt, "no-account").await;
+    enrol(shunt, ALICE).await.unwrap();
+    shunt.wait_service_state(&["online"]).await.unwrap();
+}
