@@ -19,6 +19,12 @@ use tokio::time::timeout;
 /// How long a request waits for a core before it is told to come again.
 const QUEUE: Duration = Duration::from_secs(10);
 
+/// How much of a body that is too large is read: who sends more may be cut off before the answer.
+const MOST_DISCARDED: usize = 1024 * 1024;
+
+/// And for how long.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Whom a connection is from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
@@ -71,22 +77,27 @@ impl Service {
         done.await.map_err(|_| Refusal::Unavailable)?
     }
 
-    async fn body(&self, head: &Parts, body: Body) -> Result<Vec<u8>, Refusal> {
-        if announced(&head.headers) > MOST_BODY as u64 {
-            return Err(Refusal::TooLarge);
-        }
-        let whole = timeout(self.body_timeout, Limited::new(body, MOST_BODY).collect()).await;
-        match whole.map_err(|_| Refusal::Timeout)? {
-            Ok(body) => Ok(body.to_bytes().into()),
-            Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-            Err(_) => Err(Refusal::BadRequest),
-        }
+    /// The whole body. Read before anything is refused: a client that is cut off while it sends sees no answer.
+    async fn body(&self, head: &Parts, mut body: Body) -> Result<Vec<u8>, Refusal> {
+        let read = async {
+            if announced(&head.headers) <= MOST_BODY as u64 {
+                match Limited::new(&mut body, MOST_BODY).collect().await {
+                    Ok(body) => return Ok(body.to_bytes().into()),
+                    Err(error) if error.is::<LengthLimitError>() => {}
+                    Err(_) => return Err(Refusal::BadRequest),
+                }
+            }
+            let _ = timeout(LINGER, discard(&mut body)).await;
+            Err(Refusal::TooLarge)
+        };
+        timeout(self.body_timeout, read).await.map_err(|_| Refusal::Timeout)?
     }
 
     async fn evaluated(&self, request: Request<Body>) -> Result<EvaluateResponse, Refusal> {
         let (head, body) = request.into_parts();
+        let body = self.body(&head, body).await?;
         let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
-        let (epoch, points) = parse(&self.body(&head, body).await?)?;
+        let (epoch, points) = parse(&body)?;
         let asked = points.len();
         let evaluations = self.on_a_core(move |directory| directory.evaluate(&token, epoch, &points, now())).await?;
         log::debug!("evaluated {asked} points");
@@ -146,8 +157,9 @@ async fn confirm(State(service): State<Service>, Path(id): Path<String>, request
 async fn renew(State(service): State<Service>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let renewed = async {
+        let body = service.body(&head, body).await?;
         let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
-        let renewal = field(&service.body(&head, body).await?, "renewal")?;
+        let renewal = field(&body, "renewal")?;
         let certificate = service.on_a_core(move |directory| directory.renew(&token, &renewal)).await?;
         certificate.encode().map_err(|_| Refusal::Unavailable)
     };
@@ -160,8 +172,9 @@ async fn renew(State(service): State<Service>, request: Request<Body>) -> Respon
 async fn change_secret(State(service): State<Service>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let changed = async {
+        let body = service.body(&head, body).await?;
         let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
-        let sealed = field(&service.body(&head, body).await?, "sealed")?;
+        let sealed = field(&body, "sealed")?;
         service.change_secret(token, sealed).await
     };
     done(changed.await)
@@ -198,6 +211,17 @@ fn bearer(headers: &HeaderMap) -> Option<[u8; 32]> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let token = Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())?;
     Some(super::keys::token_hash(token))
+}
+
+/// Reads on, within a bound, what nobody wants.
+async fn discard(body: &mut Body) {
+    let mut left = MOST_DISCARDED;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len()));
+        if left == 0 {
+            return;
+        }
+    }
 }
 
 /// What `Content-Length` says; a body without one is bounded while it is read.

@@ -12,6 +12,7 @@ mod enrolment;
 mod epochs;
 mod evaluate;
 mod forgetting;
+mod fuzzed;
 mod gateways;
 mod limits;
 mod phone;
