@@ -24,7 +24,7 @@ build figures: export LIBSQLITE3_FLAGS = -USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FT
   -USQLITE_ENABLE_RTREE -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_STAT4 -USQLITE_SOUNDEX -USQLITE_ENABLE_API_ARMOR \
   -USQLITE_ENABLE_MEMORY_MANAGEMENT -USQLITE_ENABLE_LOAD_EXTENSION -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_JSON
 
-.PHONY: help build demo desk test lint check-targets privacy fuzz figures install clean
+.PHONY: help build demo desk test lint check-targets privacy fuzz figures directory-bench install clean
 
 help:
 	@echo 'make demo              two phones and a cloud show the main job (root); ARGS=--json for a line a step'
@@ -36,6 +36,7 @@ help:
 	@echo 'make check-targets     type-check the device programs for TARGETS ($(TARGETS))'
 	@echo 'make fuzz              each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make figures           the budget, line by line, beside lower bounds (root); ARGS=im for one topic'
+	@echo 'make directory-bench   what look-ups cost the directory, and how many numbers one account can test'
 
 build:
 	$(CARGO) build --locked --release --bins
@@ -81,6 +82,10 @@ figures:
 	@tests/packages demo >&2
 	$(CARGO) build --locked --release --features directory --bins --example figures
 	$(RELEASE)/examples/figures $(RELEASE) $(ARGS)
+
+directory-bench:
+	$(CARGO) build --locked --release --features directory --bin shunt-directory --example directory
+	$(RELEASE)/examples/directory $(RELEASE)/shunt-directory
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR)

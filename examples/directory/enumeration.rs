@@ -1,0 +1,49 @@
+//! How many numbers one account can test, asked of the running directory.
+
+use crate::site::Site;
+use anyhow::{Context, Result, ensure};
+use hyper::StatusCode;
+
+/// A country's mobile numbers.
+const COUNTRY: f64 = 1e8;
+const HOURS_A_YEAR: f64 = 24.0 * 365.25;
+
+pub(crate) async fn by_one_account(site: &Site) -> Result<()> {
+    let device = site.device("searcher")?;
+    // All that is granted, in requests as large as can be and then as small.
+    let granted = async || {
+        let mut granted = 0;
+        for size in [site.points.len(), 1] {
+            let points = site.points.get(..size).context("points")?;
+            loop {
+                let answer = device.evaluate('a', points).await;
+                if answer.status == StatusCode::TOO_MANY_REQUESTS {
+                    break;
+                }
+                granted += answer.evaluations().len();
+            }
+        }
+        anyhow::Ok(granted)
+    };
+    let at_once = granted().await?;
+    // An hour passes for its bucket alone.
+    let database = rusqlite::Connection::open(site.directory.database())?;
+    let hour =
+        |hours: i64| database.execute("UPDATE account SET at = at - 3600 * ?1 WHERE pseudonym = 'asearcher'", [hours]);
+    let mut hours = Vec::new();
+    for _ in 0..3 {
+        ensure!(hour(1)? == 1, "no such account");
+        hours.push(granted().await?);
+    }
+    hour(24)?;
+    let day = granted().await?;
+    println!("one account may test {at_once} numbers at once, then {hours:?} in the next hours, {day} in a day");
+    let (at_once, day) = (at_once as f64, day as f64);
+    println!(
+        "10⁸ numbers take one account {:.0} years; {:.0} accounts a day; {:.0} accounts at once",
+        (COUNTRY - at_once) / day * 24.0 / HOURS_A_YEAR,
+        COUNTRY / (at_once + day),
+        COUNTRY / at_once
+    );
+    Ok(())
+}

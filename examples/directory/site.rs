@@ -1,0 +1,52 @@
+//! A directory of its own, with accounts put into its database by the service's own code.
+
+use crate::client::{Client, blinded};
+use anyhow::Result;
+use ring::digest::{SHA256, digest};
+use shunt::directory::{Account, Accounts};
+use shunt::model::PhoneNumber;
+use shunt_kit::cloud::Pki;
+use shunt_kit::directory::{Around, Directory};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+
+pub(crate) struct Site {
+    pub(crate) directory: Directory,
+    /// As many as a request may have.
+    pub(crate) points: Vec<[u8; 32]>,
+    client: Client,
+    accounts: Accounts,
+    _dir: TempDir,
+}
+
+impl Site {
+    pub(crate) async fn start(program: &Path) -> Result<Self> {
+        let dir = TempDir::new()?;
+        let pki = Pki::generate("im.example.org", dir.path())?;
+        let around = Around {
+            binary: program,
+            dir: dir.path(),
+            pki: &pki,
+            domain: "im.example.org",
+            api: "http://127.0.0.1:9/api",
+            xmpp: ([127, 0, 0, 1], 9).into(),
+            more: "",
+        };
+        let directory = Directory::start(&around).await?;
+        let client = Client::of(&directory, &pki.ca_pem, "");
+        let accounts = Accounts::open(&directory.database())?;
+        let numbers = (0..100).map(|nth| PhoneNumber::from_e164(&format!("+49176{nth:08}")));
+        let points = numbers.map(|number| Ok(blinded(&number?).1)).collect::<Result<_>>()?;
+        Ok(Self { directory, points, client, accounts, _dir: dir })
+    }
+
+    /// Makes an account with a full bucket; its device.
+    pub(crate) fn device(&self, name: &str) -> Result<Client> {
+        let token = digest(&SHA256, name.as_bytes()).as_ref().try_into()?;
+        let account = Account { pseudonym: &format!("a{name}"), token: &token, certificate: b"" };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().try_into()?;
+        self.accounts.put(&account, now)?;
+        Ok(self.client.with_token(name))
+    }
+}
