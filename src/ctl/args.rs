@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Documented here once, for `--help` and the man page alike; [`super::Failure`] keeps to it.
 const EXIT_STATUS: &str = "Exit status:
   0  done
-  1  failed; the message says why and what to do
+  1  failed; the message says why and what to do (doctor: it found a problem)
   2  usage: an argument is wrong, or is not a phone number
   3  the daemon is not there
   4  denied: the caller has not the right
@@ -37,6 +37,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Shows the switch, the connection, lines, settings, and what the confinement lacks.
     Status,
+    /// Shows in one screen what is wrong with this installation, and what to do; works while the daemon is down.
+    Doctor,
     /// Turns the switch on.
     On {
         /// Id and version of the consent text that the user agreed to.

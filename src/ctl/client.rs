@@ -48,6 +48,10 @@ impl Client {
         Ok(Self { connection, interactive: std::io::stdin().is_terminal() })
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     pub(super) async fn call<R>(
         &self,
         interface: &'static str,

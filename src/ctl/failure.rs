@@ -40,6 +40,9 @@ pub(super) enum Failure {
     /// An enrolment ended without an account.
     #[error("not enrolled ({0}): `shuntctl enrol` begins anew")]
     NotEnrolled(String),
+    /// Doctor's findings are written.
+    #[error("problems: {0}")]
+    Unwell(usize),
     /// A local file.
     #[error("{0}: {1}")]
     File(String, #[source] std::io::Error),
@@ -52,7 +55,12 @@ impl Failure {
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Daemon { name, .. } => daemon_code(name),
-            Self::Answer(_) | Self::Failed(_) | Self::NotEnrolled(_) | Self::File(..) | Self::Output(_) => 1,
+            Self::Answer(_)
+            | Self::Failed(_)
+            | Self::Unwell(_)
+            | Self::NotEnrolled(_)
+            | Self::File(..)
+            | Self::Output(_) => 1,
             Self::Usage(_) => 2,
             Self::Absent(_) | Self::Gone => 3,
             Self::Uncertain(_) => 6,
@@ -80,6 +88,7 @@ impl Failure {
             Self::NotEnrolled(_) => "not-enrolled",
             Self::File(..) => "file",
             Self::Output(_) => "output",
+            Self::Unwell(_) => "unwell",
         }
     }
 }

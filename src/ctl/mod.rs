@@ -3,6 +3,7 @@
 mod account;
 mod args;
 mod client;
+mod doctor;
 mod enrol;
 mod failure;
 mod manual;
@@ -47,6 +48,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // It says what is wrong where nothing can be reached, too.
+        if matches!(cli.command, Command::Doctor) {
+            return doctor::doctor(cli).await;
+        }
         let client = Client::connect(cli).await?;
         let json = cli.json;
         match &cli.command {
@@ -69,7 +74,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             Command::Export { file } => account::export(&client, json, file).await,
             Command::Cancel { id } => texts::cancel(&client, json, id).await,
             Command::Resolve { id, bearer } => texts::resolve(&client, json, id, *bearer).await,
-            Command::Completions { .. } | Command::Man => Ok(()),
+            Command::Completions { .. } | Command::Man | Command::Doctor => Ok(()),
         }
     })
 }
@@ -79,6 +84,10 @@ fn tell(cli: &Cli, failure: &Failure) {
     let message = output::plain(&failure.to_string());
     // A closed pipe is no news to the one who closed it.
     if cli.json {
+        if matches!(failure, Failure::Unwell(_)) {
+            // The findings are the one document.
+            return;
+        }
         let _ = output::document(&json!({ "error": failure.name(), "message": message }));
     } else {
         let _ = writeln!(std::io::stderr(), "shuntctl: {message}");

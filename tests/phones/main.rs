@@ -5,6 +5,7 @@
 mod account;
 mod agent;
 mod diverted;
+mod doctor;
 mod enrolled;
 mod enrolment;
 mod hostile;

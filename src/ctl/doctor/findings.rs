@@ -1,0 +1,292 @@
+//! What was seen, judged: pure.
+
+use crate::model::Timestamp;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, but not as it could.
+    Warning,
+    /// Something does not work.
+    Problem,
+    /// This user can't see it.
+    Unseen,
+}
+
+impl Verdict {
+    pub(super) fn token(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+            Self::Unseen => "unseen",
+        }
+    }
+}
+
+/// One line of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) what: &'static str,
+    pub(super) verdict: Verdict,
+    /// What is seen, and what to do.
+    pub(super) text: String,
+}
+
+/// Whether something is there, as far as this user can see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    Yes,
+    No,
+    Unseen,
+}
+
+/// What the daemon says of itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Daemon {
+    pub(super) version: String,
+    pub(super) enabled: bool,
+    pub(super) state: String,
+    pub(super) reason: String,
+    pub(super) lacks: Vec<String>,
+    /// SIM state and whether enrolled, of each line.
+    pub(super) lines: Vec<(String, bool)>,
+}
+
+/// All that was looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Sight {
+    /// Why there is no bus.
+    pub(super) no_bus: Option<String>,
+    /// `None`: nobody owns the name, or it does not answer.
+    pub(super) daemon: Option<Daemon>,
+    pub(super) bus_policy: Seen,
+    pub(super) modemmanager: bool,
+    pub(super) ofono: bool,
+    pub(super) polkit: bool,
+    /// Our actions that polkit does not know.
+    pub(super) missing_actions: Vec<&'static str>,
+    pub(super) polkit_rule: Seen,
+    /// Whether somebody answers at the door's socket.
+    pub(super) door: Seen,
+    /// SMS apps of this user that run, and whether each goes through the door.
+    pub(super) apps: Vec<(String, bool)>,
+    pub(super) now: Timestamp,
+}
+
+/// Judges it, line by line.
+pub(super) fn judge(sight: &Sight) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut add = |what, verdict, text: &str| found.push(Finding { what, verdict, text: text.to_owned() });
+    if let Some(why) = &sight.no_bus {
+        add("bus", Verdict::Problem, &format!("the system bus can't be reached: {why}; is dbus-daemon running?"));
+    } else {
+        add("bus", Verdict::Ok, "reached");
+        services(sight, &mut add);
+    }
+    door(sight, &mut add);
+    if sight.now < Timestamp::PLAUSIBLE {
+        add("clock", Verdict::Problem, "it is not set: texts go by SMS until it is");
+    } else {
+        add("clock", Verdict::Ok, "set");
+    }
+    found
+}
+
+fn services(sight: &Sight, add: &mut impl FnMut(&'static str, Verdict, &str)) {
+    match &sight.daemon {
+        Some(daemon) => daemon_says(daemon, add),
+        None => {
+            add(
+                "daemon",
+                Verdict::Problem,
+                "org.shunt.Shunt1 is not on the bus: start shuntd; its journal says why not",
+            );
+            match sight.bus_policy {
+                Seen::Yes => add("bus policy", Verdict::Ok, "installed"),
+                Seen::No => {
+                    add("bus policy", Verdict::Problem, "org.shunt.Shunt1.conf is not in dbus-1/system.d: install it")
+                }
+                Seen::Unseen => add("bus policy", Verdict::Unseen, "dbus-1/system.d can't be read by this user"),
+            }
+        }
+    }
+    match (sight.modemmanager, sight.ofono) {
+        (true, true) => {
+            add("modem service", Verdict::Warning, "ModemManager and oFono both run: one of them should have the modem")
+        }
+        (true, false) => add("modem service", Verdict::Ok, "ModemManager"),
+        (false, true) => add("modem service", Verdict::Ok, "oFono"),
+        (false, false) => {
+            add("modem service", Verdict::Problem, "neither ModemManager nor oFono is on the bus: start one")
+        }
+    }
+    if !sight.polkit {
+        // ModemManager lets nobody without it; our own lists go without.
+        let verdict = if sight.ofono { Verdict::Warning } else { Verdict::Problem };
+        add(
+            "polkit",
+            verdict,
+            "it is not on the bus: ModemManager refuses everybody, and [access] alone says who may use Shunt",
+        );
+        return;
+    }
+    match sight.missing_actions.as_slice() {
+        [] => add("polkit", Verdict::Ok, "knows our actions"),
+        missing => {
+            let text = format!("does not know {}: install org.shunt.Shunt1.policy", missing.join(", "));
+            add("polkit", Verdict::Problem, &text);
+        }
+    }
+    match sight.polkit_rule {
+        Seen::Yes => add("polkit rule", Verdict::Ok, "installed"),
+        Seen::No if !sight.modemmanager => {
+            add("polkit rule", Verdict::Warning, "not installed: ModemManager would refuse the core")
+        }
+        Seen::No => {
+            add(
+                "polkit rule",
+                Verdict::Problem,
+                "ModemManager refuses the core: install org.shunt.Shunt1.rules in polkit-1/rules.d",
+            );
+        }
+        Seen::Unseen => add("polkit rule", Verdict::Unseen, "polkit-1/rules.d can't be read by this user: ask as root"),
+    }
+}
+
+fn daemon_says(daemon: &Daemon, add: &mut impl FnMut(&'static str, Verdict, &str)) {
+    add("daemon", Verdict::Ok, &format!("version {}", daemon.version));
+    if daemon.lacks.is_empty() {
+        add("confinement", Verdict::Ok, "complete");
+    } else {
+        add("confinement", Verdict::Warning, &format!("lacks {}", daemon.lacks.join(", ")));
+    }
+    match daemon.lines.as_slice() {
+        [] => add(
+            "line",
+            Verdict::Problem,
+            "no SIM is seen: insert one, and see whether the modem service lists the modem",
+        ),
+        lines => {
+            for (sim, enrolled) in lines {
+                let (verdict, text) = match (sim.as_str(), enrolled) {
+                    ("absent", _) => (Verdict::Problem, "its SIM is gone or can't be read"),
+                    ("locked", _) => (Verdict::Problem, "its SIM waits for the PIN"),
+                    ("searching", _) => (Verdict::Warning, "no network yet"),
+                    (_, true) => (Verdict::Ok, "registered, enrolled"),
+                    (_, false) => (Verdict::Warning, "registered, not enrolled: its texts go by SMS"),
+                };
+                add("line", verdict, text);
+            }
+        }
+    }
+    let (verdict, text) = match (daemon.state.as_str(), daemon.reason.as_str()) {
+        ("off", "") => (Verdict::Ok, "the switch is off: not one packet leaves".to_owned()),
+        ("online", _) => (Verdict::Ok, "reached".to_owned()),
+        (_, "no-account") => (Verdict::Problem, "no account: enrol, or import an account file".to_owned()),
+        (_, "unreachable") => {
+            (Verdict::Problem, "no server of [cloud] servers answers: see network and config".to_owned())
+        }
+        (_, "tls") => (Verdict::Problem, "TLS fails: see [cloud] ca, and the clock".to_owned()),
+        (_, "auth") => {
+            (Verdict::Problem, "the server refuses the account: it was withdrawn or moved to another phone".to_owned())
+        }
+        (_, "conflict") => (Verdict::Problem, "another phone uses this account".to_owned()),
+        (_, why) if why.starts_with("store") => {
+            (Verdict::Problem, format!("the store can't be used ({why}): texts go by SMS; the journal says what to do"))
+        }
+        (state, "") => (Verdict::Warning, format!("{state}: wait a moment")),
+        (state, why) => (Verdict::Problem, format!("{state}: {why}")),
+    };
+    add("cloud", verdict, &text);
+    add("switch", Verdict::Ok, if daemon.enabled { "on" } else { "off" });
+}
+
+fn door(sight: &Sight, add: &mut impl FnMut(&'static str, Verdict, &str)) {
+    match sight.door {
+        Seen::Yes => add("door", Verdict::Ok, "its socket answers"),
+        Seen::No => add(
+            "door",
+            Verdict::Warning,
+            "nobody answers at shunt-door in XDG_RUNTIME_DIR: systemctl --user start shunt-door.socket",
+        ),
+        Seen::Unseen => add("door", Verdict::Unseen, "no XDG_RUNTIME_DIR: ask as the phone's user"),
+    }
+    for (app, through) in &sight.apps {
+        if *through {
+            add("app", Verdict::Ok, &format!("{app} goes through the door"));
+        } else {
+            add(
+                "app",
+                Verdict::Warning,
+                &format!("{app} does not go through the door: its texts go by SMS until it is started again"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An installation to which nothing is lacking.
+    fn sound() -> Sight {
+        let daemon =
+            Daemon { enabled: true, state: "online".into(), lines: vec![("home".into(), true)], ..Daemon::default() };
+        Sight {
+            no_bus: None,
+            daemon: Some(daemon),
+            bus_policy: Seen::Yes,
+            modemmanager: true,
+            ofono: false,
+            polkit: true,
+            missing_actions: Vec::new(),
+            polkit_rule: Seen::Yes,
+            door: Seen::Yes,
+            apps: vec![("chatty".into(), true)],
+            now: Timestamp::PLAUSIBLE,
+        }
+    }
+
+    #[test]
+    fn a_sound_installation_has_nothing_but_ok() {
+        let found = judge(&sound());
+        assert!(found.iter().all(|finding| finding.verdict == Verdict::Ok), "{found:?}");
+    }
+
+    #[test]
+    fn each_way_to_break_it_shows_in_its_own_line() {
+        type Break = fn(&mut Sight);
+        fn say(sight: &mut Sight, state: &str, reason: &str) {
+            let daemon = sight.daemon.as_mut().unwrap();
+            (daemon.state, daemon.reason) = (state.into(), reason.into());
+        }
+        let ways: [(&str, Verdict, Break); 17] = [
+            ("bus", Verdict::Problem, |s| s.no_bus = Some("no".into())),
+            ("daemon", Verdict::Problem, |s| s.daemon = None),
+            ("bus policy", Verdict::Problem, |s| (s.daemon, s.bus_policy) = (None, Seen::No)),
+            ("modem service", Verdict::Problem, |s| s.modemmanager = false),
+            ("modem service", Verdict::Warning, |s| s.ofono = true),
+            ("polkit", Verdict::Problem, |s| s.polkit = false),
+            ("polkit", Verdict::Problem, |s| s.missing_actions = vec!["org.shunt.Shunt1.send"]),
+            ("polkit rule", Verdict::Problem, |s| s.polkit_rule = Seen::No),
+            ("polkit rule", Verdict::Unseen, |s| s.polkit_rule = Seen::Unseen),
+            ("line", Verdict::Problem, |s| s.daemon.as_mut().unwrap().lines.clear()),
+            ("line", Verdict::Problem, |s| s.daemon.as_mut().unwrap().lines = vec![("locked".into(), true)]),
+            ("cloud", Verdict::Problem, |s| say(s, "waiting", "tls")),
+            ("cloud", Verdict::Problem, |s| say(s, "off", "store-key-wrong")),
+            ("confinement", Verdict::Warning, |s| s.daemon.as_mut().unwrap().lacks = vec!["seccomp".into()]),
+            ("door", Verdict::Warning, |s| s.door = Seen::No),
+            ("app", Verdict::Warning, |s| s.apps = vec![("chatty".into(), false)]),
+            ("clock", Verdict::Problem, |s| s.now = Timestamp(0)),
+        ];
+        for (what, verdict, break_it) in ways {
+            let mut sight = sound();
+            break_it(&mut sight);
+            let found = judge(&sight);
+            assert!(found.iter().any(|f| f.what == what && f.verdict == verdict), "{what}: {found:?}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Looks at bus, files and processes.
+
+use super::findings::{Daemon, Seen, Sight};
+use crate::ctl::args::Cli;
+use crate::ctl::client::{Client, ROOT, SETTINGS};
+use crate::sys::now;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use zbus::Connection;
+
+const POLKIT: &str = "org.freedesktop.PolicyKit1";
+const ACTIONS: [&str; 3] = ["org.shunt.Shunt1.send", "org.shunt.Shunt1.settings", "org.shunt.Shunt1.account"];
+/// SMS apps that the door was tried with.
+const APPS: [&str; 1] = ["chatty"];
+
+pub(super) async fn look(cli: &Cli) -> Sight {
+    let mut sight = Sight {
+        no_bus: None,
+        daemon: None,
+        bus_policy: file_in(&["/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d"], "org.shunt.Shunt1.conf"),
+        modemmanager: false,
+        ofono: false,
+        polkit: false,
+        missing_actions: Vec::new(),
+        polkit_rule: file_in(
+            &["/usr/share/polkit-1/rules.d", "/etc/polkit-1/rules.d", "/usr/local/share/polkit-1/rules.d"],
+            "org.shunt.Shunt1.rules",
+        ),
+        door: door(),
+        apps: apps(),
+        now: now().wall,
+    };
+    let client = match Client::connect(cli).await {
+        Ok(client) => client,
+        Err(error) => {
+            sight.no_bus = Some(error.to_string());
+            return sight;
+        }
+    };
+    let bus = client.connection();
+    sight.modemmanager = owned(bus, "org.freedesktop.ModemManager1").await;
+    sight.ofono = owned(bus, "org.ofono").await;
+    sight.polkit = owned(bus, POLKIT).await;
+    if sight.polkit {
+        sight.missing_actions = missing_actions(bus).await;
+    }
+    // Asked only where it runs: a question starts nothing.
+    if !bus.is_bus() || owned(bus, ROOT).await {
+        sight.daemon = daemon(&client).await;
+    }
+    sight
+}
+
+async fn owned(bus: &Connection, name: &str) -> bool {
+    let dbus = Some("org.freedesktop.DBus");
+    let answer = bus.call_method(dbus, "/org/freedesktop/DBus", dbus, "NameHasOwner", &name).await;
+    answer.is_ok_and(|answer| answer.body().deserialize().unwrap_or(false))
+}
+
+async fn missing_actions(bus: &Connection) -> Vec<&'static str> {
+    type Actions = Vec<(String, String, String, String, String, String, u32, u32, u32, HashMap<String, String>)>;
+    let (path, interface) = ("/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.PolicyKit1.Authority");
+    let answer = bus.call_method(Some(POLKIT), path, Some(interface), "EnumerateActions", &"").await;
+    let known = answer.ok().and_then(|answer| answer.body().deserialize::<Actions>().ok()).unwrap_or_default();
+    ACTIONS.into_iter().filter(|action| !known.iter().any(|known| known.0 == *action)).collect()
+}
+
+async fn daemon(client: &Client) -> Option<Daemon> {
+    let all = client.properties(ROOT).await.ok()?;
+    let settings = client.properties(SETTINGS).await.ok()?;
+    let text = |name: &str| all.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let strings = |value: &Value| value.as_str().map(str::to_owned);
+    Some(Daemon {
+        version: text("Version"),
+        enabled: settings.get("Enabled") == Some(&Value::Bool(true)),
+        state: text("State"),
+        reason: text("StateReason"),
+        lacks: array(&all, "Confinement").iter().filter_map(strings).collect(),
+        lines: array(&all, "Lines").iter().filter_map(line).collect(),
+    })
+}
+
+fn array<'v>(all: &'v Map<String, Value>, name: &str) -> &'v [Value] {
+    all.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Of `Lines a(sssb)`: its SIM, and whether it is enrolled.
+fn line(value: &Value) -> Option<(String, bool)> {
+    Some((value.get(2)?.as_str()?.to_owned(), value.get(3)?.as_bool()?))
+}
+
+/// Whether a file whose name ends so is in one of the directories.
+fn file_in(directories: &[&str], name: &str) -> Seen {
+    let mut seen = Seen::No;
+    for directory in directories {
+        match fs::read_dir(directory) {
+            Ok(entries) => {
+                if entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(name)) {
+                    return Seen::Yes;
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(_) => seen = Seen::Unseen,
+        }
+    }
+    seen
+}
+
+fn door() -> Seen {
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(run) if UnixStream::connect(Path::new(&run).join("shunt-door")).is_ok() => Seen::Yes,
+        Some(_) => Seen::No,
+        None => Seen::Unseen,
+    }
+}
+
+/// Those whose environment this user may read: his own.
+fn apps() -> Vec<(String, bool)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Ok(name) = fs::read_to_string(entry.path().join("comm")) else { continue };
+        let name = name.trim_end();
+        if let (true, Ok(environment)) = (APPS.contains(&name), fs::read(entry.path().join("environ"))) {
+            let through = |variable: &[u8]| {
+                let variable = String::from_utf8_lossy(variable);
+                variable.starts_with("DBUS_SYSTEM_BUS_ADDRESS=") && variable.contains("shunt-door")
+            };
+            found.push((name.to_owned(), environment.split(|byte| *byte == 0).any(through)));
+        }
+    }
+    found
+}
