@@ -289,23 +289,6 @@ impl Why {
             Self::Store => "store",
         }
     }
-
-    /// What to do about it, in English; clients translate by the token.
-    #[must_use]
-    pub fn advice(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::NoAccount => "enrol this phone: shuntctl enrol",
-            Self::UplinkDied => "the uplink ended unexpectedly; it is started again, see the journal",
-            Self::Unreachable => "no server address answers; check the network and [cloud] servers",
-            Self::Tls => "the server's certificate does not match the pinned CA; check [cloud] ca and the clock",
-            Self::Auth => "the server refuses the account; provision it again and import the new file",
-            Self::Conflict => "another session of this account took over; is the account in use on another phone?",
-            Self::Broken => "the server closed the stream; it is tried again",
-            Self::Timeout => "the server does not answer; it is tried again",
-            Self::Store => "the store cannot be used; see shuntctl status and the journal",
-        }
-    }
 }
 
 #[cfg(test)]
