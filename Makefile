@@ -24,13 +24,14 @@ build figures: export LIBSQLITE3_FLAGS = -USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FT
   -USQLITE_ENABLE_RTREE -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_STAT4 -USQLITE_SOUNDEX -USQLITE_ENABLE_API_ARMOR \
   -USQLITE_ENABLE_MEMORY_MANAGEMENT -USQLITE_ENABLE_LOAD_EXTENSION -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_JSON
 
-.PHONY: help build demo desk test lint check-targets privacy fuzz figures directory-bench install clean
+.PHONY: help build demo desk test lint check-targets privacy apps fuzz figures directory-bench install clean
 
 help:
 	@echo 'make demo              two phones and a cloud show the main job (root); ARGS=--json for a line a step'
 	@echo 'make desk              two phones and a cloud, and a shell on one of them (root)'
 	@echo 'make test              everything that CI runs (root)'
 	@echo 'make privacy           what leaves a phone, byte by byte, and what of its user is in it (root)'
+	@echo 'make apps              unmodified apps through the door: what they did, by which bearer (root)'
 	@echo 'make build             the device build, optimised: three daemons and shuntctl'
 	@echo 'make install           install that build; DESTDIR=, PREFIX=, SYSCONFDIR='
 	@echo 'make check-targets     type-check the device programs for TARGETS ($(TARGETS))'
@@ -67,6 +68,15 @@ privacy:
 	@tests/packages test >&2
 	@$(CARGO) build --locked --quiet --features leak --bin shuntd-core-leaking >&2
 	@$(CARGO) test --locked --quiet --features directory --test privacy -- --nocapture
+
+# The lines are the tests' own; what fails is shown whole.
+apps:
+	@tests/packages test >&2
+	@$(CARGO) build --locked --quiet --features directory --bins >&2
+	@$(CARGO) test --locked --features directory --test apps --test door --no-fail-fast -- --nocapture \
+	  >target/apps.log 2>&1 || { cat target/apps.log >&2; exit 1; }
+	@printf '| %-12s | %-50s | %-7s | %s | result\n' app 'what was done' bearer 'SMS at the SMSC'
+	@grep '^| ' target/apps.log | sort
 
 # Rust alone: nothing is linked, so no C compiler for them is needed.
 check-targets:

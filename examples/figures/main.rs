@@ -1,12 +1,13 @@
 //! `make figures`: each line of the budget, measured on a release build beside its lower bound in the same
 //! run, as a ratio. Prints; passes no judgement.
 //!
-//! Usage: `figures PROGRAMS [idle|calls|im|queue|store]…`; without topics all of them. As root.
+//! Usage: `figures PROGRAMS [idle|calls|im|queue|store|door]…`; without topics all of them. As root.
 
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod bare;
 mod calls;
+mod door;
 mod idle;
 mod im;
 mod queue;
@@ -43,6 +44,10 @@ async fn measure(programs: &Path, topics: &[Topic]) -> Result<()> {
     if wanted(Topic::Calls) {
         calls::route(&alice).await?;
         calls::send(&alice).await?;
+    }
+    if wanted(Topic::Door) {
+        door::calls(&alice, programs).await?;
+        door::inbox(&alice, &bob, programs).await?;
     }
     if wanted(Topic::Im) {
         im::latency(&world, &alice, &bob).await?;

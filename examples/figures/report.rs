@@ -11,6 +11,7 @@ pub(crate) enum Topic {
     Im,
     Queue,
     Store,
+    Door,
 }
 
 impl Topic {
@@ -21,7 +22,8 @@ impl Topic {
             "im" => Self::Im,
             "queue" => Self::Queue,
             "store" => Self::Store,
-            _ => bail!("usage: figures PROGRAMS [idle|calls|im|queue|store]…, not {word:?}"),
+            "door" => Self::Door,
+            _ => bail!("usage: figures PROGRAMS [idle|calls|im|queue|store|door]…, not {word:?}"),
         })
     }
 }

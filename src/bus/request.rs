@@ -66,6 +66,8 @@ pub enum Request {
     },
     /// The newest [`DOOR_LIST_MAX`] instant messages that came and were not deleted, oldest first, each with its number.
     Inbox {
+        /// Whose door asks; while it is there, twins are deleted from the modem.
+        caller: Caller,
         /// They.
         reply: Reply<Vec<(u32, Arrived)>>,
     },

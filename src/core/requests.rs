@@ -57,7 +57,8 @@ impl Core {
                 turn.answer(reply, Ok(texts));
                 Ok(())
             }
-            Request::Inbox { reply } => {
+            Request::Inbox { caller, reply } => {
+                self.doors.came(caller);
                 let texts = turn.tx.inbox(DOOR_LIST_MAX)?;
                 turn.answer(reply, Ok(texts));
                 Ok(())

@@ -1,6 +1,6 @@
 //! A conversation from Chatty to Chatty.
 
-use super::{ALICE, BOB, phone, programs};
+use super::{ALICE, BOB, phone, programs, row};
 use crate::chatty::Chatty;
 use shunt_kit::world::{World, go_off, go_online};
 use std::path::{Path, PathBuf};
@@ -47,4 +47,6 @@ async fn what_is_typed_in_one_chatty_arrives_in_the_other_by_im_and_by_sms_when_
         assert_eq!(bodies, ["are you at the old jetty?", "stay there", "yes, with a quokka"], "each once");
     }
     assert!(on_alices.running() && on_bobs.running());
+    row("Chatty", "typed and answered, both online", "im", 0);
+    row("Chatty", "typed while the other is offline", "sms", 1);
 }

@@ -1,14 +1,15 @@
 //! Apps as distributions ship them, unmodified, through the door: their texts go by IM when the
 //! recipient is online, and they do not know it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 mod chatty;
 mod conversation;
+mod mmcli;
 mod screen;
 
-use shunt_kit::Phone;
 use shunt_kit::world::World;
+use shunt_kit::{Phone, ShuntConfig};
 use std::path::Path;
 
 const ALICE: &str = "+4915112345601";
@@ -21,9 +22,17 @@ fn programs() -> &'static Path {
 /// A phone whose SMS stay in the modem, for the app that has always taken them.
 async fn phone(world: &World, number: &str) -> Phone {
     let mut phone = world.builder(number).start().await.unwrap();
-    let mut config = world.config();
-    config.toml = config.toml.replace("consume = true", "consume = false");
-    phone.start_shunt(config).await.unwrap();
+    phone.start_shunt(leaving_sms(world.config())).await.unwrap();
     world.enrol(&phone).await.unwrap();
     phone
+}
+
+fn leaving_sms(mut config: ShuntConfig) -> ShuntConfig {
+    config.toml = config.toml.replace("consume = true", "consume = false");
+    config
+}
+
+/// A line of the table that `make apps` prints: which app, what it did, by which bearer, SMS at the SMSC.
+fn row(app: &str, done: &str, bearer: &str, sms: usize) {
+    println!("| {app:<12} | {done:<50} | {bearer:<7} | {sms:>15} | passed");
 }

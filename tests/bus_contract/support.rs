@@ -216,7 +216,7 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
                 let _ = reply.send(Ok(vec![]));
                 format!("sent {owner}")
             }
-            Request::Inbox { reply } => {
+            Request::Inbox { reply, .. } => {
                 let _ = reply.send(Ok(vec![(7, arrived(2, "hello"))]));
                 "inbox".into()
             }

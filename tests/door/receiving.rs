@@ -6,8 +6,7 @@ use crate::{
     diverting::{IM, phone, signals},
 };
 use futures_util::StreamExt;
-use shunt_kit::{Door, Incoming as Sms, Phone, phone::sms::state};
-use std::process::Command;
+use shunt_kit::{Incoming as Sms, phone::sms::state};
 use zbus::{MessageStream, OwnedObjectPath, message};
 
 fn im(serial: u32, text: &str) -> Incoming {
@@ -17,14 +16,6 @@ fn im(serial: u32, text: &str) -> Incoming {
 
 fn shown_as(serial: u32) -> String {
     format!("/org/freedesktop/ModemManager1/SMS/{}", (1u32 << 30) + serial)
-}
-
-async fn mmcli(phone: &Phone, door: &Door, arguments: &[&str]) -> String {
-    let mut command: Command = phone.command("mmcli");
-    command.env("DBUS_SYSTEM_BUS_ADDRESS", door.address()).args(arguments);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// The next signal with this member.
@@ -63,9 +54,9 @@ async fn an_instant_message_is_an_sms_object_until_the_app_deletes_it() {
     assert_eq!(app.list().await.unwrap().len(), 2);
 
     // An unmodified client: new each time, as after a restart of the app.
-    let listed = mmcli(&phone, &door, &["-m", "any", "--messaging-list-sms"]).await;
+    let listed = door.mmcli(&["-m", "any", "--messaging-list-sms"]).await.unwrap();
     assert!(listed.contains(&shown_as(7)) && listed.contains(real.path.as_str()), "{listed}");
-    let one = mmcli(&phone, &door, &["-s", &shown_as(7)]).await;
+    let one = door.mmcli(&["-s", &shown_as(7)]).await.unwrap();
     for part in [BOB, "an IM", "received", "deliver", "2026-12-31T23:59:59+00"] {
         assert!(one.contains(part), "{one}");
     }
@@ -73,7 +64,7 @@ async fn an_instant_message_is_an_sms_object_until_the_app_deletes_it() {
     let door = phone.door(crate::programs()).unwrap();
     let app = phone.sms_through(&door).await.unwrap();
     assert_eq!(app.list().await.unwrap().len(), 2);
-    mmcli(&phone, &door, &["-m", "any", &format!("--messaging-delete-sms={}", shown_as(7))]).await;
+    door.mmcli(&["-m", "any", &format!("--messaging-delete-sms={}", shown_as(7))]).await.unwrap();
     assert_eq!(core.calls("Delete").len(), 1);
     // Twice, as Chatty does.
     app.delete(&added).await.unwrap();

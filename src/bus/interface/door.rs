@@ -58,8 +58,8 @@ impl Door {
     /// Instant messages that came.
     #[zbus(out_args("messages"))]
     async fn inbox(&self, #[zbus(header)] call: Header<'_>) -> Result<Vec<Incoming>, Error> {
-        self.0.gate.door(&call).await?;
-        let texts = self.0.ask(|reply| Request::Inbox { reply }).await?;
+        let caller = self.0.gate.door(&call).await?;
+        let texts = self.0.ask(|reply| Request::Inbox { caller, reply }).await?;
         let row = |(number, text): (u32, crate::model::Arrived)| {
             (details::path(text.id), number, text.from.0.into(), text.body.0.into(), text.at.0)
         };

@@ -1,7 +1,7 @@
 //! Instant messages that came, texts that went as such, and their reports: as the core tells them.
 
 use super::{
-    Desk, Purpose, SMS, Sent,
+    Desk, Phase, Purpose, SMS, Sent,
     objects::{Dict, Im, Report, im_path, reference, report_path, stamp},
 };
 use crate::door::wire::Message;
@@ -44,6 +44,8 @@ impl Desk {
         }
         let went = self.inbox.keys().filter(|path| !now.contains_key(*path)).cloned().collect::<Vec<_>>();
         self.inbox = now;
+        // An answer that came too late for the start tells news.
+        let announce = announce || self.phase == Phase::Ready;
         match announce {
             true => self.show_by_ofono(),
             false => self.ofono_due = Some(self.in_patience()),

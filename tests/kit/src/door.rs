@@ -1,12 +1,13 @@
-//! The apps' door on a phone, as systemd starts it for a user: the socket is passed in.
+//! The apps' door on a phone, as systemd starts it for a user: the socket is passed in. Beside it, for comparison,
+//! xdg-dbus-proxy.
 
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixListener;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use zbus::{Connection, connection};
 
 use crate::background;
@@ -28,17 +29,7 @@ impl Door {
         // systemd tells a program its own process id.
         command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"", "sh"]);
         command.arg(program).args(["--bus", bus]);
-        let passed = listener.as_raw_fd();
-        // SAFETY: dup2 and fcntl are async-signal-safe; the listener is open until the program is started.
-        unsafe {
-            command.pre_exec(move || {
-                // It may be number 3 itself: then dup2 leaves it to be closed.
-                if libc::dup2(passed, 3) < 0 || libc::fcntl(3, libc::F_SETFD, 0) < 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-                Ok(())
-            });
-        }
+        pass_as_3(&mut command, listener.as_fd());
         let process = Process::start("shunt-door", command, &dir.join("door.log"))?;
         Ok(Self { process, socket })
     }
@@ -55,12 +46,67 @@ impl Door {
 
     /// A connection through the door.
     pub async fn connect(&self) -> Result<Connection> {
-        let address = self.address();
-        background::spawn(async move { Ok(connection::Builder::address(address.as_str()).build().await?) }).await?
+        connect(self.address()).await
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Runs ModemManager's own client through it: what it printed.
+    pub async fn mmcli(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new("mmcli");
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", self.address()).env("LC_ALL", "C.UTF-8").args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        ensure!(output.status.success(), "mmcli {arguments:?}: {output:?}");
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+/// A running xdg-dbus-proxy that filters nothing.
+pub struct XdgDbusProxy {
+    _process: Process,
+    /// It ends when this is closed.
+    _ready: UnixStream,
+    socket: PathBuf,
+}
+
+impl XdgDbusProxy {
+    /// Starts it in front of a bus; returns when it listens.
+    pub fn start(dir: &Path, bus: &str) -> Result<Self> {
+        let socket = dir.join("xdg-dbus-proxy");
+        let (mut ready, theirs) = UnixStream::pair()?;
+        let mut command = Command::new("xdg-dbus-proxy");
+        command.arg("--fd=3").arg(bus).arg(&socket);
+        pass_as_3(&mut command, theirs.as_fd());
+        let process = Process::start("xdg-dbus-proxy", command, &dir.join("xdg-dbus-proxy.log"))?;
+        drop(theirs);
+        std::io::Read::read_exact(&mut ready, &mut [0])?;
+        Ok(Self { _process: process, _ready: ready, socket })
+    }
+
+    /// A connection through it.
+    pub async fn connect(&self) -> Result<Connection> {
+        connect(format!("unix:path={}", self.socket.display())).await
+    }
+}
+
+async fn connect(address: String) -> Result<Connection> {
+    background::spawn(async move { Ok(connection::Builder::address(address.as_str()).build().await?) }).await?
+}
+
+/// Hands a descriptor, which is to stay open until the program is started, on as number 3.
+fn pass_as_3(command: &mut Command, passed: BorrowedFd<'_>) {
+    let passed = passed.as_raw_fd();
+    // SAFETY: dup2 and fcntl are async-signal-safe.
+    unsafe {
+        command.pre_exec(move || {
+            // It may be number 3 itself: then dup2 leaves it to be closed.
+            if libc::dup2(passed, 3) < 0 || libc::fcntl(3, libc::F_SETFD, 0) < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
     }
 }

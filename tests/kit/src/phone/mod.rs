@@ -100,6 +100,11 @@ impl Phone {
         self.sms_on(door.connect().await?)
     }
 
+    /// The modem that is there now, on the connection that an app has had all along.
+    pub fn sms_still(&self, app: &Sms) -> Result<Sms> {
+        self.sms_on(app.connection().clone())
+    }
+
     fn try_sms(&self) -> Result<Sms> {
         self.sms_on(self.connection.clone())
     }
