@@ -2,14 +2,16 @@
 
 use super::Core;
 use super::event::Event;
+use super::jobs;
+use super::ledger::entries;
 use super::turn::{Effect, ModemJob, Turn};
 use crate::bus::{Bus, Reply, Request, SendOptions, Settlement, Sleep};
 use crate::model::{Address, Body, Instant, Reason, TextId};
-use crate::modem::{Modem, ModemError, ModemEvent, Outcome, Retry};
-use crate::router::{SmsOutcome, SwitchInput};
-use crate::store::{LedgerEntry, Store, StoreError, Unusable};
+use crate::modem::{Modem, ModemEvent};
+use crate::router::SwitchInput;
+use crate::store::{Store, StoreError, Unusable};
 use crate::sys::{WakeLock, WakeLocks, control, now, warden};
-use crate::wall::{Channel, Errand, FromUplink, Permit, ToUplink, encode};
+use crate::wall::{Channel, FromUplink, Permit, ToUplink};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -386,43 +388,7 @@ impl<M: Modem + 'static> Daemon<M> {
     }
 
     fn modem_job(&mut self, job: ModemJob) {
-        let (modem, events) = (self.modem.clone(), self.events.clone());
-        tokio::task::spawn_local(async move {
-            if !matches!(job, ModemJob::Now { .. }) {
-                // Local tasks run before all others: whoever waits for the turn's answer gets it first.
-                tokio::task::yield_now().await;
-            }
-            // The loop ends before its channel: nobody waits then.
-            let tell = |id: TextId, outcome| drop(events.send(Event::Sms(id, outcome)));
-            match job {
-                ModemJob::Now { id, line, sms } => match modem.create(&line, &sms).await {
-                    Err(error) => tell(id, failed(&error, error.retry().before_send())),
-                    Ok(object) => {
-                        let sent = modem.send(&line, &object).await;
-                        tell(id, prepared(object));
-                        tell(id, outcome(sent));
-                    }
-                },
-                ModemJob::Create { id, line, sms } => match modem.create(&line, &sms).await {
-                    Err(error) => tell(id, failed(&error, error.retry().before_send())),
-                    Ok(object) => tell(id, prepared(object)),
-                },
-                ModemJob::Send { id, line, sms } => tell(id, outcome(modem.send(&line, &sms).await)),
-                ModemJob::Prove { id, line, sms, to, body } => {
-                    let proven = match modem.outcome(&line, &sms, &to, &body).await {
-                        Outcome::Sent(sent) => SmsOutcome::Sent { references: sent.references },
-                        Outcome::NotSent => SmsOutcome::Later(crate::model::Cause::Restarted),
-                        Outcome::Unknown => SmsOutcome::Unknown(crate::model::Cause::Restarted),
-                    };
-                    tell(id, proven);
-                }
-                ModemJob::Delete { line, sms } => {
-                    if let Err(error) = modem.delete(&line, &sms).await {
-                        log::warn!("an SMS could not be deleted from the modem: {error}");
-                    }
-                }
-            }
-        });
+        jobs::start(self.modem.clone(), self.events.clone(), job);
     }
 
     fn stay_awake(&mut self) {
@@ -494,66 +460,5 @@ async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep(deadline.since(now().mono)).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What the ledger says of a turn: every frame that it hands over.
-fn entries(turn: &Turn<'_, '_>) -> Vec<LedgerEntry> {
-    let entry = |effect: &Effect| match effect {
-        Effect::Frame(frame) => Some(LedgerEntry {
-            at: turn.now.wall,
-            kind: kind(frame).into(),
-            pseudonym: Core::addressee(frame).map_or("", |to| to.as_str()).into(),
-            size: encode(frame).map_or(0, |bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
-        }),
-        _ => None,
-    };
-    turn.effects.iter().filter_map(entry).collect()
-}
-
-fn kind(frame: &ToUplink) -> &'static str {
-    match frame {
-        ToUplink::Connect(_) => "connect",
-        ToUplink::Visit(_) => "visit",
-        ToUplink::Errand { errand, .. } => match errand {
-            Errand::Start(_) => "enrol-start",
-            Errand::Confirm(_) => "enrol-confirm",
-            Errand::Renew(_) => "renew",
-            Errand::Secret(_) => "new-secret",
-            Errand::Withdraw => "withdraw",
-        },
-        ToUplink::Retry => "retry",
-        ToUplink::Send { .. } => "send",
-        ToUplink::Presence { .. } => "presence",
-        ToUplink::Publish { .. } => "publish",
-        ToUplink::Fetch { .. } => "fetch",
-        ToUplink::Evaluate { .. } => "evaluate",
-        ToUplink::Ping { .. } => "ping",
-        ToUplink::Close => "close",
-    }
-}
-
-fn prepared(object: crate::modem::SmsObject) -> SmsOutcome {
-    SmsOutcome::Prepared(crate::model::SmsAttempt {
-        object: object.object,
-        owner: object.owner,
-        issued: false,
-        references: Vec::new(),
-    })
-}
-
-fn outcome(sent: Result<crate::modem::Sent, ModemError>) -> SmsOutcome {
-    match sent {
-        Ok(sent) => SmsOutcome::Sent { references: sent.references },
-        Err(error) => failed(&error, error.retry()),
-    }
-}
-
-fn failed(error: &ModemError, retry: Retry) -> SmsOutcome {
-    log::warn!("an SMS was not sent: {error}");
-    match retry {
-        Retry::Never(cause) => SmsOutcome::Never(cause),
-        Retry::Later(cause) => SmsOutcome::Later(cause),
-        Retry::Unknown(cause) => SmsOutcome::Unknown(cause),
     }
 }

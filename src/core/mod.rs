@@ -9,12 +9,13 @@
 //! | --- | --- |
 //! | `driver` | the loop, transactions, effects; what happens when the store fails |
 //! | `start` | the process's entry |
-//! | `requests`, `listing` | what is asked over D-Bus |
-//! | `sms` | SMS both ways, lines, addresses |
+//! | `requests`, `send`, `watches`, `listing` | what is asked over D-Bus |
+//! | `sms`, `jobs` | SMS both ways, lines, addresses; what the modem is asked to do |
 //! | `door` | texts that apps wrote to the modem service, and what their doors ask |
 //! | `reach`, `outbox`, `inbox` | peers: finding them, letters out, letters in |
 //! | `link` | the switch, the uplink and the link |
 //! | `rest` | sleep and waking |
+//! | `ledger` | what left for the uplink |
 //! | `export` | all that is held about the user |
 //! | `enrol`, `own`, `withdraw` | how the phone gets its account, keeps it and ends it |
 //! | `account`, `peers`, `contacts` | what is kept about us and others |
@@ -28,8 +29,10 @@ mod enrol;
 mod event;
 mod export;
 mod inbox;
+mod jobs;
 #[cfg(feature = "leak")]
 mod leak;
+mod ledger;
 mod link;
 mod listing;
 mod outbox;
@@ -38,10 +41,12 @@ mod peers;
 mod reach;
 mod requests;
 mod rest;
+mod send;
 mod sms;
 mod start;
 mod trust;
 mod turn;
+mod watches;
 mod withdraw;
 
 pub use start::{Args, run};
@@ -92,7 +97,7 @@ pub(crate) struct Core {
     sessions: HashMap<PhoneNumber, Vec<Session>>,
     strangers: inbox::Strangers,
     reaching: reach::Reaching,
-    watches: HashMap<PhoneNumber, requests::Watch>,
+    watches: HashMap<PhoneNumber, watches::Watch>,
     doors: door::Doors,
 
     /// An uplink is there and may be written to.

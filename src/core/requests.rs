@@ -1,29 +1,15 @@
 //! What is asked over D-Bus; the caller is authorised already.
 
 use super::Core;
-use super::turn::{Effect, Turn};
+use super::turn::Turn;
 use crate::bus::{
     DOOR_LIST_MAX, Error, Filter, LEDGER_PAGE, LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer, RouteOptions,
     SendOptions, Standing,
 };
-use crate::model::{
-    Address, Bearer, Body, Now, PeerPolicy, PhoneNumber, Reason, Segments, State, Switched, Text, TextId, Timestamp,
-    Trust, WordingKey,
-};
-use crate::router::{Class, Input, Refused, SwitchInput, marked};
-use crate::seal::{BODY_MAX, Payload};
+use crate::model::{Address, Bearer, Now, PeerPolicy, PhoneNumber, Reason, Segments, Switched, TextId, Trust};
+use crate::router::{Class, Refused, SwitchInput, marked};
+use crate::seal::Payload;
 use crate::store::StoreError;
-use std::collections::HashSet;
-
-/// Watches, over all callers; the bus bounds those of one.
-const WATCHES: usize = 256;
-
-/// Who looks at a peer's icon, and what it shows.
-pub(super) struct Watch {
-    /// Each caller with the number as it wrote it.
-    callers: HashSet<(Box<str>, Address)>,
-    shown: (Bearer, Reason),
-}
 
 impl Core {
     pub(super) fn request_came(&mut self, turn: &mut Turn<'_, '_>, request: Request) -> Result<(), StoreError> {
@@ -185,122 +171,6 @@ impl Core {
         }
     }
 
-    fn send(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        to: Address,
-        body: Body,
-        options: SendOptions,
-        reply: Reply<TextId>,
-    ) -> Result<(), StoreError> {
-        if let Some(token) = &options.token
-            && let Some(earlier) = turn.tx.text_by_token(token)?
-        {
-            turn.answer(reply, Ok(earlier.id));
-            return Ok(());
-        }
-        match self.new_text(turn, to, body, options)? {
-            Ok((text, class)) => {
-                turn.answer(reply, Ok(text.id));
-                self.submit(turn, text, class)
-            }
-            Err(error) => {
-                turn.answer(reply, Err(error));
-                Ok(())
-            }
-        }
-    }
-
-    pub(super) fn submit(&mut self, turn: &mut Turn<'_, '_>, text: Text, class: Class) -> Result<(), StoreError> {
-        if let Some(peer) = &text.peer {
-            self.change_peer(turn, &peer.clone(), |record| record.wrote_to = true)?;
-        }
-        self.route(turn, Input::Submit(Box::new(text), class))
-    }
-
-    pub(super) fn new_text(
-        &self,
-        turn: &Turn<'_, '_>,
-        to: Address,
-        body: Body,
-        options: SendOptions,
-    ) -> Result<Result<(Text, Class), Error>, StoreError> {
-        let (mut text, class) = match self.blank_text(turn.now.wall, to, body, options) {
-            Ok(made) => made,
-            Err(error) => return Ok(Err(error)),
-        };
-        // A short code has no twin; a text without a peer needs no ordinal.
-        if let Some(peer) = &text.peer {
-            text.wording = turn.tx.wording(peer, &text.body.0);
-            text.ordinal = turn.tx.ordinal(text.wording, Self::ordinals_since(turn.now.wall))?;
-        }
-        Ok(Ok((text, class)))
-    }
-
-    /// A text as it is handed over; touches no store.
-    fn blank_text(&self, at: Timestamp, to: Address, body: Body, options: SendOptions) -> Result<(Text, Class), Error> {
-        let line = self.line(options.line.as_ref()).ok_or({
-            if options.line.is_some() && !self.lines.is_empty() {
-                Error::NotFound("no such line")
-            } else {
-                Error::NoModem
-            }
-        })?;
-        if to.dialable().is_none() {
-            return Err(Error::BadNumber);
-        }
-        let segments = Segments::of(&body.0);
-        // A letter holds less than a multipart SMS can.
-        let only = if body.0.len() > BODY_MAX { Some(Bearer::Sms) } else { options.only };
-        if segments.too_long() || (only != options.only && options.only == Some(Bearer::Im)) {
-            return Err(Error::TooLong);
-        }
-        let (class, peer) = self.classify(&to, Some(line));
-        let text = Text {
-            id: TextId::new(at, super::random()),
-            line: line.id.clone(),
-            to,
-            peer,
-            body,
-            at,
-            state: State::Queued,
-            reason: Reason::Unknown,
-            only,
-            wording: WordingKey([0; 32]),
-            ordinal: 0,
-            im: None,
-            sms: None,
-            retries: 0,
-            encoding: segments.encoding,
-            token: options.token,
-            report: options.report,
-            cancelled: false,
-            diverted: None,
-        };
-        Ok((text, class))
-    }
-
-    pub(super) fn is_emergency(&self, to: &Address, options: &SendOptions) -> bool {
-        self.classify(to, self.line(options.line.as_ref())).0 == Class::Emergency
-    }
-
-    /// As [`Self::blank_text`]. A repeated token is not looked for: that would be the store's.
-    pub(super) fn emergency_text(
-        &self,
-        at: Timestamp,
-        to: Address,
-        body: Body,
-        options: SendOptions,
-    ) -> Result<Text, Error> {
-        self.blank_text(at, to, body, SendOptions { token: None, ..options }).map(|(text, _)| text)
-    }
-
-    /// Records an emergency text that the modem has already.
-    pub(super) fn emergency_begun(&mut self, turn: &mut Turn<'_, '_>, text: Text) -> Result<(), StoreError> {
-        self.begun = Some(text.id);
-        self.route(turn, Input::Submit(Box::new(text), Class::Emergency))
-    }
-
     /// Which way a text would go now; from memory alone, changes and sends nothing.
     pub(super) fn route_answer(&self, now: Now, to: &Address, options: &RouteOptions) -> Result<RouteAnswer, Error> {
         let line = self.line(options.line.as_ref());
@@ -336,65 +206,6 @@ impl Core {
             verified: peer.as_ref().is_some_and(|peer| self.verified(peer)),
             rules,
         })
-    }
-
-    fn watch(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        to: &Address,
-        caller: Box<str>,
-        reply: Reply<()>,
-    ) -> Result<(), StoreError> {
-        let (Class::Mobile, Some(peer)) = self.classify(to, self.line(None)) else {
-            // Its route never changes.
-            turn.answer(reply, if to.dialable().is_some() { Ok(()) } else { Err(Error::BadNumber) });
-            return Ok(());
-        };
-        if !self.watches.contains_key(&peer) && self.watches.len() >= WATCHES {
-            turn.answer(reply, Err(Error::TooMany("watched numbers; end some by Unwatch")));
-            return Ok(());
-        }
-        let line = self.line(None).map(|line| &line.id);
-        let explained = self.router.route(turn.now, line, Some(&peer), Class::Mobile);
-        let shown = (explained.bearer, explained.reason);
-        let watch = self.watches.entry(peer.clone()).or_insert_with(|| Watch { callers: HashSet::new(), shown });
-        watch.callers.insert((caller, to.clone()));
-        turn.answer(reply, Ok(()));
-        self.route(turn, Input::Watch(peer))
-    }
-
-    fn unwatch(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        peer: &PhoneNumber,
-        caller: &str,
-        spelling: Option<&Address>,
-    ) -> Result<(), StoreError> {
-        let Some(watch) = self.watches.get_mut(peer) else { return Ok(()) };
-        watch.callers.retain(|(name, to)| **name != *caller || spelling.is_some_and(|spelling| spelling != to));
-        if watch.callers.is_empty() {
-            self.watches.remove(peer);
-            return self.route(turn, Input::Unwatch(peer.clone()));
-        }
-        Ok(())
-    }
-
-    /// Tells watchers whose icon changed.
-    pub(super) fn refresh_watches(&mut self, turn: &mut Turn<'_, '_>) {
-        if self.watches.is_empty() {
-            return;
-        }
-        let line = self.line(None).map(|line| line.id.clone());
-        for (peer, watch) in &mut self.watches {
-            let explained = self.router.route(turn.now, line.as_ref(), Some(peer), Class::Mobile);
-            let shows = (explained.bearer, explained.reason);
-            if shows != watch.shown {
-                watch.shown = shows;
-                let spellings: HashSet<&Address> = watch.callers.iter().map(|(_, to)| to).collect();
-                let told = |to: &Address| Effect::Route(to.clone(), shows.0, shows.1);
-                turn.effects.extend(spellings.into_iter().map(told));
-            }
-        }
     }
 
     fn record(&self, turn: &Turn<'_, '_>, id: TextId) -> Result<Option<Record>, StoreError> {
@@ -518,19 +329,6 @@ impl Core {
         self.change_peer(turn, &peer, change)?;
         turn.answer(reply, Ok(()));
         Ok(())
-    }
-
-    pub(super) fn totals(&self, turn: &Turn<'_, '_>) -> Result<Vec<(String, u64)>, StoreError> {
-        let mut totals = Vec::new();
-        for total in turn.tx.ledger_totals()? {
-            totals.push((format!("frames-{}", total.kind), total.frames));
-            totals.push((format!("bytes-{}", total.kind), total.bytes));
-        }
-        let counted = self.counted();
-        totals.push(("network-sent".to_owned(), counted.sent));
-        totals.push(("network-received".to_owned(), counted.received));
-        totals.push(("network-connections".to_owned(), counted.connections));
-        Ok(totals)
     }
 }
 
