@@ -1,13 +1,14 @@
 //! Where the bus listens (D-Bus Specification, "Server Addresses"): `unix:path=` and `unix:abstract=`.
 
+#[cfg(target_os = "android")]
+use std::os::android::net::SocketAddrExt;
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
 use std::{
     ffi::OsString,
-    os::{
-        linux::net::SocketAddrExt,
-        unix::{
-            ffi::OsStringExt,
-            net::{SocketAddr, UnixStream},
-        },
+    os::unix::{
+        ffi::OsStringExt,
+        net::{SocketAddr, UnixStream},
     },
     str::FromStr,
 };

@@ -85,6 +85,7 @@ macro_rules! number {
     };
 }
 
+#[cfg(not(target_os = "android"))]
 macro_rules! as_in_libc {
     ($name:ident -) => {};
     ($name:ident $number:literal) => {
