@@ -22,13 +22,16 @@ pub(super) async fn peers(client: &Client, json: bool, action: &Option<Peers>) -
         Some(Peers::Unblock { number }) => {
             let () = client.call(PEERS, "Block", &(number, false)).await?;
         }
-        Some(Peers::Safety { number }) => return safety(client, json, number).await.map(drop),
+        Some(Peers::Safety { number }) => return show_safety(json, number, &safety(client, number).await?),
         Some(Peers::Verify { number, undo }) => {
             let () = client.call(PEERS, "Verify", &(number, !undo)).await?;
         }
         Some(Peers::Accept { number }) => {
-            let shown = safety(client, json, number).await?;
-            return client.call(PEERS, "Accept", &(number, shown)).await;
+            let digits = safety(client, number).await?;
+            if !json {
+                show_safety(json, number, &digits)?;
+            }
+            let () = client.call(PEERS, "Accept", &(number, digits)).await?;
         }
         Some(Peers::Contacts { file }) => {
             let text = match file.as_os_str() == "-" {
@@ -36,7 +39,7 @@ pub(super) async fn peers(client: &Client, json: bool, action: &Option<Peers>) -
                 false => std::fs::read_to_string(file)?,
             };
             let numbers: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-            return client.call(PEERS, "SetContacts", &(numbers,)).await;
+            let () = client.call(PEERS, "SetContacts", &(numbers,)).await?;
         }
     }
     if action.is_some() && !json {
@@ -52,18 +55,19 @@ pub(super) async fn peers(client: &Client, json: bool, action: &Option<Peers>) -
     output::rows(&rows)
 }
 
+async fn safety(client: &Client, number: &str) -> Result<String, Failure> {
+    client.call(PEERS, "SafetyNumber", &(number,)).await
+}
+
 /// Shows a safety number in groups, as people read it out.
-async fn safety(client: &Client, json: bool, number: &str) -> Result<String, Failure> {
-    let digits: String = client.call(PEERS, "SafetyNumber", &(number,)).await?;
+fn show_safety(json: bool, number: &str, digits: &str) -> Result<(), Failure> {
     if json {
-        document(&json!({ "number": number, "safety": digits }))?;
-    } else {
-        let groups: Vec<String> =
-            digits.as_bytes().chunks(5).map(|five| String::from_utf8_lossy(five).into_owned()).collect();
-        let lines: Vec<Vec<String>> = groups.chunks(4).map(<[String]>::to_vec).collect();
-        output::rows(&lines)?;
+        return document(&json!({ "number": number, "safety": digits }));
     }
-    Ok(digits)
+    let groups: Vec<String> =
+        digits.as_bytes().chunks(5).map(|five| String::from_utf8_lossy(five).into_owned()).collect();
+    let lines: Vec<Vec<String>> = groups.chunks(4).map(<[String]>::to_vec).collect();
+    output::rows(&lines)
 }
 
 /// Time, kind, pseudonym, bytes.

@@ -92,7 +92,9 @@ fn a_text_still_pending_when_patience_ends_is_taken_back() {
         };
         let (sent, ()) = tokio::join!(bench.modem.send(&line, &sms), lose);
         assert_eq!(sent.unwrap_err().retry(), Retry::Unknown(Cause::ModemMute));
+        bench.line_where("no network", |line| line.sim == SimState::Searching).await;
         bench.phone.modem().set_registration(Registration::Home);
+        bench.line_where("the network", |line| line.sim == SimState::Home).await;
         bench.text(&line, "next").await.unwrap();
         assert_eq!(bench.smsc.traffic().between(ALICE, BOB), ["next"]);
     });

@@ -77,8 +77,9 @@ impl Ofono {
                 let set = call(&connection, "org.ofono.Modem", "SetProperty", &value).await;
                 set.with_context(|| format!("setting {property}"))?;
             }
-            let wanted = if has_sim { MESSAGES } else { "org.ofono.SimManager" };
-            until(&connection, &mut signals, |interfaces| interfaces.iter().any(|i| i == wanted)).await?;
+            let wanted: &[&str] = if has_sim { &[MESSAGES, NETWORK] } else { &["org.ofono.SimManager"] };
+            let all = |interfaces: &[String]| wanted.iter().all(|wanted| interfaces.iter().any(|i| i == wanted));
+            until(&connection, &mut signals, all).await?;
             while has_sim && !registered(&connection).await? {
                 signals.next().await.context("the bus went away")??;
             }
