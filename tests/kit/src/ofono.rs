@@ -88,6 +88,11 @@ impl Ofono {
         self.process.until("a modem that can text", ready).await
     }
 
+    /// Whether it runs still.
+    pub(crate) fn running(&mut self) -> bool {
+        self.process.running()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()

@@ -28,6 +28,9 @@ use crate::polkit::Polkit;
 use crate::smsc::Smsc;
 use daemons::Daemons;
 
+/// oFono 1.31 now and then dies (signal 11) while it brings a modem up; then it is started anew, so often in all.
+const OFONO_STARTS: usize = 3;
+
 /// A running phone. Dropping it ends all its programs and removes its files.
 pub struct Phone {
     // In the order in which they end.
@@ -176,6 +179,16 @@ impl Phone {
     }
 
     async fn start_modem_service(&mut self) -> Result<()> {
+        for _ in 1..OFONO_STARTS {
+            match self.start_modem_service_once().await {
+                Err(_) if self.ofono.as_mut().is_some_and(|ofono| !ofono.running()) => self.stop_modem_service().await,
+                started => return started,
+            }
+        }
+        self.start_modem_service_once().await
+    }
+
+    async fn start_modem_service_once(&mut self) -> Result<()> {
         let (dir, netns) = (self.dir.path(), self.netns.as_ref());
         if self.uses_ofono {
             let port = self.modem.plug_tcp(netns)?;
