@@ -138,7 +138,8 @@ pub enum ModemEvent {
     Received(IncomingSms),
     /// A status report came in.
     Report(StatusReport),
-    /// The modem service came or went; `LineGone` precedes for each of its lines.
+    /// The modem service came or went; `Line` precedes for each line that it had when it came, `LineGone` for each
+    /// when it went.
     Service {
         /// Whether it is there.
         up: bool,

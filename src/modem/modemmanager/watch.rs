@@ -108,7 +108,14 @@ impl Watch {
 
     async fn service_came(&self, owner: &str) {
         *self.service.borrow_mut() = Service { owner: Some(owner.into()), modems: BTreeMap::new() };
-        self.tell(ModemEvent::Service { up: true });
+        // Its lines are told first: who waits for the service wants to send by one.
+        if self.find_modems(owner).await {
+            self.tell(ModemEvent::Service { up: true });
+        }
+    }
+
+    /// Whether the service is still there then.
+    async fn find_modems(&self, owner: &str) -> bool {
         for attempt in 1..=ATTEMPTS {
             match self.modems(owner).await {
                 Ok(modems) => {
@@ -116,13 +123,14 @@ impl Watch {
                         self.know(&path, messaging);
                         self.refresh(&path).await;
                     }
-                    return;
+                    return true;
                 }
-                Err(ModemError::Gone | ModemError::Lost) => return,
+                Err(ModemError::Gone | ModemError::Lost) => return false,
                 Err(error) => log::warn!("ModemManager does not list its modems (attempt {attempt}): {error}"),
             }
             tokio::time::sleep(PAUSE).await;
         }
+        true
     }
 
     async fn modems(&self, owner: &str) -> Result<Vec<(Box<str>, bool)>, ModemError> {

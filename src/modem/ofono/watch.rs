@@ -113,7 +113,6 @@ impl Watch {
 
     async fn service_came(&self, owner: &str) {
         *self.service.borrow_mut() = Service { owner: Some(owner.into()), modems: BTreeMap::new() };
-        self.tell(ModemEvent::Service { up: true });
         match self.place(owner, ROOT).modems().await {
             Ok(modems) => {
                 for (path, interfaces) in modems {
@@ -122,6 +121,8 @@ impl Watch {
             }
             Err(error) => log::warn!("oFono does not list its modems: {error}"),
         }
+        // Its lines are told first: who waits for the service wants to send by one.
+        self.tell(ModemEvent::Service { up: true });
     }
 
     fn service_gone(&self) {
