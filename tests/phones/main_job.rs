@@ -11,6 +11,7 @@ async fn with_both_on_a_text_travels_as_im_and_the_smsc_sees_nothing() {
     let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     let sent = alice.shunt().send(BOB, "hello by IM").await.unwrap();
     let got = bob.shunt().wait_received(|text| text.text == "hello by IM").await.unwrap();
     assert_eq!((got.bearer.as_str(), got.from.as_str()), ("im", ALICE));
@@ -50,6 +51,7 @@ async fn a_recipient_who_is_offline_gets_an_sms_and_an_im_when_back() {
     alice.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
     assert_eq!(alice.shunt().get(&sent).await.unwrap().text("reason"), "registered-offline");
     go_online(bob.shunt()).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     alice.shunt().send(BOB, "you are back").await.unwrap();
     assert_eq!(bob.shunt().wait_received(|text| text.text == "you are back").await.unwrap().bearer, "im");
     assert_eq!(world.smsc.submitted_total(), 1);
@@ -63,8 +65,10 @@ async fn a_recipient_in_a_black_hole_gets_the_fallback_once() {
     alice.shunt().set("FallbackAfter", 3_u32).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
-    alice.shunt().send(BOB, "first").await.unwrap();
-    bob.shunt().wait_received(|text| text.text == "first").await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
+    let first = alice.shunt().send(BOB, "first").await.unwrap();
+    // Its receipt must be through before the network is gone.
+    alice.shunt().wait_state(&first, &["im-delivered"]).await.unwrap();
     proxy.set(Mode::BlackHole).await.unwrap();
     let sent = alice.shunt().send(BOB, "into the hole").await.unwrap();
     let got = bob.shunt().wait_received(|text| text.text == "into the hole").await.unwrap();

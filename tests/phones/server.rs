@@ -15,6 +15,7 @@ async fn day_in_the_life(world: &World) -> (Phone, Phone) {
         from.shunt().send(to.number(), text).await.unwrap();
         to.shunt().wait_received(|got| got.text == text).await.unwrap().bearer
     };
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     assert_eq!(say(&alice, &bob, TEXTS[0]).await, "im");
     assert_eq!(say(&bob, &alice, TEXTS[1]).await, "im");
     go_off(bob.shunt()).await.unwrap();
