@@ -75,6 +75,11 @@ pub(super) fn progress(text: &Text) -> Details {
     details
 }
 
+/// All that `Changed` tells of a text that was deleted.
+pub(super) fn deleted() -> Details {
+    Details::from([("deleted", true.into())])
+}
+
 fn outgoing(text: &Text) -> Details {
     let mut details = progress(text);
     details.extend([

@@ -144,6 +144,11 @@ impl Bus {
         }
     }
 
+    /// A text was deleted.
+    pub fn deleted(&self, id: TextId) {
+        self.emit(Emission::Text("Changed", details::path(id), details::deleted()));
+    }
+
     /// A text waits for the user.
     pub fn decision_needed(&self, id: TextId, question: Question) {
         self.emit(Emission::Decision(details::path(id), question.token()));

@@ -237,6 +237,7 @@ impl<M: Modem + 'static> Daemon<M> {
             Effect::Frame(frame) => self.write_frame(frame),
             Effect::Answer(answer) => answer(),
             Effect::Changed(text) => self.bus.changed(&text),
+            Effect::Deleted(id) => self.bus.deleted(id),
             Effect::Received(arrived) => self.bus.received(&arrived),
             Effect::Ask(id, question) => self.bus.decision_needed(id, question),
             Effect::Route(to, bearer, reason) => self.bus.route_changed(&to, bearer, reason),

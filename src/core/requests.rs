@@ -1,7 +1,7 @@
 //! What is asked over D-Bus; the caller is authorised already.
 
 use super::Core;
-use super::turn::Turn;
+use super::turn::{Effect, Turn};
 use crate::bus::{
     DOOR_LIST_MAX, Error, Filter, LEDGER_PAGE, LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer, RouteOptions,
     SendOptions, Standing,
@@ -257,6 +257,9 @@ impl Core {
         } else {
             Err(Error::NotFound("no such text"))
         };
+        if answer.is_ok() {
+            turn.effect(Effect::Deleted(id));
+        }
         turn.answer(reply, answer);
         Ok(())
     }

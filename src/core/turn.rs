@@ -75,6 +75,8 @@ pub(super) enum Effect {
     Answer(Box<dyn FnOnce()>),
     /// Tell apps that an outgoing text's state changed.
     Changed(Box<Text>),
+    /// Tell apps that a text was deleted.
+    Deleted(TextId),
     /// Tell apps that a text came: it is *shown* by this.
     Received(Box<Arrived>),
     /// Ask the user.

@@ -82,7 +82,7 @@ async fn settle(client: &Client, signals: &mut Signals, path: &OwnedObjectPath, 
             let signal = signals.next().await?;
             if is(&signal, MESSAGING, "Changed") {
                 let (changed, found): (OwnedObjectPath, Details) = signal.body().deserialize()?;
-                if changed == *path {
+                if changed == *path && found.contains_key("state") {
                     break Value::Object(details(&found));
                 }
             }

@@ -70,6 +70,11 @@ async fn what_mmcli_sends_goes_by_im_and_is_the_same_after_restarts_of_everythin
     assert!(by_im.reference > 0 && by_sms.reference > 0);
     assert_eq!(alice.sms().get(sent.clone()).await.unwrap().state, state::UNKNOWN, "ModemManager sent nothing");
 
+    send(&alices, BOB, "deleted soon").await;
+    let deleted = app.wait_received(|shown| shown.text == "deleted soon").await.unwrap();
+    bobs.mmcli(&["-m", "any", &format!("--messaging-delete-sms={}", deleted.path)]).await.unwrap();
+    app.wait_gone(&deleted.path).await.unwrap();
+    assert_eq!(texts(&app).await, ["by whichever way"]);
     assert_eq!(world.smsc.submitted_total(), 1);
 
     for phone in [&mut alice, &mut bob] {
@@ -85,13 +90,13 @@ async fn what_mmcli_sends_goes_by_im_and_is_the_same_after_restarts_of_everythin
     // The modem service, then the modem, behind an app that stays connected.
     let app = bob.sms_through(&bobs).await.unwrap();
     app.wait_received(|shown| shown.text == "by whichever way").await.unwrap();
-    assert_eq!(texts(&app).await, ["by whichever way"]);
+    assert_eq!(texts(&app).await, ["by whichever way"], "what was deleted stays so");
     bob.restart_modem_service().await.unwrap();
     for _ in 0..2 {
         bob.sms_still(&app).unwrap().wait_received(|shown| shown.text == "by whichever way").await.unwrap();
         bob.reattach().await.unwrap();
     }
-    row("mmcli", "create, send, list, read; all restarted", "im", 0);
+    row("mmcli", "create, send, list, read, delete; all restarted", "im", 0);
     row("mmcli", "send to a number that is not enrolled", "sms", 1);
 }
 

@@ -119,14 +119,18 @@ async fn what_a_diverted_text_came_to_is_told_to_doors_alone() {
     for state in [State::Queued, State::ImDelivered, State::Released] {
         served.bus.changed(&diverted(state));
     }
+    served.bus.deleted(id(3));
     say_online(&served);
     let heard = heard_until_online(&mut door_ear).await;
     let names: Vec<_> = heard.iter().map(member).collect();
-    assert_eq!(names, ["Changed", "Changed", "Settled", "Changed", "PropertiesChanged"]);
+    assert_eq!(names, ["Changed", "Changed", "Settled", "Changed", "Changed", "PropertiesChanged"]);
+    let (text, details): (zbus::OwnedObjectPath, HashMap<String, OwnedVariant>) =
+        heard[4].body().deserialize().unwrap();
+    assert_eq!((text, details), (path(3), HashMap::from([("deleted".to_owned(), true.into())])));
     let told: (zbus::OwnedObjectPath, String, String) = heard[2].body().deserialize().unwrap();
     assert_eq!((told.0.as_str(), &*told.1, &*told.2), ("/SMS/3", ":1.4", "im-delivered"));
     let names: Vec<_> = heard_until_online(&mut app_ear).await.iter().map(member).collect();
-    assert_eq!(names, ["Changed", "Changed", "Changed", "PropertiesChanged"]);
+    assert_eq!(names, ["Changed", "Changed", "Changed", "Changed", "PropertiesChanged"]);
     let name = door.unique_name().unwrap().to_string();
     door.close().await.unwrap();
     while served.next_asked().await != format!("gone {name}") {}

@@ -116,14 +116,27 @@ impl Door {
 
 #[zbus::interface(name = "org.shunt.Shunt1.Messaging")]
 impl Messaging {
-    fn delete(&self, message: OwnedObjectPath) -> Result<(), Error> {
-        let mut script = self.0.lock().unwrap();
-        script.calls.push(("Delete", message.to_string(), String::new()));
-        self.1.send_modify(|count| *count += 1);
-        let before = script.inbox.len();
-        script.inbox.retain(|row| row.0 != message);
-        if script.inbox.len() < before { Ok(()) } else { Err(Error::NotFound("no such text".to_owned())) }
+    async fn delete(&self, message: OwnedObjectPath, #[zbus(connection)] connection: &Connection) -> Result<(), Error> {
+        let callers = {
+            let mut script = self.0.lock().unwrap();
+            script.calls.push(("Delete", message.to_string(), String::new()));
+            self.1.send_modify(|count| *count += 1);
+            let before = script.inbox.len();
+            script.inbox.retain(|row| row.0 != message);
+            if script.inbox.len() == before {
+                return Err(Error::NotFound("no such text".to_owned()));
+            }
+            script.callers.clone()
+        };
+        for emitter in emitters(connection, callers) {
+            let deleted = Dict::from([("deleted".to_owned(), true.into())]);
+            Self::changed(&emitter, message.as_ref(), deleted).await.unwrap();
+        }
+        Ok(())
     }
+
+    #[zbus(signal)]
+    async fn changed(emitter: &SignalEmitter<'_>, message: ObjectPath<'_>, details: Dict) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn received(emitter: &SignalEmitter<'_>, message: ObjectPath<'_>, details: Dict) -> zbus::Result<()>;
@@ -170,11 +183,7 @@ impl Core {
 
     fn emitters(&self) -> Vec<SignalEmitter<'_>> {
         let callers = self.script.lock().unwrap().callers.clone();
-        let to = |caller: String| {
-            let emitter = SignalEmitter::new(&self.connection, "/org/shunt/Shunt1").unwrap();
-            emitter.set_destination(zbus::names::UniqueName::try_from(caller).unwrap().into())
-        };
-        callers.into_iter().map(to).collect()
+        emitters(&self.connection, callers)
     }
 
     /// An instant message came.
@@ -191,4 +200,13 @@ impl Core {
             Door::settled(&emitter, sms.as_ref(), owner, state).await.unwrap();
         }
     }
+}
+
+/// One for each caller.
+fn emitters(connection: &Connection, callers: Vec<String>) -> Vec<SignalEmitter<'_>> {
+    let to = |caller: String| {
+        let emitter = SignalEmitter::new(connection, "/org/shunt/Shunt1").unwrap();
+        emitter.set_destination(zbus::names::UniqueName::try_from(caller).unwrap().into())
+    };
+    callers.into_iter().map(to).collect()
 }

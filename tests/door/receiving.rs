@@ -73,6 +73,39 @@ async fn an_instant_message_is_an_sms_object_until_the_app_deletes_it() {
 }
 
 #[tokio::test]
+async fn what_one_app_deletes_goes_from_all_of_them_once() {
+    let (_smsc, phone, door) = phone().await;
+    let _core =
+        Core::start(phone.bus().connect().await.unwrap(), crate::core::Script { inbox: vec![im(7, "an IM")], ..IM });
+    let _core = _core.await;
+    let another = phone.dir().join("another");
+    std::fs::create_dir(&another).unwrap();
+    let another =
+        shunt_kit::Door::start(&crate::programs().join("shunt-door"), &another, phone.bus().address()).unwrap();
+    let mut apps = Vec::new();
+    for door in [&door, &door, &another] {
+        let app = phone.sms_through(door).await.unwrap();
+        assert_eq!(app.list().await.unwrap().len(), 1);
+        let told = signals(&app).await;
+        apps.push((app, told));
+    }
+    let gone = OwnedObjectPath::try_from(shown_as(7)).unwrap();
+    apps[0].0.delete(&gone).await.unwrap();
+    for (app, told) in &mut apps {
+        let (deleted,): (OwnedObjectPath,) = next(told, "Deleted").await.body().deserialize().unwrap();
+        assert_eq!(deleted, gone);
+        assert!(app.list().await.unwrap().is_empty());
+    }
+    // A second of the same would come before what is told of the next.
+    apps[2].0.delete(&gone).await.unwrap();
+    for (app, told) in &mut apps {
+        app.list().await.unwrap();
+        let more = futures_util::FutureExt::now_or_never(told.next());
+        assert!(more.is_none(), "{more:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_twin_of_what_was_shown_stays_hidden_and_any_other_sms_is_shown() {
     let (smsc, phone, door) = phone().await;
     let mark = "       \n";

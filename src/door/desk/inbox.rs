@@ -23,6 +23,17 @@ impl Desk {
         }
     }
 
+    /// The core's `Changed`: one that any app deleted goes, once.
+    pub(super) fn changed(&mut self, message: &Message<'_>) {
+        let Some((object, details)) = message.body::<(OwnedObjectPath, Dict)>() else { return };
+        let deleted = details.get("deleted").is_some_and(|deleted| bool::try_from(deleted) == Ok(true));
+        let path = self.inbox.iter().find(|(_, im)| deleted && im.message == object.as_str()).map(|(path, _)| path);
+        if let Some(path) = path.cloned() {
+            self.inbox.remove(&path);
+            self.tell_at_first(vec![], vec![path]);
+        }
+    }
+
     /// Asks for all that came.
     pub(super) fn ask_inbox(&mut self, announce: bool) {
         self.call_core(Purpose::Inbox { announce }, "Inbox", &());

@@ -162,8 +162,10 @@ impl Desk {
         let gone = message.head.kind == Kind::Return || message.head.error == "org.shunt.Error.NotFound";
         let head = Head { serial: call, destination, ..Head::blank(Kind::Call) };
         let reply = if gone {
-            self.inbox.remove(sms);
-            self.tell(modem, vec![], vec![sms.to_owned()]);
+            // The core's `Changed` may have been first.
+            if self.inbox.remove(sms).is_some() {
+                self.tell(modem, vec![], vec![sms.to_owned()]);
+            }
             Reply::Nothing
         } else {
             Reply::Error(CORE_FAILED, message.said().unwrap_or_default())

@@ -318,6 +318,7 @@ impl Desk {
     fn core_said(&mut self, message: &Message<'_>) -> Option<()> {
         match (message.head.interface, message.head.member) {
             (CORE_MESSAGING, "Received") => self.received(message),
+            (CORE_MESSAGING, "Changed") => self.changed(message),
             (CORE_DOOR, "Settled") => self.settled(message),
             _ => {}
         }

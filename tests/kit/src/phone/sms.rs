@@ -148,11 +148,20 @@ impl Sms {
     }
 
     async fn wait(&self, fits: impl Fn(&Shown) -> bool) -> Result<Shown> {
+        self.until(|all| all.into_iter().find(&fits)).await
+    }
+
+    /// Waits until a message is listed no more.
+    pub async fn wait_gone(&self, path: &OwnedObjectPath) -> Result<()> {
+        self.until(|all| all.iter().all(|shown| shown.path != *path).then_some(())).await
+    }
+
+    async fn until<T>(&self, look: impl Fn(Vec<Shown>) -> Option<T>) -> Result<T> {
         let rule = MatchRule::builder().msg_type(message::Type::Signal).sender(SERVICE).build()?;
         let mut signals = MessageStream::for_match_rule(rule, &self.connection, std::num::NonZero::new(256)).await?;
         let found = async {
             loop {
-                if let Some(found) = self.list().await?.into_iter().find(&fits) {
+                if let Some(found) = look(self.list().await?) {
                     return Ok(found);
                 }
                 signals.next().await.context("the bus went away")??;
