@@ -18,8 +18,11 @@ const LIMIT: Duration = Duration::from_secs(240);
 const READINGS: usize = 4;
 
 pub(crate) async fn of_ten_thousand(site: &Site) -> Result<()> {
-    let devices: Arc<Vec<Client>> =
-        Arc::new((0..DEVICES).map(|nth| site.device(&format!("device-{nth}"))).collect::<Result<_>>()?);
+    let mut devices: Vec<Client> = Vec::with_capacity(DEVICES);
+    for nth in 0..DEVICES {
+        devices.push(site.device(&format!("device-{nth}")).await?);
+    }
+    let devices = Arc::new(devices);
     let process = site.directory.id();
     let (visits, points) = (DEVICES * VISITS.len(), Arc::new(site.points.clone()));
     let (before, begun) = (cpu::time(process)?, Instant::now());

@@ -9,7 +9,7 @@ const COUNTRY: f64 = 1e8;
 const HOURS_A_YEAR: f64 = 24.0 * 365.25;
 
 pub(crate) async fn by_one_account(site: &Site) -> Result<()> {
-    let device = site.device("searcher")?;
+    let device = site.device("searcher").await?;
     // All that is granted, in requests as large as can be and then as small.
     let granted = async || {
         let mut granted = 0;

@@ -27,8 +27,10 @@ pub(crate) async fn beside_the_bare_operation(site: &Site) -> Result<()> {
         }
         alone += cpu::own() - begun;
 
-        let devices = (0..REQUESTS / 10).map(|nth| site.device(&format!("round-{round}-{nth}")));
-        let devices = devices.collect::<Result<Vec<_>>>()?;
+        let mut devices = Vec::new();
+        for nth in 0..REQUESTS / 10 {
+            devices.push(site.device(&format!("round-{round}-{nth}")).await?);
+        }
         let (before, begun) = (cpu::time(process)?, Instant::now());
         let (each, mut asked) = (REQUESTS / AT_ONCE, tokio::task::JoinSet::new());
         for client in 0..AT_ONCE {

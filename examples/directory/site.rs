@@ -42,11 +42,11 @@ impl Site {
     }
 
     /// Makes an account with a full bucket; its device.
-    pub(crate) fn device(&self, name: &str) -> Result<Client> {
+    pub(crate) async fn device(&self, name: &str) -> Result<Client> {
         let token = digest(&SHA256, name.as_bytes()).as_ref().try_into()?;
         let account = Account { pseudonym: &format!("a{name}"), token: &token, certificate: b"" };
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().try_into()?;
-        self.accounts.put(&account, now)?;
+        self.accounts.put(&account, now).await?;
         Ok(self.client.with_token(name))
     }
 }

@@ -15,27 +15,32 @@ const PROOF: i64 = 90;
 const DAY: i64 = 86_400;
 
 impl Directory {
-    fn account(&self, token: &TokenHash) -> Result<Known, Refusal> {
-        self.accounts.known(token).map_err(unavailable)?.ok_or(Refusal::UnknownToken)
+    pub(super) async fn account(&self, token: &TokenHash) -> Result<Known, Refusal> {
+        self.accounts.known(token).await.map_err(unavailable)?.ok_or(Refusal::UnknownToken)
     }
 
     /// The certificate's successor, kept as the last one issued.
-    pub(super) fn recertify(&self, known: &Known, proven: bool) -> Result<Certificate, Refusal> {
+    pub(super) async fn recertify(&self, known: &Known, proven: bool) -> Result<Certificate, Refusal> {
         let Certificate { jid, identity, .. } = &known.certificate;
         let certificate = self.certificate(jid, identity, now()).map_err(|error| failed(&error))?;
         let encoded = certificate.encode().map_err(|_| Refusal::Unavailable)?;
-        self.accounts.certify(known.row, &encoded, proven, now()).map_err(unavailable)?;
+        self.accounts.certify(known.row, &encoded, proven, now()).await.map_err(unavailable)?;
         Ok(certificate)
     }
+}
 
+impl Service {
     /// A certificate for one that is the account's own, signed by its key.
-    pub(super) fn renew(&self, token: &TokenHash, request: &[u8]) -> Result<Certificate, Refusal> {
-        let known = self.account(token)?;
+    pub(super) async fn renew(&self, token: &TokenHash, request: Vec<u8>) -> Result<Certificate, Refusal> {
+        let known = self.directory.account(token).await?;
         let now = now();
-        let renewal = Renewal::open(request, Timestamp(now.saturating_mul(1000))).map_err(|error| match error {
-            crate::seal::EnrolmentError::Date => Refusal::Clock,
-            _ => Refusal::BadRequest,
-        })?;
+        let opened = self.on_a_core(move |_| {
+            Renewal::open(&request, Timestamp(now.saturating_mul(1000))).map_err(|error| match error {
+                crate::seal::EnrolmentError::Date => Refusal::Clock,
+                _ => Refusal::BadRequest,
+            })
+        });
+        let renewal = opened.await?;
         let Certificate { jid, identity, .. } = &renewal.certificate;
         if *jid != known.certificate.jid || *identity != known.certificate.identity {
             return Err(Refusal::ProofNeeded);
@@ -43,37 +48,32 @@ impl Directory {
         if now.div_euclid(DAY) - known.proven >= PROOF {
             return Err(Refusal::ProofNeeded);
         }
-        self.recertify(&known, false)
+        self.directory.recertify(&known, false).await
     }
 
-    /// The new secret that an account's phone wants.
-    pub(super) fn new_secret(&self, token: &TokenHash, request: &[u8]) -> Result<(Known, NewSecret), Refusal> {
-        let known = self.account(token)?;
-        let header = Header::read(request).map_err(|_| Refusal::BadRequest)?;
+    /// Changes the secret at the XMPP server first: cut off between the two, the old token still names
+    /// the account, and the same request mends it.
+    pub(super) async fn change_secret(&self, token: &TokenHash, request: Vec<u8>) -> Result<(), Refusal> {
+        let known = self.directory.account(token).await?;
+        let header = Header::read(&request).map_err(|_| Refusal::BadRequest)?;
         if header.identity != known.certificate.identity {
             return Err(Refusal::BadRequest);
         }
-        let secrets = self.epochs.secrets(header.epoch).ok_or(Refusal::UnknownEpoch)?;
-        let (_, secret) = NewSecret::open(&secrets.enrolment, request).map_err(|_| Refusal::BadRequest)?;
-        Ok((known, secret))
-    }
-}
-
-impl Service {
-    /// Changes the secret at the XMPP server first: cut off between the two, the old token still names
-    /// the account, and the same request mends it.
-    pub(super) async fn change_secret(&self, token: TokenHash, request: Vec<u8>) -> Result<(), Refusal> {
-        let (known, secret) = self.on_a_core(move |directory| directory.new_secret(&token, &request)).await?;
-        let Directory { ejabberd, domain, .. } = &*self.directory;
+        let opened = self.on_a_core(move |directory| {
+            let secrets = directory.epochs.secrets(header.epoch).ok_or(Refusal::UnknownEpoch)?;
+            NewSecret::open(&secrets.enrolment, &request).map_err(|_| Refusal::BadRequest)
+        });
+        let (_, secret) = opened.await?;
+        let Directory { ejabberd, domain, accounts, .. } = &*self.directory;
         let pseudonym = known.certificate.jid.pseudonym().as_str();
         ejabberd.change_secret(pseudonym, domain, &secret.0).await.map_err(|error| failed(&error.into()))?;
         let token = keys::token_hash(&bearer_token(&secret.0));
-        self.on_a_core(move |directory| directory.accounts.set_token(known.row, &token).map_err(unavailable)).await
+        accounts.set_token(known.row, &token).await.map_err(unavailable)
     }
 
     /// Ends the account: at the XMPP server first, so that nothing stays there unknown.
-    pub(super) async fn withdraw(&self, token: TokenHash) -> Result<(), Refusal> {
-        let known = self.on_a_core(move |directory| directory.account(&token)).await?;
+    pub(super) async fn withdraw(&self, token: &TokenHash) -> Result<(), Refusal> {
+        let known = self.directory.account(token).await?;
         let pseudonym = known.certificate.jid.pseudonym().as_str();
         self.directory.end(pseudonym).await.map_err(|error| failed(&error))?;
         Ok(())

@@ -139,7 +139,8 @@ fn run(command: Command) -> Result<(), Failed> {
         Command::Provision { number, identity, config, out } => enrol(&number, &identity, &config, out.as_deref()),
         Command::Withdraw { jid, config } => withdraw(&jid, &Config::load(&config)?),
         Command::Accounts { config } => {
-            Ok(say(&format!("{}\n", Accounts::open(&Config::load(&config)?.database)?.count()?))?)
+            let accounts = Accounts::open(&Config::load(&config)?.database)?;
+            Ok(say(&format!("{}\n", current_thread()?.block_on(accounts.count())?))?)
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The number is in memory from `start` to `confirm`, or until the session's time is over.
 
+use super::accounts::TokenHash;
 use super::api::Refusal;
 use super::config::Enrolment;
 use super::evaluate::Directory;
@@ -198,7 +199,7 @@ impl Service {
                 Purpose::Enrol { blinded } => self.enrolled(header, number, blinded).await?,
                 Purpose::Renew { token } => {
                     let token = keys::token_hash(&token);
-                    self.on_a_core(move |directory| directory.renewed_by_sms(header, &number, &token)).await?
+                    self.renewed_by_sms(header, number, &token).await?
                 }
             };
             answer.seal(&id, &key).map_err(|_| Refusal::Unavailable)
@@ -229,6 +230,19 @@ impl Service {
             evaluations: vec![evaluation],
         }))
     }
+
+    /// A fresh proof for an account that stays as it is.
+    async fn renewed_by_sms(&self, header: Header, number: PhoneNumber, token: &TokenHash) -> Result<Answer, Refusal> {
+        let known = self.directory.account(token).await?;
+        let address =
+            self.on_a_core(move |directory| directory.address(&number, header.epoch).map_err(|error| failed(&error)));
+        let (jid, _) = address.await?;
+        // Another phone's account, or another number's: that is an enrolment.
+        if jid != known.certificate.jid || header.identity != known.certificate.identity {
+            return Err(Refusal::UnknownToken);
+        }
+        self.directory.recertify(&known, true).await.map(Answer::Renewed)
+    }
 }
 
 pub(super) fn failed(error: &ProvisionError) -> Refusal {
@@ -257,16 +271,5 @@ impl Directory {
             Ok(_) | Err(NumberError::Unreadable | NumberError::Invalid) => Err(Refusal::NumberInvalid),
             Err(NumberError::NotMobile(_)) => Err(Refusal::NumberNotMobile),
         }
-    }
-
-    /// A fresh proof for an account that stays as it is.
-    fn renewed_by_sms(&self, header: Header, number: &PhoneNumber, token: &[u8; 32]) -> Result<Answer, Refusal> {
-        let known = self.accounts.known(token).map_err(super::evaluate::unavailable)?.ok_or(Refusal::UnknownToken)?;
-        let (jid, _) = self.address(number, header.epoch).map_err(|error| failed(&error))?;
-        // Another phone's account, or another number's: that is an enrolment.
-        if jid != known.certificate.jid || header.identity != known.certificate.identity {
-            return Err(Refusal::UnknownToken);
-        }
-        self.recertify(&known, true).map(Answer::Renewed)
     }
 }

@@ -1,4 +1,4 @@
-//! One evaluation from token to proofs: the blocking part of a request.
+//! Look-ups: one request from token to proofs.
 
 use super::accounts::{Accounts, AccountsError, TokenHash};
 use super::api::{Evaluation, Refusal};
@@ -6,6 +6,8 @@ use super::config::Config;
 use super::ejabberd::Ejabberd;
 use super::keys::Epochs;
 use super::provision::ProvisionError;
+use super::service::{Service, now};
+use crate::seal::Evaluator;
 
 /// All that requests share.
 pub(super) struct Directory {
@@ -26,29 +28,37 @@ impl Directory {
         })
     }
 
+    fn evaluator(&self, epoch: char) -> Result<&Evaluator, Refusal> {
+        Ok(&self.epochs.secrets(epoch).ok_or(Refusal::UnknownEpoch)?.evaluator)
+    }
+
+    fn evaluations(&self, epoch: char, points: &[[u8; 32]]) -> Result<Vec<Evaluation>, Refusal> {
+        let evaluator = self.evaluator(epoch)?;
+        let evaluate = |point: &[u8; 32]| {
+            let (evaluated, proof) = evaluator.evaluate(*point).map_err(|_| Refusal::BadPoint)?;
+            Ok(Evaluation::new(&evaluated, &proof))
+        };
+        points.iter().map(evaluate).collect()
+    }
+}
+
+impl Service {
     /// Evaluates all points, or none. They are charged when all of them are points, and before
     /// any is evaluated; who is charged and then cut off has spent them.
-    pub(super) fn evaluate(
+    pub(super) async fn evaluate(
         &self,
         token: &TokenHash,
         epoch: char,
-        points: &[[u8; 32]],
-        now: i64,
+        points: Vec<[u8; 32]>,
     ) -> Result<Vec<Evaluation>, Refusal> {
-        let account = self.accounts.find(token).map_err(unavailable)?.ok_or(Refusal::UnknownToken)?;
-        let evaluator = &self.epochs.secrets(epoch).ok_or(Refusal::UnknownEpoch)?.evaluator;
-        if !points.iter().all(is_element) {
-            return Err(Refusal::BadPoint);
-        }
-        let charged = self.accounts.charge(account, points.len(), now).map_err(unavailable)?;
+        let accounts = &self.directory.accounts;
+        let account = accounts.find(token).await.map_err(unavailable)?.ok_or(Refusal::UnknownToken)?;
+        self.directory.evaluator(epoch)?;
+        let checked = self.on_a_core(move |_| points.iter().all(is_element).then_some(points).ok_or(Refusal::BadPoint));
+        let points = checked.await?;
+        let charged = accounts.charge(account, points.len(), now()).await.map_err(unavailable)?;
         charged.ok_or(Refusal::UnknownToken)?.map_err(|overdrawn| Refusal::Budget(overdrawn.wait))?;
-        points
-            .iter()
-            .map(|point| {
-                let (evaluated, proof) = evaluator.evaluate(*point).map_err(|_| Refusal::BadPoint)?;
-                Ok(Evaluation::new(&evaluated, &proof))
-            })
-            .collect()
+        self.on_a_core(move |directory| directory.evaluations(epoch, &points)).await
     }
 }
 

@@ -96,14 +96,14 @@ impl Directory {
     /// it again mends it.
     pub(super) async fn establish(&self, account: &Prepared, now: i64) -> Result<(), ProvisionError> {
         for old in &account.elsewhere {
-            if self.accounts.knows(old.as_str())? {
+            if self.accounts.knows(old.as_str()).await? {
                 self.end(old.as_str()).await?;
             }
         }
         let pseudonym = account.jid.pseudonym().as_str();
         self.ejabberd.register(pseudonym, &self.domain, &account.secret).await?;
         let token = keys::token_hash(&bearer_token(&account.secret));
-        self.accounts.put(&Account { pseudonym, token: &token, certificate: &account.encoded }, now)?;
+        self.accounts.put(&Account { pseudonym, token: &token, certificate: &account.encoded }, now).await?;
         Ok(())
     }
 }
@@ -112,7 +112,7 @@ impl Directory {
     /// Ends an account, at the XMPP server and here. Whether there was one here.
     pub(super) async fn end(&self, pseudonym: &str) -> Result<bool, ProvisionError> {
         self.ejabberd.unregister(pseudonym, &self.domain).await?;
-        Ok(self.accounts.remove(pseudonym)?)
+        Ok(self.accounts.remove(pseudonym).await?)
     }
 }
 

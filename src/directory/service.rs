@@ -2,7 +2,7 @@
 
 use super::api::{EvaluateResponse, MOST_BODY, Refusal, answer, field, json, parse};
 use super::enrol::Enrolling;
-use super::evaluate::Directory;
+use super::evaluate::{Directory, unavailable};
 use crate::seal::SessionId;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -99,7 +99,7 @@ impl Service {
         let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
         let (epoch, points) = parse(&body)?;
         let asked = points.len();
-        let evaluations = self.on_a_core(move |directory| directory.evaluate(&token, epoch, &points, now())).await?;
+        let evaluations = self.evaluate(&token, epoch, points).await?;
         log::debug!("evaluated {asked} points");
         Ok(EvaluateResponse { evaluations })
     }
@@ -160,7 +160,7 @@ async fn renew(State(service): State<Service>, request: Request<Body>) -> Respon
         let body = service.body(&head, body).await?;
         let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
         let renewal = field(&body, "renewal")?;
-        let certificate = service.on_a_core(move |directory| directory.renew(&token, &renewal)).await?;
+        let certificate = service.renew(&token, renewal).await?;
         certificate.encode().map_err(|_| Refusal::Unavailable)
     };
     match renewed.await {
@@ -175,14 +175,14 @@ async fn change_secret(State(service): State<Service>, request: Request<Body>) -
         let body = service.body(&head, body).await?;
         let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
         let sealed = field(&body, "sealed")?;
-        service.change_secret(token, sealed).await
+        service.change_secret(&token, sealed).await
     };
     done(changed.await)
 }
 
 async fn withdraw(State(service): State<Service>, headers: HeaderMap) -> Response<Body> {
     let Some(token) = bearer(&headers) else { return Refusal::UnknownToken.response() };
-    done(service.withdraw(token).await)
+    done(service.withdraw(&token).await)
 }
 
 fn done(done: Result<(), Refusal>) -> Response<Body> {
@@ -193,16 +193,9 @@ fn done(done: Result<(), Refusal>) -> Response<Body> {
 }
 
 async fn health(State(service): State<Service>) -> Response<Body> {
-    let reads = service.on_a_core(|directory| match directory.accounts.find(&[0; 32]) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            log::error!("{error}");
-            Err(Refusal::Unavailable)
-        }
-    });
-    match reads.await {
-        Ok(()) => json(StatusCode::OK, &serde_json::json!({ "status": "ok" })),
-        Err(refusal) => refusal.response(),
+    match service.directory.accounts.find(&[0; 32]).await {
+        Ok(_) => json(StatusCode::OK, &serde_json::json!({ "status": "ok" })),
+        Err(error) => unavailable(error).response(),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn keep_forgetting(directory: Arc<Directory>) {
 }
 
 async fn forget(directory: &Directory) -> Result<usize, ProvisionError> {
-    let unseen = directory.accounts.unseen(DAYS, now())?;
+    let unseen = directory.accounts.unseen(DAYS, now()).await?;
     for pseudonym in &unseen {
         directory.end(pseudonym).await?;
     }

@@ -48,7 +48,7 @@ async fn an_unknown_token_gets_nothing_and_is_told_before_anything_else() {
 async fn a_budget_that_is_used_up_says_when_to_come_again_and_grants_no_part() {
     let site = Site::start().await;
     let before = seconds();
-    site.leave(3);
+    site.leave(3).await;
     let refused = site.client.evaluate('a', &points(5)).await;
     assert_eq!(refused.refusal(), (429, "budget"));
     let wait: i64 = refused.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
@@ -62,7 +62,7 @@ async fn a_budget_that_is_used_up_says_when_to_come_again_and_grants_no_part() {
 #[tokio::test]
 async fn a_request_refused_for_its_content_costs_nothing() {
     let site = Site::start().await;
-    site.leave(1);
+    site.leave(1).await;
     let identity = [0; 32];
     let mut negative = points(1)[0];
     negative[0] ^= 1;
@@ -79,7 +79,7 @@ async fn a_request_refused_for_its_content_costs_nothing() {
 #[tokio::test]
 async fn a_crash_gives_nothing_back() {
     let mut site = Site::start().await;
-    site.leave(2);
+    site.leave(2).await;
     assert_eq!(site.client.evaluate('a', &points(2)).await.evaluations().len(), 2);
     site.directory.crash().await.unwrap();
     site.directory.restart().await.unwrap();
@@ -89,7 +89,7 @@ async fn a_crash_gives_nothing_back() {
 #[tokio::test]
 async fn requests_at_once_never_overspend_together() {
     let site = Site::start().await;
-    site.leave(4);
+    site.leave(4).await;
     let askers: Vec<_> = (0..8)
         .map(|_| {
             let client = site.client.clone();

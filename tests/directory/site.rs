@@ -56,17 +56,17 @@ impl Site {
         };
         let directory = Directory::start(&around).await.unwrap();
         let account = Account { pseudonym: "aexample", token: &hash(TOKEN), certificate: b"" };
-        Accounts::open(&directory.database()).unwrap().put(&account, seconds()).unwrap();
+        Accounts::open(&directory.database()).unwrap().put(&account, seconds()).await.unwrap();
         let client = Client::of(&directory, &pki.ca_pem, TOKEN);
         Self { directory, client, pki, _dir: dir }
     }
 
     /// Leaves `left` evaluations in the device's bucket.
-    pub(super) fn leave(&self, left: u32) {
+    pub(super) async fn leave(&self, left: u32) {
         let accounts = Accounts::open(&self.directory.database()).unwrap();
-        let row = accounts.find(&hash(TOKEN)).unwrap().unwrap();
-        let there = accounts.charge(row, 0, seconds()).unwrap().unwrap().unwrap().left(seconds());
-        accounts.charge(row, (there - left) as usize, seconds()).unwrap().unwrap().unwrap();
+        let row = accounts.find(&hash(TOKEN)).await.unwrap().unwrap();
+        let there = accounts.charge(row, 0, seconds()).await.unwrap().unwrap().unwrap().left(seconds());
+        accounts.charge(row, (there - left) as usize, seconds()).await.unwrap().unwrap().unwrap();
     }
 
     pub(super) fn epoch_key(&self) -> EpochKey {
