@@ -20,7 +20,8 @@ const EXIT_STATUS: &str = "Exit status:
 #[derive(Debug, Parser)]
 #[command(name = "shuntctl", version, after_help = EXIT_STATUS, arg_required_else_help = true)]
 pub(super) struct Cli {
-    /// Write one JSON document to standard output (`watch`: one a line).
+    /// Write one JSON document to standard output (`watch`: one a line); where it fails, one with `error` and `message`,
+    /// and the `id` of a text that was handed over.
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// D-Bus address to use instead of the system bus.

@@ -37,6 +37,14 @@ pub(super) enum Failure {
     /// A text did not leave.
     #[error("not sent ({0})")]
     Failed(String),
+    /// What became of a text that was handed over.
+    #[error("{failure}")]
+    Of {
+        /// The text.
+        id: String,
+        /// What went wrong with it.
+        failure: Box<Self>,
+    },
     /// An enrolment ended without an account.
     #[error("not enrolled ({0}): `shuntctl enrol` begins anew")]
     NotEnrolled(String),
@@ -55,6 +63,7 @@ impl Failure {
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Daemon { name, .. } => daemon_code(name),
+            Self::Of { failure, .. } => failure.code(),
             Self::Answer(_)
             | Self::Failed(_)
             | Self::Unwell(_)
@@ -73,10 +82,24 @@ impl Failure {
         ExitCode::from(self.code())
     }
 
+    /// The same, of a text.
+    pub(super) fn of(self, id: &str) -> Self {
+        Self::Of { id: id.to_owned(), failure: Box::new(self) }
+    }
+
+    /// The text that it is about.
+    pub(super) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Of { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+
     /// A name for `--json`: the daemon's error name, or one like it.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Daemon { name, .. } => name,
+            Self::Of { failure, .. } => failure.name(),
             Self::Usage(_) => "usage",
             Self::Absent(_) => "absent",
             Self::Gone => "gone",

@@ -23,15 +23,28 @@ use std::process::ExitCode;
 /// Runs the command line, and gives the exit status that `--help` documents.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Usage errors and --help end here, with clap's 2 and 0.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && asks_for_json() => {
+            let failure = Failure::Usage(error.to_string().trim_end().to_owned());
+            tell(true, &failure);
+            return failure.exit();
+        }
+        // The rest of the usage errors, and --help, end here with clap's 2 and 0.
+        Err(error) => error.exit(),
+    };
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            tell(&cli, &failure);
+            tell(cli.json, &failure);
             failure.exit()
         }
     }
+}
+
+/// Whether a command line that could not be read wants JSON.
+fn asks_for_json() -> bool {
+    std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json")
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
@@ -79,16 +92,20 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     })
 }
 
-fn tell(cli: &Cli, failure: &Failure) {
+fn tell(json: bool, failure: &Failure) {
     use std::io::Write;
     let message = output::plain(&failure.to_string());
     // A closed pipe is no news to the one who closed it.
-    if cli.json {
+    if json {
         if matches!(failure, Failure::Unwell(_)) {
             // The findings are the one document.
             return;
         }
-        let _ = output::document(&json!({ "error": failure.name(), "message": message }));
+        let mut error = json!({ "error": failure.name(), "message": message });
+        if let (Some(id), Some(all)) = (failure.id(), error.as_object_mut()) {
+            all.insert("id".into(), id.into());
+        }
+        let _ = output::document(&error);
     } else {
         let _ = writeln!(std::io::stderr(), "shuntctl: {message}");
     }

@@ -32,10 +32,22 @@ pub(super) async fn send(client: &Client, json: bool, send: &Send) -> Result<(),
         let outcome = json!({ "id": id(&path) });
         return if json { document(&outcome) } else { write(id(&path)) };
     };
-    let settled = settle(client, &mut signals, &path, !json);
-    let outcome = match send.timeout {
-        None => settled.await?,
-        Some(seconds) => tokio::time::timeout(Duration::from_secs(seconds), settled)
+    let outcome = settled(client, &mut signals, &path, json, send.timeout).await;
+    outcome.map_err(|failure| failure.of(id(&path)))
+}
+
+/// Waits for what becomes of a text, and says it.
+async fn settled(
+    client: &Client,
+    signals: &mut Signals,
+    path: &OwnedObjectPath,
+    json: bool,
+    timeout: Option<u64>,
+) -> Result<(), Failure> {
+    let settling = settle(client, signals, path, !json);
+    let mut outcome = match timeout {
+        None => settling.await?,
+        Some(seconds) => tokio::time::timeout(Duration::from_secs(seconds), settling)
             .await
             .map_err(|_| Failure::Timeout(seconds))??,
     };
@@ -45,9 +57,8 @@ pub(super) async fn send(client: &Client, json: bool, send: &Send) -> Result<(),
         "failed" => Err(Failure::Failed(cause)),
         "held" => Err(Failure::Held(string(&outcome, "question").to_owned())),
         _ if json => {
-            let mut outcome = outcome;
             if let Value::Object(all) = &mut outcome {
-                all.insert("id".into(), id(&path).into());
+                all.insert("id".into(), id(path).into());
             }
             document(&outcome)
         }

@@ -5,14 +5,14 @@ use super::open::Store;
 use super::tx::Tx;
 use std::io;
 
-/// What a wipe deletes, in this order. Texts that no app has taken stay, and those under way; so do the keyed
+/// What a wipe deletes, in this order, damaged texts included. Those that no app has taken stay, and those under way; so do the keyed
 /// digests by which nothing is shown twice, until they go by their age.
 pub(super) const WIPE: &[&str] = &[
     "DELETE FROM blobs",
-    "DELETE FROM texts WHERE live = 0",
+    "DELETE FROM texts WHERE live <> 1",
     "DELETE FROM ordinals",
     "DELETE FROM envelopes WHERE NOT EXISTS (SELECT 1 FROM texts WHERE texts.id = envelopes.id AND live = 1)",
-    "DELETE FROM arrived WHERE acknowledged = 1",
+    "DELETE FROM arrived WHERE acknowledged <> 0",
     "DELETE FROM peers",
     "DELETE FROM sessions",
     "DELETE FROM switches",

@@ -45,12 +45,12 @@ pub(super) async fn reason(shunt: &Shunt, wanted: &str) {
 }
 
 /// The code of an SMS of the directory's.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     text.strip_prefix("Shunt code ").unwrap()[..8].to_owned()
 }
 
 /// Another one.
-fn other(code: &str) -> String {
+pub(super) fn other(code: &str) -> String {
     format!("{:08}", (code.parse::<u32>().unwrap() + 1) % 100_000_000)
 }
 

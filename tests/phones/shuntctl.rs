@@ -1,10 +1,11 @@
 //! The command line against a live phone: what it prints, and its exit statuses.
 
+use super::enrolment::{blank, code, enrolling, other};
 use super::{ALICE, BOB, programs, world};
 use shunt_kit::phone::Phone;
 use shunt_kit::process::Process;
 use shunt_kit::world::{go_off, go_online};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Output, Stdio};
 
 pub(crate) async fn run(phone: &Phone, arguments: &[&str]) -> (i32, String, String) {
@@ -58,6 +59,30 @@ async fn each_failure_has_its_exit_status() {
     let world = world().await;
     let mut alice = world.phone(ALICE).await.unwrap();
     assert_eq!(run(&alice, &["nonsense"]).await.0, 2);
+    assert_eq!(run(&alice, &["--json", "--help"]).await.0, 0);
+    let error = |(code, out, err): (i32, String, String)| {
+        let error: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+        assert!(!error["message"].as_str().unwrap().is_empty() && err.is_empty(), "{out}{err}");
+        (code, error["error"].as_str().unwrap().to_owned(), error["id"].as_str().map(str::to_owned))
+    };
+    let usage = (2, "usage".to_owned(), None);
+    for words in
+        [&["nonsense", "--json"][..], &["--json"], &["--json", "send", BOB], &["--json", "list", "--since", "1y"]]
+    {
+        assert_eq!(error(run(&alice, words).await), usage, "{words:?}");
+    }
+    let refused = error(run(&alice, &["--json", "send", "+12ab34", "x"]).await);
+    assert_eq!(refused, (2, "org.shunt.Error.BadNumber".into(), None));
+    // A text that was handed over is named, whatever became of it.
+    assert_eq!(run(&alice, &["peers", "policy", BOB, "im-only"]).await.0, 0);
+    let (code, name, id) = error(run(&alice, &["--json", "send", BOB, "x", "--wait"]).await);
+    assert_eq!((code, name.as_str()), (7, "held"));
+    assert_eq!(run(&alice, &["cancel", &id.unwrap()]).await.0, 0);
+    assert_eq!(run(&alice, &["peers", "policy", BOB, "auto"]).await.0, 0);
+    world.smsc.pause_answers(ALICE);
+    let (code, name, id) = error(run(&alice, &["--json", "send", BOB, "y", "--wait", "--timeout", "0"]).await);
+    assert_eq!((code, name.as_str(), id.map(|id| id.len())), (8, "timeout", Some(32)));
+    world.smsc.resume_answers(ALICE);
     assert_eq!(run(&alice, &["send", "+12ab34", "x"]).await.0, 2);
     assert_eq!(run(&alice, &["cancel", "01a205e0a6ed7e61ae9ccdb30e09941a"]).await.0, 1);
     let junk = alice.path("junk.json");
@@ -90,4 +115,46 @@ async fn watch_shows_the_icon_change() {
     until("im").await;
     go_off(bob.shunt()).await.unwrap();
     until("sms").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_enrols_at_the_prompt_and_types_the_code() {
+    let world = enrolling().await;
+    let alice = blank(&world, ALICE).await;
+    world.smsc.hold(ALICE);
+    let shuntctl = programs().join("shuntctl");
+    assert_eq!(run(&alice, &["enrol", ALICE]).await.0, 2, "nobody is there to agree");
+    // util-linux's script makes the terminal.
+    let mut command = alice.command("script");
+    command.args(["-qefc", &format!("{} enrol {ALICE}", shuntctl.display()), "/dev/null"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut terminal = Process::start_as_is("script", command, None).unwrap();
+    let mut keyboard = terminal.child().stdin.take().unwrap();
+    let mut screen = terminal.child().stdout.take().unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(n @ 1..) = screen.read(&mut bytes) {
+            let _gone = tell.send(String::from_utf8_lossy(&bytes[..n]).into_owned());
+        }
+    });
+    let mut shown = String::new();
+    let mut until = async |words: &str| {
+        while !shown.contains(words) {
+            shown.push_str(&told.recv().await.unwrap_or_else(|| panic!("no {words:?} in {shown}")));
+        }
+        shown.clear();
+    };
+    until("Type yes to go on").await;
+    writeln!(keyboard, "yes").unwrap();
+    until("the code is on its way").await;
+    let sms = world.smsc.wait_for_text("the code", |sms| sms.to == ALICE).await.unwrap();
+    let code = code(&sms.text.unwrap());
+    writeln!(keyboard, "{}", other(&code)).unwrap();
+    until("that was not the code").await;
+    // As people write it.
+    writeln!(keyboard, "{} {}", &code[..4], &code[4..]).unwrap();
+    until("enrolled: ").await;
+    assert!(terminal.ended().await.unwrap().success());
+    assert_ne!(alice.shunt().state().await.unwrap().0, "waiting");
 }
