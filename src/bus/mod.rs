@@ -5,6 +5,8 @@
 
 pub mod access;
 mod agents;
+mod answer;
+mod argument;
 mod core;
 mod details;
 mod emit;
@@ -16,17 +18,17 @@ mod options;
 mod published;
 mod request;
 mod serve;
+mod setting;
 mod sleep;
 
 pub use access::Caller;
 pub use agents::Seat;
+pub use answer::{DoorOutcome, LedgerRow, PeerEntry, Record, RouteAnswer, Settlement, Standing};
+pub use argument::{Direction, Filter, RouteOptions, SendOptions};
 pub use error::Error;
 use error::error_name;
 pub use published::{LineEntry, Published, ServiceState};
-pub use request::{
-    CONTACTS_MAX, DOOR_LIST_MAX, Direction, DoorOutcome, ExportPart, Filter, IMPORT_MAX, LEDGER_PAGE, LIST_MAX,
-    LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer, RouteOptions, SendOptions, Setting, Settlement,
-    Standing,
-};
+pub use request::{CONTACTS_MAX, DOOR_LIST_MAX, ExportPart, IMPORT_MAX, LEDGER_PAGE, LIST_MAX, Reply, Request};
 pub use serve::{Bus, BusError, NAME};
+pub use setting::Setting;
 pub use sleep::Sleep;
