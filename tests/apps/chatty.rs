@@ -1,22 +1,16 @@
 //! Chatty as Debian ships it, on a screen and a session bus of its own.
 
 use crate::screen::Screen;
-use anyhow::{Context, Result, bail, ensure};
+use crate::session::{App, HANG, Session};
+use anyhow::{Result, ensure};
 use rusqlite::{Connection, OpenFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 use shunt_kit::Phone;
-use shunt_kit::process::Process;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
-
-/// No wait lasts longer before it is called a hang.
-const HANG: Duration = Duration::from_secs(120);
 
 /// Where it keeps its history, below its home.
 const HISTORY: &str = ".purple/chatty/db";
@@ -26,8 +20,8 @@ const DRAFT: i64 = 1;
 /// A running Chatty with one conversation open.
 pub(crate) struct Chatty {
     screen: Screen,
-    _session: Process,
-    app: Process,
+    _session: Session,
+    app: App,
     home: PathBuf,
 }
 
@@ -46,16 +40,11 @@ impl Chatty {
         let home = phone.path(name);
         std::fs::create_dir_all(home.join("run"))?;
         let screen = Screen::start(&home.join("xvfb.log"))?;
-        let mut command = phone.command("dbus-daemon");
-        command.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut session = Process::start_as_is("dbus-daemon", command, None)?;
-        let mut address = String::new();
-        BufReader::new(session.child().stdout.take().context("its output")?).read_line(&mut address)?;
+        let session = Session::start(phone)?;
         let path = |path: &Path| path.display().to_string();
         let environment = vec![
             ("DISPLAY", screen.display().to_owned()),
-            ("DBUS_SESSION_BUS_ADDRESS", address.trim().to_owned()),
+            ("DBUS_SESSION_BUS_ADDRESS", session.address().to_owned()),
             ("DBUS_SYSTEM_BUS_ADDRESS", system_bus.to_owned()),
             ("HOME", path(&home)),
             ("XDG_RUNTIME_DIR", path(&home.join("run"))),
@@ -65,35 +54,14 @@ impl Chatty {
             ("LC_ALL", "C.UTF-8".to_owned()),
         ];
         let mut command = Command::new("chatty");
-        command.arg("-vvvv").envs(environment.clone());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut app = Process::start_as_is("chatty", command, None)?;
-        let lines = BufReader::new(app.child().stdout.take().context("its output")?).lines();
-        let (said, heard) = mpsc::channel();
-        let mut log = File::create(home.join("chatty.log"))?;
-        // It goes on talking after we have listened, and must not block on a full pipe.
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _kept = writeln!(log, "{line}");
-                let _heard = said.send(line);
-            }
-        });
-        let until = |what: &str| -> Result<()> {
-            let mut before = Vec::new();
-            loop {
-                match heard.recv_timeout(HANG) {
-                    Ok(line) if line.contains(what) => return Ok(()),
-                    Ok(line) => before.push(line),
-                    Err(_) => bail!("Chatty did not say {what:?}; it said {before:#?}"),
-                }
-            }
-        };
-        until("message listed")?;
+        command.arg("-vvvv").envs(environment.clone()).stderr(Stdio::null());
+        let app = App::start("chatty", command, &home.join("chatty.log"))?;
+        app.until("message listed")?;
         let mut opener = Command::new("chatty");
         opener.arg(format!("sms:{peer}")).envs(environment);
         let opened = opener.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
         ensure!(opened.success(), "the conversation could not be opened");
-        until("opening chat")?;
+        app.until("opening chat")?;
         Ok(Self { screen, _session: session, app, home })
     }
 

@@ -1,12 +1,15 @@
 //! Apps as distributions ship them, unmodified, through the door: their texts go by IM when the
 //! recipient is online, and they do not know it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod chatty;
 mod conversation;
 mod mmcli;
+mod mmsd;
 mod screen;
+mod session;
+mod table;
 
 use shunt_kit::world::World;
 use shunt_kit::{Phone, ShuntConfig};
@@ -32,7 +35,7 @@ fn leaving_sms(mut config: ShuntConfig) -> ShuntConfig {
     config
 }
 
-/// A line of the table that `make apps` prints: which app, what it did, by which bearer, SMS at the SMSC.
+/// A line of the table that `make apps` prints, of texts: by which bearer, and how many SMS the SMSC counted.
 fn row(app: &str, done: &str, bearer: &str, sms: usize) {
-    println!("| {app:<12} | {done:<50} | {bearer:<7} | {sms:>15} | passed");
+    shunt_kit::table::row(app, done, format_args!("by {bearer}; {sms} SMS at the SMSC"));
 }

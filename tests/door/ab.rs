@@ -216,8 +216,6 @@ async fn two_hundred_calls_and_their_signals_are_the_same_with_and_without_the_d
     }
     let all = direct.answers.len();
     assert!(all >= 200 && through.answers.len() == all, "{all} calls");
-    println!("{all} calls, {bytes} of them answered with the same bytes");
-
     // Each signal is told alike to who listens directly and who listens through the door.
     let last = listeners[0].create(BOB, "the last", false).await.unwrap();
     let mut heard: [Vec<String>; 2] = Default::default();
@@ -235,5 +233,7 @@ async fn two_hundred_calls_and_their_signals_are_the_same_with_and_without_the_d
     }
     assert!(heard[0].len() >= 20, "{} signals", heard[0].len());
     assert_eq!(heard[0], heard[1]);
-    println!("{} signals", heard[0].len());
+    let signals = heard[0].len();
+    let found = format_args!("{all} calls alike ({bytes} to the byte), {signals} signals");
+    shunt_kit::table::row("A/B run", "with and without the door, switch off", found);
 }

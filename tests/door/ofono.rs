@@ -6,7 +6,7 @@ use crate::{
     diverting::IM,
     programs,
 };
-use shunt_kit::{Door, Phone, Smsc};
+use shunt_kit::{Door, Phone, Smsc, table::row};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -34,7 +34,10 @@ async fn ofonos_own_scripts_send_and_receive_instant_messages() {
     let door = phone.door(programs()).unwrap();
     let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
 
-    assert!(said(script(&phone, &door, "list-modems")).await.contains("[ /phonesim ]"));
+    let modems = said(script(&phone, &door, "list-modems")).await;
+    let modems: Vec<&str> = modems.lines().filter(|line| line.starts_with("[ /")).collect();
+    assert_eq!(modems, ["[ /phonesim ]"]);
+    row("oFono's scripts", "list-modems", modems.concat());
     let send = |text: &str| {
         let mut command = script(&phone, &door, "send-sms");
         command.args([BOB, text, "0"]);
@@ -43,10 +46,12 @@ async fn ofonos_own_scripts_send_and_receive_instant_messages() {
     // Emoji too, which oFono's SMS can't carry.
     assert!(send("by IM 👋").await.contains("/phonesim/message_"));
     assert_eq!((core.calls("Divert")[0].0.as_str(), smsc.submitted_total()), ("by IM 👋", 0));
+    row("oFono's scripts", "send-sms, which is diverted", format_args!("{} SMS at the SMSC", smsc.submitted_total()));
     core.set(|script| script.outcome = Some("sms"));
     assert!(send("by SMS").await.contains("/phonesim/message_"));
     smsc.wait_for_text("oFono's own SMS", |sms| sms.text.as_deref() == Some("by SMS")).await.unwrap();
     assert_eq!((core.calls("Divert").len(), smsc.submitted_total()), (2, 1));
+    row("oFono's scripts", "send-sms, which is not", format_args!("{} SMS at the SMSC", smsc.submitted_total()));
 
     // One that came before the app listened, and one after.
     let im = |serial: u32, text: &str| {
@@ -69,4 +74,5 @@ async fn ofonos_own_scripts_send_and_receive_instant_messages() {
     core.receive(im(2, "after")).await;
     hear("after").await;
     core.called("Delete", 2).await;
+    row("oFono's scripts", "receive-sms", format_args!("{} instant messages shown", core.calls("Delete").len()));
 }

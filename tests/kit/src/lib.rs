@@ -24,6 +24,7 @@ pub mod proxy;
 pub mod shunt;
 pub mod smpp;
 pub mod smsc;
+pub mod table;
 pub mod user_data;
 pub mod world;
 
