@@ -2,15 +2,15 @@
 //!
 //! `org.freedesktop.login1.Manager`: `Inhibit("sleep", …, "delay")` answers a descriptor that holds sleep
 //! up for a few seconds while it is open; `PrepareForSleep(b)` tells. Where there is no logind (Android,
-//! OpenRC without elogind) nothing is told and nothing held.
+//! OpenRC without elogind) nothing is told and nothing held; one that comes, or comes back, is taken up.
 
 use futures_util::StreamExt;
 use std::cell::RefCell;
 use std::rc::Rc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use zbus::message::Type;
-use zbus::{Connection, MatchRule, MessageStream, OwnedFd};
+use zbus::proxy::{CacheProperties, MethodFlags};
+use zbus::{Connection, OwnedFd, Proxy};
 
 const LOGIND: &str = "org.freedesktop.login1";
 const PATH: &str = "/org/freedesktop/login1";
@@ -54,35 +54,58 @@ impl Sleep {
     }
 }
 
+/// For ever; returns with the bus.
 async fn listen(
     connection: &Connection,
     told: &mpsc::UnboundedSender<bool>,
     inhibitor: &RefCell<Option<OwnedFd>>,
 ) -> zbus::Result<()> {
-    let rule = MatchRule::builder()
-        .msg_type(Type::Signal)
-        .sender(LOGIND)
+    let logind = zbus::proxy::Builder::<Proxy<'_>>::new(connection)
+        .destination(LOGIND)
         .path(PATH)
         .interface(MANAGER)
-        .member("PrepareForSleep")
-        .build()?;
-    let mut signals = MessageStream::for_match_rule(rule, connection, None).await?;
-    let inhibit = async || {
-        let why = ("sleep", "Shunt", "others are told that this phone goes offline", "delay");
-        let answer = connection.call_method(Some(LOGIND), PATH, Some(MANAGER), "Inhibit", &why).await?;
-        let held = answer.body().deserialize::<OwnedFd>()?;
-        inhibitor.borrow_mut().replace(held);
-        zbus::Result::Ok(())
-    };
-    inhibit().await?;
-    while let Some(signal) = signals.next().await {
-        let Ok(sleeps) = signal?.body().deserialize::<bool>() else { continue };
-        if !sleeps {
-            inhibit().await?;
-        }
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await?;
+    let mut owners = logind.receive_owner_changed().await?;
+    let mut signals = logind.receive_signal("PrepareForSleep").await?;
+    let mut asleep = false;
+    inhibit(&logind, inhibitor).await;
+    loop {
+        let sleeps = tokio::select! {
+            biased;
+            Some(owner) = owners.next() => {
+                // What the one before had announced, or was held up by, ended with it.
+                inhibitor.borrow_mut().take();
+                if owner.is_some() {
+                    inhibit(&logind, inhibitor).await;
+                }
+                if !asleep {
+                    continue;
+                }
+                false
+            }
+            Some(signal) = signals.next() => {
+                let Ok(sleeps) = signal.body().deserialize::<bool>() else { continue };
+                if !sleeps {
+                    inhibit(&logind, inhibitor).await;
+                }
+                sleeps
+            }
+            else => return Ok(()),
+        };
+        asleep = sleeps;
         if told.send(sleeps).is_err() {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
+}
+
+/// Without an inhibitor sleep is still told, if a little late. Starts no logind.
+async fn inhibit(logind: &Proxy<'_>, inhibitor: &RefCell<Option<OwnedFd>>) {
+    let why = ("sleep", "Shunt", "others are told that this phone goes offline", "delay");
+    match logind.call_with_flags("Inhibit", MethodFlags::NO_AUTO_START, &why).await {
+        Ok(held) => *inhibitor.borrow_mut() = held,
+        Err(error) => log::info!("sleep is not held up: {error}"),
+    }
 }

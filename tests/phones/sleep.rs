@@ -1,14 +1,14 @@
 //! A sleeping phone does not look online.
 
 use super::{ALICE, BOB, world};
-use shunt_kit::Logind;
 use shunt_kit::world::{go_off, go_online};
+use shunt_kit::{Logind, Phone};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_end_before_sleep_and_are_granted_again_after_it() {
     let world = world().await;
     let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
-    let logind = Logind::start(bob.bus()).await.unwrap();
+    let logind = Logind::start(&bob).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
     logind.wait_held(1).await.unwrap();
@@ -23,10 +23,37 @@ async fn leases_end_before_sleep_and_are_granted_again_after_it() {
 
     logind.wake().await.unwrap();
     logind.wait_held(1).await.unwrap();
-    // Until the link is checked, probes are met with silence, and texts go by SMS.
+    by_im_at_last(&alice, &bob, "awake again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logind_that_comes_late_or_anew_is_listened_to() {
+    let world = world().await;
+    let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    for _ in 0..2 {
+        let logind = Logind::start(&bob).await.unwrap();
+        logind.wait_held(1).await.unwrap();
+    }
+    // It told that the system sleeps, and ended before it could tell that it woke.
+    let logind = Logind::start(&bob).await.unwrap();
+    logind.wait_held(1).await.unwrap();
+    logind.sleep().await.unwrap();
+    alice.shunt().send(BOB, "asleep").await.unwrap();
+    assert_eq!(bob.shunt().wait_received(|text| text.text == "asleep").await.unwrap().bearer, "sms");
+    drop(logind);
+    by_im_at_last(&alice, &bob, "awake").await;
+    let logind = Logind::start(&bob).await.unwrap();
+    logind.wait_held(1).await.unwrap();
+    logind.sleep().await.unwrap();
+}
+
+/// Until the link is checked, probes are met with silence, and texts go by SMS.
+async fn by_im_at_last(alice: &Phone, bob: &Phone, said: &str) {
     let mut bearer = String::new();
     for n in 0..10 {
-        let text = format!("awake again, {n}");
+        let text = format!("{said}, {n}");
         alice.shunt().send(BOB, &text).await.unwrap();
         bearer = bob.shunt().wait_received(|got| got.text == text).await.unwrap().bearer;
         if bearer == "im" {
@@ -40,7 +67,7 @@ async fn leases_end_before_sleep_and_are_granted_again_after_it() {
 async fn a_phone_that_is_off_holds_no_sleep_up() {
     let world = world().await;
     let mut bob = world.builder(BOB).start().await.unwrap();
-    let logind = Logind::start(bob.bus()).await.unwrap();
+    let logind = Logind::start(&bob).await.unwrap();
     bob.start_shunt(world.config()).await.unwrap();
     world.enrol(&bob).await.unwrap();
     logind.sleep().await.unwrap();

@@ -1,77 +1,53 @@
-//! What of logind matters to who must not be online asleep: delay inhibitors and `PrepareForSleep`.
-//! A stand-in: the real one needs to be the machine's, and suspends it.
+//! What of logind matters to who must not be online asleep: delay inhibitors and `PrepareForSleep`, from
+//! python-dbusmock's logind. The real one needs to be the machine's, and suspends it.
 
-use std::io::{PipeReader, Read, pipe};
-use std::os::fd::OwnedFd;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use tokio::sync::watch;
-use zbus::object_server::SignalEmitter;
-use zbus::{Connection, fdo, interface};
+use anyhow::{Context, Result};
+use zbus::{Connection, Variant};
 
-use crate::bus::Bus;
+use crate::background::HANG;
+use crate::bus::name_owned;
+use crate::phone::Phone;
+use crate::process::Process;
 
+const SERVICE: &str = "org.freedesktop.login1";
 const PATH: &str = "/org/freedesktop/login1";
+const MANAGER: &str = "org.freedesktop.login1.Manager";
 /// `InhibitDelayMaxSec`, logind's default.
 const DELAY: Duration = Duration::from_secs(5);
 
-/// A logind on a phone's bus.
+/// What, who, why, mode, uid, pid.
+type Inhibitor = (String, String, String, String, u32, u32);
+
+/// A logind on a phone's bus; dropping it ends it.
 pub struct Logind {
     connection: Connection,
-    held: watch::Receiver<usize>,
-}
-
-struct Manager {
-    held: watch::Sender<usize>,
-}
-
-#[interface(name = "org.freedesktop.login1.Manager")]
-impl Manager {
-    fn inhibit(&self, what: &str, _who: &str, _why: &str, mode: &str) -> fdo::Result<zbus::OwnedFd> {
-        if (what, mode) != ("sleep", "delay") {
-            return Err(fdo::Error::InvalidArgs(format!("not of use here: {what} {mode}")));
-        }
-        let (ours, theirs) = pipe().map_err(|error| fdo::Error::Failed(error.to_string()))?;
-        self.held.send_modify(|held| *held += 1);
-        let held = self.held.clone();
-        std::thread::spawn(move || {
-            until_closed(ours);
-            held.send_modify(|held| *held -= 1);
-        });
-        Ok(OwnedFd::from(theirs).into())
-    }
-
-    #[zbus(signal)]
-    async fn prepare_for_sleep(emitter: &SignalEmitter<'_>, start: bool) -> zbus::Result<()>;
-}
-
-fn until_closed(mut pipe: PipeReader) {
-    let _ended = pipe.read(&mut [0]);
+    _process: Process,
 }
 
 impl Logind {
-    /// Puts it on a bus.
+    /// Puts it on a phone's bus.
     ///
     /// # Errors
     /// Somebody else is logind there.
-    pub async fn start(bus: &Bus) -> Result<Self> {
-        let connection = bus.connect().await?;
-        let (sender, held) = watch::channel(0);
-        connection.object_server().at(PATH, Manager { held: sender }).await?;
-        connection.request_name("org.freedesktop.login1").await?;
-        Ok(Self { connection, held })
+    pub async fn start(phone: &Phone) -> Result<Self> {
+        let mut command = Command::new("/usr/bin/python3");
+        command.args(["-m", "dbusmock", "--system", "--template", "logind"]);
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", phone.bus().address());
+        let mut process = Process::start("logind", command, &phone.dir().join("logind.log"))?;
+        let connection = phone.bus().connect().await?;
+        process.until("its name on the bus", name_owned(&connection, SERVICE)).await?;
+        Ok(Self { connection, _process: process })
     }
 
-    /// Waits until so many inhibitors are held.
+    /// Waits until so many delay inhibitors for sleep are held.
     ///
     /// # Errors
     /// That never comes.
     pub async fn wait_held(&self, count: usize) -> Result<()> {
-        let mut held = self.held.clone();
-        let wait = held.wait_for(|held| *held == count);
-        tokio::time::timeout(crate::background::HANG, wait).await.context("waited in vain for inhibitors")??;
-        Ok(())
+        tokio::time::timeout(HANG, self.until_held(count)).await.context("waited in vain for inhibitors")?
     }
 
     /// Announces sleep, and waits until nobody holds it up.
@@ -80,10 +56,8 @@ impl Logind {
     /// Somebody still does when logind would wait no longer.
     pub async fn sleep(&self) -> Result<()> {
         self.announce(true).await?;
-        let mut held = self.held.clone();
-        let released = tokio::time::timeout(DELAY, held.wait_for(|held| *held == 0)).await;
-        ensure!(released.is_ok(), "sleep was held up for longer than logind waits");
-        Ok(())
+        let released = tokio::time::timeout(DELAY, self.until_held(0)).await;
+        released.context("sleep was held up for longer than logind waits")?
     }
 
     /// Announces that the system woke.
@@ -94,8 +68,22 @@ impl Logind {
         self.announce(false).await
     }
 
+    /// It tells nobody of its inhibitors: it is asked.
+    async fn until_held(&self, count: usize) -> Result<()> {
+        loop {
+            let answer = self.connection.call_method(Some(SERVICE), PATH, Some(MANAGER), "ListInhibitors", &()).await?;
+            let all: Vec<Inhibitor> = answer.body().deserialize()?;
+            if all.iter().filter(|held| (held.0.as_str(), held.3.as_str()) == ("sleep", "delay")).count() == count {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     async fn announce(&self, start: bool) -> Result<()> {
-        let emitter = SignalEmitter::new(&self.connection, PATH)?;
-        Ok(Manager::prepare_for_sleep(&emitter, start).await?)
+        let signal = (MANAGER, "PrepareForSleep", "b", vec![Variant::from(start)]);
+        let mock = Some("org.freedesktop.DBus.Mock");
+        self.connection.call_method(Some(SERVICE), PATH, mock, "EmitSignal", &signal).await?;
+        Ok(())
     }
 }
