@@ -199,13 +199,15 @@ fn androids_init_script_has_known_words_and_the_wardens_options() {
             assert!(["on", "service"].contains(&section), "{line}");
             continue;
         }
-        let known: &[&str] = if section == "on" { &["mkdir"] } else { &["class", "user", "group", "capabilities"] };
+        let known: &[&str] =
+            if section == "on" { &["mkdir"] } else { &["class", "user", "group", "capabilities", "socket"] };
         assert!(known.contains(&words[0]), "{line}");
     }
     let service = text.lines().find(|line| line.starts_with("service ")).unwrap();
     assert!(service.contains("--libexec /system_ext/bin --core-user 7500 --uplink-user 7501:3003"));
     assert!(text.contains("capabilities SETUID SETGID KILL\n"));
     assert!(text.contains("mkdir /data/misc/shunt 0700 7500 7500"));
+    assert!(text.contains("    socket shuntd stream 0660 root radio\n"));
 }
 
 /// Our rules with stand-ins for the platform's, through m4 and the policy compiler.
@@ -270,7 +272,8 @@ fn each_program_has_a_label_of_its_own_that_the_policy_knows() {
         assert!(path.starts_with('/') && policy.contains(&format!("type {label}, ")), "{line}");
         labels.insert(label);
     }
-    assert_eq!(labels, BTreeSet::from(["shuntd_exec", "shuntd_core_exec", "shuntd_uplink_exec", "shuntd_data_file"]));
+    let programs = ["shuntd_exec", "shuntd_core_exec", "shuntd_uplink_exec"];
+    assert_eq!(labels, programs.into_iter().chain(["shuntd_data_file", "shuntd_socket"]).collect());
     for program in ["shuntd ", "shuntd-core ", "shuntd-uplink "] {
         assert!(contexts.contains(&format!("/bin/{program}")));
     }

@@ -47,7 +47,8 @@ async fn accept(socket: UnixListener, shared: Arc<Shared>) -> std::io::Result<()
     loop {
         let (stream, _) = socket.accept().await?;
         // What the kernel noted when it connected, whatever it says of itself in D-Bus.
-        let uid = stream.peer_cred()?.uid();
+        let Ok(peer) = stream.peer_cred() else { continue };
+        let uid = peer.uid();
         if !shared.seat.as_ref().is_some_and(|seat| seat.lets(uid)) {
             log::warn!("uid {uid} connected as an agent: add it to [agent] uids if it is one");
             continue;

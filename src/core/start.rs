@@ -11,7 +11,7 @@ use crate::modem::{Modem, ModemError, Services};
 use crate::router::{Granting, Input, Rest, Router, Switch, SwitchInput};
 use crate::seal::{AccountFile, Identity};
 use crate::store::{Damage, KeySource, Store, StoreError, StoreKey, Unusable, exists, set_aside};
-use crate::sys::{confine, inherited_control, now, warden};
+use crate::sys::{confine, inherited_agents, inherited_control, now, warden};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -192,7 +192,10 @@ async fn live(
         ModemBackend::Agent => {
             let modem = Agent::new(Box::new(name));
             let seat = Seat { port: modem.0.port(), uids: core.config.agent.uids.clone() };
-            let socket = core.config.agent.socket.as_deref().map(listen).transpose()?;
+            let socket = match inherited_agents()? {
+                Some(socket) => Some(socket),
+                None => core.config.agent.socket.as_deref().map(listen).transpose()?,
+            };
             let bus = Bus::serve_with(&connection, rules, published, Some(seat)).await?;
             let agents = bus.0.serve_agents(socket);
             let daemon = Daemon::new(core, store, bus, modem, metered, warden, sleep);

@@ -19,7 +19,7 @@ pub mod warden;
 
 pub use clock::now;
 pub use heap::give_back;
-pub use inherit::{inherited_control, inherited_listener, inherited_wall};
+pub use inherit::{inherited_agents, inherited_control, inherited_listener, inherited_wall};
 pub use limits::many_files;
 pub use random::{fill, random};
 pub use wakelock::{WakeLock, WakeLocks};

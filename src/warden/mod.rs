@@ -12,6 +12,7 @@ pub use args::{ArgsError, Order, Settings, USAGE, parse};
 
 use crate::sys::{
     control::{self, ControlError, Reply, Request, Status},
+    inherited_agents,
     signals::Signals,
     spawn::{Spawn, spawn},
 };
@@ -55,6 +56,11 @@ pub enum WardenError {
 /// # Errors
 /// It could not start or go on; children are dead or die with this process.
 pub fn run(settings: &Settings) -> Result<u8, WardenError> {
+    // First of all, while nothing else can have the number.
+    let agents = inherited_agents().unwrap_or_else(|error| {
+        eprintln!("shuntd: {error}: agents can't connect there");
+        None
+    });
     let signals = Signals::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT])?;
     let (control, cores_end) = control::pair()?;
     let environment: Vec<(OsString, OsString)> =
@@ -64,6 +70,7 @@ pub fn run(settings: &Settings) -> Result<u8, WardenError> {
         arguments: &settings.core_arguments,
         environment: &environment,
         user: settings.core_user,
+        agents: agents.as_ref(),
     };
     let core = spawn(&what, cores_end).map_err(WardenError::Core)?;
     let notify = std::env::var_os("NOTIFY_SOCKET");
@@ -193,7 +200,8 @@ impl Warden<'_> {
     fn spawn_uplink(&self) -> io::Result<(Child, OwnedFd)> {
         let (cores_end, uplinks_end) = control::wall()?;
         let program = self.settings.libexec.join(UPLINK);
-        let what = Spawn { program: &program, arguments: &[], environment: &[], user: self.settings.uplink_user };
+        let user = self.settings.uplink_user;
+        let what = Spawn { program: &program, arguments: &[], environment: &[], user, agents: None };
         Ok((spawn(&what, uplinks_end)?, cores_end))
     }
 

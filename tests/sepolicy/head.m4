@@ -1,6 +1,6 @@
 # Stand-ins for what sepolicy/*.te takes from the platform's policy: just enough that the compiler
 # can check our own rules against our own neverallows. Not a policy for any device.
-class process class process2 class file class dir class chr_file class blk_file class fd class capability
+class process class process2 class file class dir class sock_file class chr_file class blk_file class fd class capability
 class tcp_socket class udp_socket class rawip_socket class icmp_socket class sctp_socket class packet_socket
 class vsock_socket class bluetooth_socket class netlink_route_socket class netlink_generic_socket
 class unix_stream_socket class unix_dgram_socket class binder class security
@@ -14,6 +14,7 @@ class process { fork transition dyntransition sigchld sigkill signal ptrace noat
 class process2 { nnp_transition nosuid_transition }
 class file inherits file { execute_no_trans entrypoint }
 class dir inherits file { add_name remove_name search rmdir }
+class sock_file inherits file
 class chr_file inherits file
 class blk_file inherits file
 class fd { use }
@@ -42,6 +43,7 @@ attribute exec_type;
 attribute system_file_type;
 attribute data_file_type;
 attribute core_data_file_type;
+attribute coredomain_socket;
 
 type kernel, domain;
 type init, domain, coredomain;
@@ -50,6 +52,7 @@ type netd, domain, coredomain;
 type crash_dump, domain, coredomain;
 type llkd, domain, coredomain;
 type untrusted_app, domain, appdomain;
+type radio, domain, coredomain, appdomain;
 type system_data_file, file_type, data_file_type, core_data_file_type;
 type tmpfs, file_type;
 type unlabeled, file_type;

@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod agents;
 mod confinement;
 mod probe;
 mod set;
@@ -44,6 +45,8 @@ fn main() -> ExitCode {
         supervision::init_is_told_when_the_core_is_ready,
         supervision::an_idle_warden_sleeps_without_a_deadline,
         supervision::a_wrong_command_line_starts_nothing,
+        agents::inits_socket_reaches_the_core_and_nobody_else,
+        agents::a_socket_that_is_none_is_named_and_costs_nothing_else,
         confinement::the_probes_see_what_an_unconfined_process_may,
         confinement::the_core_gets_local_sockets_and_nothing_foreign,
         confinement::the_core_may_run_a_program_until_it_gives_that_up,

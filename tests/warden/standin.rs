@@ -5,7 +5,7 @@ use crate::probe::probe;
 use shunt::sys::{
     confine,
     control::Status,
-    inherited_wall,
+    inherited_agents, inherited_wall,
     warden::{Event, WardenError, WardenHandle},
 };
 use std::{
@@ -76,6 +76,7 @@ pub(crate) fn core() -> ExitCode {
                         "ready" => { warden.as_ref().unwrap().ready().unwrap(); "said".to_owned() }
                         "no-exec" => format!("{:?}", confine::core_no_exec().is_ok()),
                         "probe" => probe(rest),
+                        "agents" => first_agent().unwrap_or_else(|e| e.to_string()),
                         "start" => match warden.as_ref().unwrap().start().await {
                             Ok(stream) => {
                                 let mut new = Wall::new(stream);
@@ -99,6 +100,12 @@ pub(crate) fn core() -> ExitCode {
             }
         }
     })
+}
+
+/// What the first to connect to the agents' socket says.
+fn first_agent() -> std::io::Result<String> {
+    let Some(socket) = inherited_agents()? else { return Ok("no socket".to_owned()) };
+    std::io::read_to_string(socket.accept()?.0)
 }
 
 async fn next(warden: Option<&WardenHandle>) -> Result<Event, WardenError> {
