@@ -10,7 +10,7 @@ use crate::model::{Address, Body, Instant, Reason, TextId};
 use crate::modem::{Modem, ModemEvent};
 use crate::router::SwitchInput;
 use crate::store::{Store, StoreError, Unusable};
-use crate::sys::{WakeLock, WakeLocks, control, now, warden};
+use crate::sys::{WakeLock, WakeLocks, control, now, unmap_unused, warden};
 use crate::wall::{Channel, FromUplink, Permit, ToUplink};
 use std::rc::Rc;
 use std::time::Duration;
@@ -205,7 +205,10 @@ impl<M: Modem + 'static> Daemon<M> {
                 effects.sort_by_key(Effect::rank);
                 effects.into_iter().for_each(|effect| self.perform(effect));
                 // Who waits for an answer goes on only when this turn is over.
-                self.bus.publish(self.core.published(), written);
+                if self.bus.publish(self.core.published(), written) {
+                    // A phase begins, and what led to it won't be run again soon.
+                    unmap_unused();
+                }
             }
             // Its turn of its own publishes.
             Err(error) => self.degrade(error, effects),

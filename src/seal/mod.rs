@@ -25,6 +25,8 @@ mod wording;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod vectors;
 
 pub use account::{AccountError, AccountFile, bearer_token};
 pub use bundle::{Bundle, BundleError, NODE, VerifiedBundle};

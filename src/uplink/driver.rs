@@ -12,6 +12,7 @@ use super::socket::Meter;
 use super::stanza;
 use super::tls::Tls;
 use crate::seal::{Pseudonym, Sealed};
+use crate::sys::unmap_unused;
 use crate::wall::{
     Connect, Counters, DirectoryError, FetchError, FromUplink, LinkState, Offline, Point, RequestId, ToUplink,
     UplinkPermit,
@@ -306,6 +307,8 @@ impl Uplink {
         self.state = state;
         self.out.push(FromUplink::Link(state));
         self.count();
+        // TLS handshake and log-in are over, or were in vain.
+        unmap_unused();
     }
 
     fn count(&mut self) {
