@@ -72,9 +72,7 @@ async fn the_proxy_passes_stalls_swallows_refuses_and_cuts() {
     first.write_all(b"four").await.expect("the sender notices nothing");
     let mut second = TcpStream::connect(proxy.addr()).await.expect("accepted into the hole");
     second.write_all(b"five").await.expect("the sender notices nothing");
-    while proxy.bytes_up() < before + 8 {
-        tokio::task::yield_now().await;
-    }
+    proxy.until_bytes_up(before + 8).await;
     assert_eq!(proxy.connections(), 2);
     proxy.set(Mode::Pass).await.expect("set");
     for stream in [&mut first, &mut second] {

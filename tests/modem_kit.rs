@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use shunt_kit::phone::measure;
 use shunt_kit::phone::sms::{Shown, state};
 use shunt_kit::user_data::UserData;
 use shunt_kit::{Fault, Incoming, Phone, Registration, Smsc, process, shunt};
+use zbus::MessageStream;
 
 const ALICE: &str = "+4915112345601";
 const BOB: &str = "+4915112345602";
@@ -223,15 +225,18 @@ async fn a_user_without_rights_may_not_send_and_a_rule_can_let_him() {
     let (_smsc, bob) = one_phone().await;
     let nobody = bob.sms_as(65_534).unwrap();
     assert!(nobody.create(ALICE, "verboten", false).await.is_err());
+    let bus = bob.bus().connect().await.unwrap();
+    // polkitd notices the file by itself, and says so.
+    let rule = "type='signal',interface='org.freedesktop.PolicyKit1.Authority',member='Changed'";
+    let mut reloaded = MessageStream::for_match_rule(rule, &bus, None).await.unwrap();
     bob.add_polkit_rule(
         "10-nobody",
         "polkit.addRule(function (action, subject) { if (subject.user == 'nobody') return 'yes'; });",
     )
     .unwrap();
-    // polkitd notices the file by itself, some time.
     let allowed = async {
         while nobody.create(ALICE, "erlaubt", false).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            reloaded.next().await.unwrap().unwrap();
         }
     };
     tokio::time::timeout(Duration::from_secs(60), allowed).await.unwrap();

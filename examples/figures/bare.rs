@@ -20,7 +20,7 @@ pub(crate) struct Pair {
     to: Client,
 }
 
-struct Client {
+pub(crate) struct Client {
     io: BufReader<TlsStream<TcpStream>>,
     jid: String,
 }
@@ -47,7 +47,8 @@ impl Pair {
 }
 
 impl Client {
-    async fn connect(cloud: &Cloud, name: &str) -> Result<Self> {
+    /// With the password of [`Pair::connect`].
+    pub(crate) async fn connect(cloud: &Cloud, name: &str) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(cloud.ca_pem().as_bytes())?)?;
         let ring = Arc::new(rustls::crypto::ring::default_provider());
@@ -79,6 +80,13 @@ impl Client {
         // Its own presence comes back when it is online.
         client.hear("<presence").await?;
         Ok(client)
+    }
+
+    /// Sends a stanza and a ping in one write, and reads until the ping is answered.
+    pub(crate) async fn ask(&mut self, stanza: &str, nth: usize) -> Result<()> {
+        let ping = format!("<iq type='get' id='ping-{nth}'><ping xmlns='urn:xmpp:ping'/></iq>");
+        self.say(&format!("{stanza}{ping}")).await?;
+        self.hear(&format!("ping-{nth}")).await
     }
 
     async fn say(&mut self, xml: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `make figures`: each line of the budget, measured on a release build beside its lower bound in the same
 //! run, as a ratio. Prints; passes no judgement.
 //!
-//! Usage: `figures PROGRAMS [idle|calls|im|queue|store|door]…`; without topics all of them. As root.
+//! Usage: `figures PROGRAMS [idle|calls|im|queue|store|door|timing]…`; without topics all of them. As root.
 
 #![allow(missing_docs, clippy::print_stdout)]
 
@@ -13,6 +13,7 @@ mod im;
 mod queue;
 mod report;
 mod store;
+mod timing;
 
 use anyhow::{Context, Result};
 use report::Topic;
@@ -51,6 +52,9 @@ async fn measure(programs: &Path, topics: &[Topic]) -> Result<()> {
     }
     if wanted(Topic::Im) {
         im::latency(&world, &alice, &bob).await?;
+    }
+    if wanted(Topic::Timing) {
+        timing::told(&world, &alice, &bob).await?;
     }
     if wanted(Topic::Queue) {
         queue::drained(&alice, &bob).await?;

@@ -12,6 +12,7 @@ pub(crate) enum Topic {
     Queue,
     Store,
     Door,
+    Timing,
 }
 
 impl Topic {
@@ -23,7 +24,8 @@ impl Topic {
             "queue" => Self::Queue,
             "store" => Self::Store,
             "door" => Self::Door,
-            _ => bail!("usage: figures PROGRAMS [idle|calls|im|queue|store|door]…, not {word:?}"),
+            "timing" => Self::Timing,
+            _ => bail!("usage: figures PROGRAMS [idle|calls|im|queue|store|door|timing]…, not {word:?}"),
         })
     }
 }

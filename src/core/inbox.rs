@@ -63,6 +63,10 @@ impl Strangers {
     }
 }
 
+fn passed_over() {
+    log::debug!("a stranger's letter is passed over");
+}
+
 impl Core {
     /// A sealed headline came from a JID of our domain.
     pub(super) fn letter_came(
@@ -75,6 +79,8 @@ impl Core {
         if let Some(kept) = self.strangers.kept.get_mut(from) {
             if kept.len() < KEPT_OF_ONE {
                 kept.push(envelope.to_vec());
+            } else {
+                passed_over();
             }
             return Ok(());
         }
@@ -132,7 +138,7 @@ impl Core {
         let first = Envelope::decode(envelope).is_ok_and(|envelope| envelope.kind == OlmKind::PreKey);
         let now = turn.now.mono;
         if !first || self.strangers.kept.len() >= STRANGERS || !self.strangers.admit(now, jid.pseudonym().as_str()) {
-            log::debug!("a stranger's letter is passed over");
+            passed_over();
             return;
         }
         let (Some(account), Some(identity)) = (&self.account, &mut self.identity) else { return };

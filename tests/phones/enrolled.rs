@@ -164,16 +164,6 @@ impl Stranger {
     }
 }
 
-/// Waits until the phone's log says something once more than before.
-async fn logged(phone: &Phone, said: &str, times: usize) {
-    let says = async {
-        while phone.shunt_log().matches(said).count() < times {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, says).await.unwrap_or_else(|_| panic!("the phone did not say: {said}"));
-}
-
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     OsRng.fill_bytes(&mut bytes);
@@ -221,7 +211,7 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     ];
     for (refusal, envelope) in &claims {
         stranger.send(envelope);
-        logged(&alice, refusal, 1).await;
+        alice.logged(refusal, 1).await.unwrap();
     }
     let mut cut = claims[1].1.clone();
     cut.truncate(cut.len() - 1);
@@ -238,7 +228,7 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     let standing = alice.shunt().standing(STRANGER).await.unwrap();
     assert_eq!(standing, "pinned");
     stranger.send(&envelope);
-    logged(&alice, "a letter could not be opened: no session opens", 1).await;
+    alice.logged("a letter could not be opened: no session opens", 1).await.unwrap();
 
     // Rolled back: a key that the directory vouched for earlier.
     let older = Identity::new(now());
@@ -246,7 +236,7 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     let (envelope, _) =
         stranger.probe_by(&older, &mine, Some(CallerProof { certificate: earlier, ..stranger.proof() }));
     stranger.send(&envelope);
-    logged(&alice, "an older certificate than the one seen last", 1).await;
+    alice.logged("an older certificate than the one seen last", 1).await.unwrap();
     assert_eq!(alice.shunt().standing(STRANGER).await.unwrap(), "pinned");
 
     // Under a lease that was never granted; and about texts that are not the stranger's.
@@ -280,7 +270,7 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
         let envelope = stranger.probe_by(&older, &mine, Some(stranger.proof())).0;
         stranger.send(&envelope);
     }
-    logged(&alice, "a stranger's letter is passed over", 10).await;
+    alice.logged("a stranger's letter is passed over", 10).await.unwrap();
     bob.shunt().send(ALICE, "from a friend").await.unwrap();
     let got = alice.shunt().wait_received(|_| true).await.unwrap();
     assert_eq!((got.text.as_str(), got.bearer.as_str()), ("from a friend", "im"));

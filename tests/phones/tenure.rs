@@ -13,21 +13,9 @@ use shunt_kit::world::{go_off, go_online};
 use std::time::{Duration, SystemTime};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Nothing here takes so long; it only keeps a fault from hanging the run.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn now() -> Timestamp {
     Timestamp(i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap())
-}
-
-/// Waits until the phone's log says it.
-async fn logged(phone: &Phone, said: &str) {
-    let says = async {
-        while !phone.shunt_log().contains(said) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, says).await.unwrap_or_else(|_| panic!("the phone did not say: {said}"));
 }
 
 async fn expires(phone: &Phone) -> Timestamp {
@@ -59,7 +47,7 @@ async fn a_certificate_near_its_end_is_renewed_without_an_sms_and_peers_take_the
     assert!(expires(&alice).await < now().plus(hour), "it is near its end");
 
     go_online(alice.shunt()).await.unwrap();
-    logged(&alice, "the certificate is renewed").await;
+    alice.logged("the certificate is renewed", 1).await.unwrap();
     assert!(expires(&alice).await > now().plus(DAY * 29));
     assert_eq!(world.smsc.submitted_total(), 0, "no SMS was needed");
     let kinds: Vec<String> = alice.shunt().ledger(0).await.unwrap().into_iter().map(|row| row.1).collect();
@@ -95,7 +83,7 @@ async fn a_sim_that_was_out_ends_presence_until_a_code_has_proven_the_number_ane
     assert_eq!(codes(), 1);
     alice.modem().set_sim_present(true);
     alice.reattach().await.unwrap();
-    logged(&alice, "the number was proven anew").await;
+    alice.logged("the number was proven anew", 1).await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "without SIM").await.unwrap().bearer, "sms");
     assert_eq!(codes(), 2, "by a second code, which was shown to nobody");
     assert!(alice.shunt().received().iter().all(|text| !text.text.starts_with("Shunt code ")));

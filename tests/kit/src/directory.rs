@@ -3,6 +3,7 @@
 //! [`Cloud::start_directory`](crate::cloud::Cloud::start_directory), then [`Directory::provision`] for each phone.
 
 use crate::cloud::{Child, Cloud, Pki};
+use crate::log::Log;
 use anyhow::{Context, Result, bail};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -245,18 +246,15 @@ async fn serve(binary: &Path, dir: &Path) -> Result<(Child, SocketAddr)> {
             .stdout(File::options().write(true).open("/dev/null")?)
             .stderr(stderr),
     )?;
+    let said = Log::watch(&log)?;
+    let addr = said.until(|text| {
+        let (whole, _) = text.get(before..)?.rsplit_once('\n')?;
+        whole.lines().find_map(|line| line.split_once("listening on ")).map(|(_, addr)| addr.to_owned())
+    });
     let listening = tokio::time::timeout(START, async {
-        loop {
-            let text = std::fs::read_to_string(&log)?;
-            let said = text.get(before..).unwrap_or_default();
-            let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
-            if let Some(addr) = whole.lines().find_map(|line| line.split_once("listening on ")) {
-                return Ok(addr.1.parse()?);
-            }
-            if let Some(status) = child.ended()? {
-                bail!("shunt-directory ended with {status}: {}", tail(dir));
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::select! {
+            addr = addr => Ok(addr?.parse()?),
+            status = child.wait(START) => bail!("shunt-directory ended with {}: {}", status?, tail(dir)),
         }
     });
     let addr = listening.await.with_context(|| format!("shunt-directory does not listen: {}", tail(dir)))??;

@@ -11,6 +11,7 @@ pub mod cloud;
 pub mod directory;
 pub mod door;
 pub mod gsm;
+mod log;
 pub mod logind;
 pub mod modem;
 mod mounts;

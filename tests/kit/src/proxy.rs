@@ -42,8 +42,8 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct Counts {
-    up: AtomicU64,
-    down: AtomicU64,
+    up: watch::Sender<u64>,
+    down: watch::Sender<u64>,
     connections: AtomicU64,
     open: watch::Sender<u64>,
 }
@@ -119,20 +119,18 @@ impl Proxy {
     /// Bytes that came from clients, also those lost.
     #[must_use]
     pub fn bytes_up(&self) -> u64 {
-        self.counts.up.load(Ordering::SeqCst)
+        *self.counts.up.borrow()
     }
 
     /// Waits until so many bytes came from clients.
     pub async fn until_bytes_up(&self, count: u64) {
-        while self.bytes_up() < count {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        let _ = self.counts.up.subscribe().wait_for(|up| *up >= count).await;
     }
 
     /// Bytes that came from the server, also those lost.
     #[must_use]
     pub fn bytes_down(&self) -> u64 {
-        self.counts.down.load(Ordering::SeqCst)
+        *self.counts.down.borrow()
     }
 
     fn listen(&mut self) -> Result<()> {
@@ -237,7 +235,7 @@ async fn one_way(
     mut to: impl AsyncWrite + Unpin,
     mut mode: watch::Receiver<Mode>,
     lost_in: &[Mode],
-    count: &AtomicU64,
+    count: &watch::Sender<u64>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     let mut was_in_hole = false;
@@ -255,7 +253,7 @@ async fn one_way(
                 0 if was_in_hole => open = false,
                 0 => return to.shutdown().await,
                 n => {
-                    count.fetch_add(n as u64, Ordering::SeqCst);
+                    count.send_modify(|count| *count += n as u64);
                     if !was_in_hole {
                         to.write_all(&buffer[..n]).await?;
                     }

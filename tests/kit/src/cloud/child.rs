@@ -1,6 +1,7 @@
 //! A process of the cloud that never outlives the test: its group is killed on drop, and by a
 //! watchdog when the test's own process is gone without a drop.
 
+use crate::phone::measure::gone;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::os::unix::process::CommandExt;
@@ -64,17 +65,10 @@ impl Child {
     /// # Errors
     /// It did not end within `deadline`.
     pub async fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
-        let waited = tokio::time::timeout(deadline, async {
-            loop {
-                if let Some(status) = self.ended()? {
-                    return Ok(status);
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        });
-        match waited.await {
-            Ok(status) => status,
-            Err(_) => bail!("{} did not end within {deadline:?}", self.name),
+        let waited = tokio::time::timeout(deadline, gone(self.id()));
+        match (waited.await, self.ended()?) {
+            (Ok(gone), Some(status)) => gone.map(|()| status),
+            _ => bail!("{} did not end within {deadline:?}", self.name),
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Signal, kill_process};
@@ -12,9 +13,13 @@ use super::{Phone, measure};
 use crate::bus::name_owned;
 use crate::cloud::Cloud;
 use crate::directory::Directory;
+use crate::log::Log;
 use crate::mounts::own_view;
 use crate::process::{Process, all_processes, descendants};
 use crate::shunt::{SERVICE, Shunt};
+
+/// Nothing takes so long; it only keeps a fault from hanging the run.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the daemons are to be started.
 #[derive(Debug, Clone)]
@@ -145,6 +150,16 @@ impl Phone {
         fs::read(self.dir.path().join("shuntd.log"))
             .map(|l| String::from_utf8_lossy(&l).into_owned())
             .unwrap_or_default()
+    }
+
+    /// Waits until that log says something so many times.
+    ///
+    /// # Errors
+    /// It did not within a minute; the log can't be read.
+    pub async fn logged(&self, said: &str, times: usize) -> Result<()> {
+        let log = Log::watch(&self.dir.path().join("shuntd.log"))?;
+        let says = log.until(|text| (text.matches(said).count() >= times).then_some(()));
+        tokio::time::timeout(PATIENCE, says).await.with_context(|| format!("the phone did not say: {said}"))?
     }
 
     /// Ends the daemons as init does: SIGTERM, and waits until all are gone.

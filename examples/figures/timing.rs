@@ -1,0 +1,92 @@
+//! Whether the server's time for a stanza tells a stranger whom it was for.
+
+use crate::bare::Client;
+use crate::report::{median, micros, row};
+use anyhow::{Context, Result};
+use serde_json::json;
+use shunt_kit::cloud::Cloud;
+use shunt_kit::phone::Phone;
+use shunt_kit::world::{World, go_off, go_online};
+use std::cmp::Ordering;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 1000;
+
+type Way = (&'static str, fn(&str) -> String);
+
+/// What `mod_shunt` lets pass between accounts. Last, the one whose answer differs by design: it proves that a
+/// difference shows.
+const WAYS: [Way; 3] = [
+    ("headline", |to| {
+        format!("<message type='headline' to='{to}'><sealed xmlns='urn:shunt:1'>AQEAAAAA</sealed></message>")
+    }),
+    ("presence", |to| format!("<presence to='{to}'/>")),
+    ("bundle", |to| {
+        let items = "<items node='urn:shunt:1:keys:1' max_items='1'/>";
+        format!(
+            "<iq type='get' to='{to}' id='k'><pubsub xmlns='http://jabber.org/protocol/pubsub'>{items}</pubsub></iq>"
+        )
+    }),
+];
+
+/// A stranger asks of a phone that is online, of one that is enrolled and off, and of nobody, in turns; each time
+/// it reads the clock until the server answers a ping that came with the question.
+pub(crate) async fn told(world: &World, on: &Phone, off: &Phone) -> Result<()> {
+    go_online(on.shunt()).await?;
+    // Its bundle was published when it was online.
+    go_online(off.shunt()).await?;
+    go_off(off.shunt()).await?;
+    let cloud = &world.cloud;
+    let online = connected(cloud).await?;
+    let offline =
+        registered(cloud).await?.into_iter().find(|jid| !online.starts_with(jid)).context("a second account")?;
+    let nobody = format!("azzzzzzzzzzzzzzzzzzzz@{}", cloud.domain());
+    let bare = online.split('/').next().unwrap_or_default().to_owned();
+    let targets = [bare, offline, nobody];
+    cloud.register("stranger", "a secret").await?;
+    let mut stranger = Client::connect(cloud, "stranger").await?;
+    for (way, stanza) in WAYS {
+        let mut times = [const { Vec::new() }; 3];
+        for round in 0..ROUNDS {
+            for nth in 0..targets.len() {
+                // Who comes first changes, so that no place in the round is one target's.
+                let nth = (nth + round) % targets.len();
+                let (Some(target), Some(times)) = (targets.get(nth), times.get_mut(nth)) else { continue };
+                let begun = Instant::now();
+                stranger.ask(&stanza(target), round).await?;
+                times.push(begun.elapsed());
+            }
+        }
+        let [online, offline, nobody] = &times;
+        for (pair, one, other) in [("online / offline", online, offline), ("offline / nobody", offline, nobody)] {
+            let medians =
+                format!("0.5: chance; medians {} / {}", micros(median(one.clone())), micros(median(other.clone())));
+            row(&format!("timing: {way} to {pair}"), &format!("{:.3}", order(one, other)), &medians);
+        }
+    }
+    go_online(off.shunt()).await
+}
+
+/// The one full JID that has a session.
+async fn connected(cloud: &Cloud) -> Result<String> {
+    let sessions = cloud.call("connected_users", json!({})).await?;
+    let mut sessions = sessions.as_array().context("a list")?.iter().filter_map(|jid| jid.as_str());
+    Ok(sessions.next().context("a session")?.to_owned())
+}
+
+async fn registered(cloud: &Cloud) -> Result<Vec<String>> {
+    let users = cloud.call("registered_users", json!({ "host": cloud.domain() })).await?;
+    let users = users.as_array().context("a list")?.iter().filter_map(|user| user.as_str());
+    Ok(users.map(|user| format!("{user}@{}", cloud.domain())).collect())
+}
+
+/// How often the first took longer than the second, ties as halves: 0.5 where chance decides (Mann and Whitney).
+fn order(ones: &[Duration], others: &[Duration]) -> f64 {
+    let share = |one: &Duration, other: &Duration| match one.cmp(other) {
+        Ordering::Less => 0.0,
+        Ordering::Equal => 0.5,
+        Ordering::Greater => 1.0,
+    };
+    let sum: f64 = ones.iter().flat_map(|one| others.iter().map(move |other| share(one, other))).sum();
+    sum / (ones.len() * others.len()) as f64
+}
