@@ -1,6 +1,6 @@
 //! `shuntd-uplink`: the one process with a network socket, started by `shuntd` while the switch is on.
 
-use shunt::sys::{confine, inherited_wall};
+use shunt::sys::{confine, inherited_wall, unmap_unused};
 use shunt::uplink::{Wall, run};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let ended = runtime.block_on(async {
         let wall = Wall::from_stream(tokio::net::UnixStream::from_std(stream)?);
-        Ok::<_, Box<dyn std::error::Error>>(run(wall, &lacks).await?)
+        Ok::<_, Box<dyn std::error::Error>>(run(wall, &lacks, unmap_unused).await?)
     });
     // A look-up that the resolver still works on must not keep the process.
     runtime.shutdown_background();

@@ -12,7 +12,6 @@ use super::socket::Meter;
 use super::stanza;
 use super::tls::Tls;
 use crate::seal::{Pseudonym, Sealed};
-use crate::sys::unmap_unused;
 use crate::wall::{
     Connect, Counters, DirectoryError, FetchError, FromUplink, LinkState, Offline, Point, RequestId, ToUplink,
     UplinkPermit,
@@ -77,7 +76,7 @@ struct Uplink {
 }
 
 /// Serves the core until it closes the wall or says `Close`.
-pub(crate) async fn serve(mut wall: super::Wall, lacks: &[&'static str]) -> Result<(), UplinkError> {
+pub(crate) async fn serve(mut wall: super::Wall, lacks: &[&'static str], settled: fn()) -> Result<(), UplinkError> {
     wall.send(&FromUplink::Ready { lacks: lacks.iter().map(|token| (*token).to_owned()).collect() }).await?;
     let mut permit = UplinkPermit::new();
     let Some(first) = wall.recv().await? else { return Ok(()) };
@@ -107,7 +106,13 @@ pub(crate) async fn serve(mut wall: super::Wall, lacks: &[&'static str]) -> Resu
                     message => uplink.command(message),
                 }
             }
-            event = uplink.link.next() => uplink.event(event),
+            event = uplink.link.next() => {
+                let before = uplink.state;
+                uplink.event(event);
+                if uplink.state != before {
+                    settled();
+                }
+            }
             Some(answer) = uplink.asked.next() => uplink.out.push(answer),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => uplink.look_after(),
         }
@@ -307,8 +312,6 @@ impl Uplink {
         self.state = state;
         self.out.push(FromUplink::Link(state));
         self.count();
-        // TLS handshake and log-in are over, or were in vain.
-        unmap_unused();
     }
 
     fn count(&mut self) {

@@ -42,10 +42,10 @@ pub enum UplinkError {
 }
 
 /// Says `Ready`, takes `Connect` and serves the core until it closes the wall or says `Close`.
-/// `lacks` is what the confinement lacks.
+/// `lacks` is what the confinement lacks; `settled` is called when a log-in is over, or a link.
 ///
 /// # Errors
 /// The wall is of no use any more: the process is to end.
-pub async fn run(wall: Wall, lacks: &[&'static str]) -> Result<(), UplinkError> {
-    driver::serve(wall, lacks).await
+pub async fn run(wall: Wall, lacks: &[&'static str], settled: fn()) -> Result<(), UplinkError> {
+    driver::serve(wall, lacks, settled).await
 }
