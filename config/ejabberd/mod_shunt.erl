@@ -9,14 +9,23 @@
 %% All else is dropped without an answer, whoever it is for: chats, subscriptions, presence with capabilities
 %% (+notify would fetch PEP items from whoever is online), questions to full JIDs, errors. What the server itself
 %% would say of a stanza that found nobody is dropped too. An account and the server speak freely with each other.
+%%
+%% Nor does the time tell: finding out that nobody is there takes ejabberd longer than delivering, and would hold up
+%% the sender's next stanza. So a session only hands over what is for another account, whoever that is, to a process
+%% of its own, its courier, which routes one after the other.
 -module(mod_shunt).
 -behaviour(gen_mod).
 
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([sent/1, routed/1]).
+-export([sent/1, routed/1, carry/1]).
 
 -define(KEYS, <<"urn:shunt:1:keys:">>).
 -define(PUBSUB, <<"http://jabber.org/protocol/pubsub">>).
+-define(COURIER, mod_shunt_courier).
+%% More than so many stanzas of one session do not wait: what comes then is dropped, whoever it is for.
+-define(WAITING_MAX, 1000).
+%% After so many idle milliseconds a courier's memory is given back.
+-define(IDLE, 10000).
 
 start(Host, _Options) ->
     %% Before every other module: what is not to be sent shall not be acted on either.
@@ -49,14 +58,47 @@ sent({Packet, State}) ->
         _ -> false
     end,
     case Allowed of
-        true -> {Packet, State};
+        true -> hire_courier(), {Packet, State};
         false -> {stop, {drop, State}}
+    end.
+
+%% Runs in the session's process.
+hire_courier() ->
+    case get(?COURIER) of
+        undefined ->
+            {Session, Waiting} = {self(), atomics:new(1, [])},
+            Courier = spawn(fun() -> monitor(process, Session), carry(Waiting) end),
+            put(?COURIER, {Courier, Waiting});
+        _ -> ok
+    end.
+
+%% Ends with its session, after what that said last.
+carry(Waiting) ->
+    receive
+        {carry, Packet} ->
+            atomics:sub(Waiting, 1, 1),
+            ejabberd_router:route(Packet),
+            carry(Waiting);
+        {'DOWN', _, process, _, _} -> ok
+    after ?IDLE -> erlang:hibernate(?MODULE, carry, [Waiting])
     end.
 
 %% Anything is routed, the server's own errors and answers included.
 routed(drop) -> drop;
 routed(Packet) ->
-    case between_accounts(Packet) andalso {element(1, Packet), xmpp:get_type(Packet)} of
+    case {between_accounts(Packet), get(?COURIER)} of
+        {false, _} -> Packet;
+        {true, undefined} -> judged(Packet);
+        {true, {Courier, Waiting}} ->
+            case atomics:add_get(Waiting, 1, 1) =< ?WAITING_MAX of
+                true -> Courier ! {carry, Packet};
+                false -> atomics:sub(Waiting, 1, 1)
+            end,
+            {stop, drop}
+    end.
+
+judged(Packet) ->
+    case {element(1, Packet), xmpp:get_type(Packet)} of
         %% Whether a bundle exists is public: the answer about it passes, error or not.
         {iq, result} -> xmpp:set_els(Packet, [undated(Element) || Element <- xmpp:get_els(Packet)]);
         {iq, _} -> Packet;

@@ -33,16 +33,14 @@ const WAYS: [Way; 3] = [
 /// it reads the clock until the server answers a ping that came with the question.
 pub(crate) async fn told(world: &World, on: &Phone, off: &Phone) -> Result<()> {
     go_online(on.shunt()).await?;
-    // Its bundle was published when it was online.
+    // Its bundle is published when it is online.
     go_online(off.shunt()).await?;
-    go_off(off.shunt()).await?;
     let cloud = &world.cloud;
-    let online = connected(cloud).await?;
-    let offline =
-        registered(cloud).await?.into_iter().find(|jid| !online.starts_with(jid)).context("a second account")?;
-    let nobody = format!("azzzzzzzzzzzzzzzzzzzz@{}", cloud.domain());
-    let bare = online.split('/').next().unwrap_or_default().to_owned();
-    let targets = [bare, offline, nobody];
+    let both = connected(cloud).await?;
+    go_off(off.shunt()).await?;
+    let online = connected(cloud).await?.pop().context("the phone that stays")?;
+    let offline = both.into_iter().find(|jid| *jid != online).context("the phone that left")?;
+    let targets = [online, offline, format!("azzzzzzzzzzzzzzzzzzzz@{}", cloud.domain())];
     cloud.register("stranger", "a secret").await?;
     let mut stranger = Client::connect(cloud, "stranger").await?;
     for (way, stanza) in WAYS {
@@ -67,17 +65,11 @@ pub(crate) async fn told(world: &World, on: &Phone, off: &Phone) -> Result<()> {
     go_online(off.shunt()).await
 }
 
-/// The one full JID that has a session.
-async fn connected(cloud: &Cloud) -> Result<String> {
+/// The bare JIDs that have a session.
+async fn connected(cloud: &Cloud) -> Result<Vec<String>> {
     let sessions = cloud.call("connected_users", json!({})).await?;
-    let mut sessions = sessions.as_array().context("a list")?.iter().filter_map(|jid| jid.as_str());
-    Ok(sessions.next().context("a session")?.to_owned())
-}
-
-async fn registered(cloud: &Cloud) -> Result<Vec<String>> {
-    let users = cloud.call("registered_users", json!({ "host": cloud.domain() })).await?;
-    let users = users.as_array().context("a list")?.iter().filter_map(|user| user.as_str());
-    Ok(users.map(|user| format!("{user}@{}", cloud.domain())).collect())
+    let sessions = sessions.as_array().context("a list")?.iter().filter_map(|jid| jid.as_str());
+    Ok(sessions.filter_map(|jid| jid.split('/').next()).map(str::to_owned).collect())
 }
 
 /// How often the first took longer than the second, ties as halves: 0.5 where chance decides (Mann and Whitney).

@@ -97,10 +97,20 @@ class Prober(slixmpp.ClientXMPP):
             ping = self.plugin["xep_0199"].ping(self.boundjid.domain, timeout=60)
             await asyncio.wait([asyncio.ensure_future(ping), asyncio.ensure_future(self.ended.wait())], return_when=asyncio.FIRST_COMPLETED)
 
+    async def carried(self):
+        """The server has routed all that went to other accounts before this: it answers this question after that."""
+        barrier = self.make_iq_get(ito=f"nobody-asked@{self.boundjid.domain}")
+        barrier.append(slixmpp.xmlstream.ET.fromstring(pubsub(f"<items node='{KEYS}'/>")))
+        answer = asyncio.ensure_future(barrier.send(timeout=60))
+        await asyncio.wait([answer, asyncio.ensure_future(self.ended.wait())], return_when=asyncio.FIRST_COMPLETED)
+        # Refused, of course.
+        answer.done() and answer.exception()
+
     async def ask(self, stanza, target):
         await self.settle()
         self.heard.clear()
         self.send_raw(stanza)
+        await self.carried()
         await self.settle()
         bare = target.split("/")[0]
         told = [text.replace(target, "TARGET").replace(bare, "TARGET") for sender, text in self.heard if sender.split("/")[0] == bare]
