@@ -33,6 +33,15 @@ pub(super) fn sent(text: &Text) -> Option<(OwnedObjectPath, String, &'static str
     Some((object, diverted.owner.to_string(), text.state.token(), text.at.0, delivered))
 }
 
+/// The lines that are in a modem, for `Door.Lines`: name, the modem service's object.
+pub(super) fn seats(published: &Published) -> Vec<(String, OwnedObjectPath)> {
+    let seat = |line: &super::LineEntry| {
+        let modem = OwnedObjectPath::try_from(line.modem.as_deref()?).ok()?;
+        Some((line.id.0.to_string(), modem))
+    };
+    published.lines.iter().filter_map(seat).collect()
+}
+
 /// Milliseconds since 1970; a time before is 0.
 pub(super) fn ms(at: Timestamp) -> u64 {
     u64::try_from(at.0).unwrap_or(0)

@@ -13,6 +13,7 @@ use zbus::{Connection, DynamicType, OwnedObjectPath, Variant};
 /// The object that everything but texts is at.
 pub(super) const PATH: &str = "/org/shunt/Shunt1";
 const MESSAGING: &str = "org.shunt.Shunt1.Messaging";
+const DOOR: &str = "org.shunt.Shunt1.Door";
 
 /// One signal to come.
 pub(super) enum Emission {
@@ -20,6 +21,8 @@ pub(super) enum Emission {
     Text(&'static str, OwnedObjectPath, Details),
     /// `Settled`: the app's object, its owner, the state.
     Settled(OwnedObjectPath, Box<str>, &'static str),
+    /// `LinesChanged`.
+    Lines,
     /// `DecisionNeeded`.
     Decision(OwnedObjectPath, &'static str),
     /// `RouteChanged`, to those who watch the number as written here.
@@ -46,8 +49,9 @@ async fn emit(bus: &Connection, gate: &Arc<Gate>, emission: Emission) -> zbus::R
         }
         Emission::Settled(sms, owner, state) => {
             let body = (sms, &*owner, state);
-            to_each(bus, gate.doors().await, "org.shunt.Shunt1.Door", "Settled", &body).await
+            to_each(bus, gate.doors().await, DOOR, "Settled", &body).await
         }
+        Emission::Lines => to_each(bus, gate.doors().await, DOOR, "LinesChanged", &()).await,
         Emission::Decision(path, question) => {
             to_each(bus, gate.listeners().await, MESSAGING, "DecisionNeeded", &(path, question)).await
         }

@@ -28,7 +28,7 @@ pub use argument::{Direction, Filter, RouteOptions, SendOptions};
 pub use error::Error;
 use error::error_name;
 pub use published::{LineEntry, Published, ServiceState};
-pub use request::{CONTACTS_MAX, DOOR_LIST_MAX, ExportPart, IMPORT_MAX, LEDGER_PAGE, LIST_MAX, Reply, Request};
+pub use request::{CONTACTS_MAX, ExportPart, IMPORT_MAX, INBOX_PAGE, LEDGER_PAGE, LIST_MAX, Reply, Request, SENT_MAX};
 pub use serve::{Bus, BusError, NAME};
 pub use setting::Setting;
 pub use sleep::Sleep;

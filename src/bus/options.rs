@@ -219,6 +219,14 @@ pub(super) fn owner(options: Dict) -> Result<Box<str>, Error> {
     owner.map(Into::into).ok_or(Error::BadArgument("owner is missing: the modem service's unique name"))
 }
 
+/// `Inbox`'s options: the number after which the page begins.
+pub(super) fn after(options: Dict) -> Result<u32, Error> {
+    let mut options = Options(options);
+    let after = options.number("after")?.unwrap_or(0);
+    options.done()?;
+    u32::try_from(after).map_err(|_| WRONG_TYPE)
+}
+
 impl RouteOptions {
     pub(super) fn parse(options: Dict) -> Result<Self, Error> {
         if options.is_empty() {

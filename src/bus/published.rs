@@ -46,6 +46,8 @@ pub struct LineEntry {
     pub sim: SimState,
     /// Whether its number has an account on this phone.
     pub enrolled: bool,
+    /// The modem service's object that it is in; told to doors alone.
+    pub modem: Option<Box<str>>,
 }
 
 /// Everything that properties show.

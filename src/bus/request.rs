@@ -3,9 +3,9 @@
 use super::{
     Caller, Error, Filter, LedgerRow, PeerEntry, Record, RouteAnswer, RouteOptions, SendOptions, Setting, Settlement,
 };
-use crate::model::{Address, Arrived, Bearer, Body, Consent, Diverted, PeerPolicy, Text, TextId, Timestamp};
+use crate::model::{Address, Bearer, Body, Consent, Diverted, PeerPolicy, Text, TextId, Timestamp};
 use crate::modem::{IncomingSms, StatusReport};
-use crate::store::Cursor;
+use crate::store::{Cursor, Inbox};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -56,19 +56,22 @@ pub enum Request {
         reply: Reply<bool>,
     },
     /// The texts that apps had written to objects of one modem service and that were diverted: the newest
-    /// [`DOOR_LIST_MAX`].
+    /// [`SENT_MAX`].
     Sent {
         /// Its unique bus name.
         owner: Box<str>,
         /// They.
         reply: Reply<Vec<Text>>,
     },
-    /// The newest [`DOOR_LIST_MAX`] instant messages that came and were not deleted, oldest first, each with its number.
+    /// Instant messages that came and were not deleted, oldest first, a page of at most [`INBOX_PAGE`]; their line is
+    /// the one that they are shown under.
     Inbox {
+        /// Only those with higher numbers.
+        after: u32,
         /// Whose door asks; while it is there, twins are deleted from the modem.
         caller: Caller,
         /// They.
-        reply: Reply<Vec<(u32, Arrived)>>,
+        reply: Reply<Inbox>,
     },
     /// Whether an incoming SMS is the twin of a text shown as IM, and the text to show.
     Twin {
@@ -340,8 +343,11 @@ pub const CONTACTS_MAX: usize = 20_000;
 /// Rows that one `Ledger.Read` answers at most.
 pub const LEDGER_PAGE: u32 = 10_000;
 
-/// Texts that `Door.Sent` and `Door.Inbox` answer at most.
-pub const DOOR_LIST_MAX: u32 = 10_000;
+/// Texts that `Door.Sent` answers at most.
+pub const SENT_MAX: u32 = 2_000;
+
+/// With what a page of `Door.Inbox` ends: so many texts, or so many bytes of them. A text by IM has at most 16 KiB.
+pub const INBOX_PAGE: (usize, usize) = (256, 64 * 1024);
 
 /// Texts that one `Messaging.List` answers at most.
 pub const LIST_MAX: u32 = 1_000;

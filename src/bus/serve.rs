@@ -111,6 +111,9 @@ impl Bus {
         // Lines have numbers in them: everybody hears that they changed, nobody what they are.
         let invalidated = if old.lines == new.lines { vec![] } else { vec!["Lines"] };
         self.tell(NAME, service, invalidated);
+        if details::seats(&old) != details::seats(&new) {
+            self.emit(Emission::Lines);
+        }
         let mut settings = Changes::default();
         settings.note("Enabled", old.enabled, new.enabled);
         settings.note("LastSwitch", details::last_switch(&old), details::last_switch(&new));

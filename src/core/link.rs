@@ -319,6 +319,7 @@ impl Core {
                 number: line.number.as_ref().or(own).cloned(),
                 sim: line.sim,
                 enrolled: own.is_some(),
+                modem: line.modem.clone(),
             }
         };
         Published {

@@ -3,8 +3,8 @@
 use super::Core;
 use super::turn::{Effect, Turn};
 use crate::bus::{
-    DOOR_LIST_MAX, Error, Filter, LEDGER_PAGE, LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer, RouteOptions,
-    SendOptions, Standing,
+    Error, Filter, INBOX_PAGE, LEDGER_PAGE, LedgerRow, PeerEntry, Record, Reply, Request, RouteAnswer, RouteOptions,
+    SENT_MAX, SendOptions, Standing,
 };
 use crate::model::{Address, Bearer, Now, PeerPolicy, PhoneNumber, Reason, Segments, Switched, TextId, Trust};
 use crate::router::{Class, Refused, SwitchInput, marked};
@@ -39,14 +39,15 @@ impl Core {
                 Ok(())
             }
             Request::Sent { owner, reply } => {
-                let texts = turn.tx.diverted_texts(&owner, DOOR_LIST_MAX)?;
+                let texts = turn.tx.diverted_texts(&owner, SENT_MAX)?;
                 turn.answer(reply, Ok(texts));
                 Ok(())
             }
-            Request::Inbox { caller, reply } => {
+            Request::Inbox { after, caller, reply } => {
                 self.doors.came(caller);
-                let texts = turn.tx.inbox(DOOR_LIST_MAX)?;
-                turn.answer(reply, Ok(texts));
+                let mut page = turn.tx.inbox(after, INBOX_PAGE)?;
+                page.texts.iter_mut().for_each(|(_, text)| text.line = self.shown_under(&text.line));
+                turn.answer(reply, Ok(page));
                 Ok(())
             }
             Request::Twin { from, text, caller, reply } => {

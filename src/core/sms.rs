@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How long the SMSC may keep a fallback SMS (protocol.md §2).
 const MARKED_VALIDITY_MINUTES: u32 = 24 * 60;
+/// Filed under when no line is known.
+const NO_LINE: &str = "none";
 /// Status reports are matched with texts of the last days only: references are a byte.
 const REPORTS_WITHIN: Duration = Duration::from_secs(4 * 24 * 3600);
 
@@ -87,9 +89,16 @@ impl Core {
         }
     }
 
-    /// Where the account's instant messages are filed.
+    /// Where the account's instant messages are filed: under its line, also while that is away.
     pub(super) fn filing_line(&self) -> LineId {
-        self.line(None).map_or_else(|| LineId("none".into()), |line| line.id.clone())
+        let accounts = self.account_line.as_ref().filter(|_| self.account.is_some());
+        let line = accounts.or_else(|| self.line(None).map(|line| &line.id));
+        line.cloned().unwrap_or_else(|| LineId(NO_LINE.into()))
+    }
+
+    /// The line that a text is shown under: its own, or if none was known when it came, the one that is now.
+    pub(super) fn shown_under(&self, filed: &LineId) -> LineId {
+        if *filed.0 == *NO_LINE { self.filing_line() } else { filed.clone() }
     }
 
     fn home(&self, line: Option<&Line>) -> Option<Home> {

@@ -11,9 +11,6 @@ use std::{collections::VecDeque, os::fd::OwnedFd};
 const MAX_LINE: usize = 16 * 1024;
 /// A longer header is passed unread: what we look for is far shorter.
 const MAX_HEAD: usize = 16 * 1024;
-/// The longest message that is kept whole for a look at its body: the core's 10,000 newest instant messages.
-/// Beyond, it passes as it is.
-const MAX_WHOLE: usize = 8 * 1024 * 1024;
 /// More descriptors than any bus lets wait for their message.
 const MAX_FDS: usize = 1024;
 
@@ -75,11 +72,11 @@ impl Inbound {
     }
 
     /// The next piece, or `None` until more is read, or a message need not wait. `looks` says what becomes of a
-    /// message. The bus's side leaves the handshake only after the app's (`begun`).
+    /// message, by its header and its length. The bus's side leaves the handshake only after the app's (`begun`).
     pub(super) fn next(
         &mut self,
         begun: bool,
-        looks: impl FnOnce(&Head<'_>) -> Look,
+        looks: impl FnOnce(&Head<'_>, usize) -> Look,
     ) -> Result<Option<Piece<'_>>, Malformed> {
         if matches!(self.at, At::Line) && self.turned_binary(begun) {
             self.at = At::Message;
@@ -119,7 +116,7 @@ impl Inbound {
         Ok(Some(Cut { length: end + 1, fds: 0, whole: false }))
     }
 
-    fn message(&mut self, looks: impl FnOnce(&Head<'_>) -> Look) -> Result<Option<Cut>, Malformed> {
+    fn message(&mut self, looks: impl FnOnce(&Head<'_>, usize) -> Look) -> Result<Option<Cut>, Malformed> {
         let rest = self.rest();
         let Some(fixed) = rest.first_chunk::<FIXED>() else { return Ok(None) };
         let sizes = sizes(fixed)?;
@@ -133,13 +130,13 @@ impl Inbound {
         };
         // Of an unreadable header nobody knows how many descriptors it claims: all that are there.
         let owed = head.as_ref().map_or(MAX_FDS, |head| head.fds);
-        match head.as_ref().map_or(Look::Pass, looks) {
+        match head.as_ref().map_or(Look::Pass, |head| looks(head, sizes.total)) {
             Look::Wait => Ok(None),
-            Look::Whole if sizes.total <= MAX_WHOLE => {
+            Look::Whole => {
                 let whole = rest.len() >= sizes.total;
                 Ok(whole.then_some(Cut { length: sizes.total, fds: owed, whole: true }))
             }
-            Look::Whole | Look::Pass => Ok(self.inside(sizes.total, owed)),
+            Look::Pass => Ok(self.inside(sizes.total, owed)),
         }
     }
 

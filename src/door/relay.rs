@@ -101,7 +101,7 @@ impl Relay {
             Side::App => (&mut self.from_app, &mut self.from_bus),
             Side::Bus => (&mut self.from_bus, &mut self.from_app),
         };
-        let Some(piece) = lane.inbound.next(begun, |head| self.desk.look(side, head, now))? else {
+        let Some(piece) = lane.inbound.next(begun, |head, length| self.desk.look(side, head, length, now))? else {
             // The desk may have begun to ask what a message is to wait for.
             self.act();
             return Ok(false);

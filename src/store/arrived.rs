@@ -16,6 +16,15 @@ pub enum ImFate {
     Revoked,
 }
 
+/// A page of instant messages that came.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inbox {
+    /// Each with its number.
+    pub texts: Vec<(u32, Arrived)>,
+    /// There are others, with higher numbers.
+    pub more: bool,
+}
+
 /// A row of `arrived` as it is read, still sealed.
 struct Sealed {
     seq: i64,
@@ -99,19 +108,27 @@ impl Tx<'_> {
         page.collect()
     }
 
-    /// The newest instant messages, `limit` at most, oldest first, each with its number: the same for ever, and no
-    /// other's.
-    pub fn inbox(&self, limit: u32) -> Result<Vec<(u32, Arrived)>, StoreError> {
-        let rows = self.rows(
-            "SELECT seq, id, acknowledged, record FROM arrived WHERE im = 1 ORDER BY seq DESC LIMIT ?1",
-            params![limit],
-            sealed,
+    /// A page of instant messages, oldest first, each with its number, which is the same for ever and no other's:
+    /// those with a number above `after`. The page ends when it has so many or so many bytes of text.
+    pub fn inbox(&self, after: u32, (limit, bytes): (usize, usize)) -> Result<Inbox, StoreError> {
+        let mut statement = self.sql.prepare_cached(
+            "SELECT seq, id, acknowledged, record FROM arrived WHERE im = 1 AND seq > ?1 ORDER BY seq",
         )?;
-        let numbered = |row: Sealed| {
+        let mut rows = statement.query(params![after])?;
+        let (mut page, mut size) = (Inbox::default(), 0);
+        while let Some(row) = rows.next()? {
+            if page.texts.len() >= limit || size >= bytes {
+                page.more = true;
+                break;
+            }
+            let row = sealed(row)?;
             let number = u32::try_from(row.seq).map_err(|_| StoreError::TooMany)?;
-            Ok(self.sound_arrived(row)?.map(|arrived| (number, arrived)))
-        };
-        rows.into_iter().rev().filter_map(|row| numbered(row).transpose()).collect()
+            if let Some(text) = self.sound_arrived(row)? {
+                size += text.body.0.len();
+                page.texts.push((number, text));
+            }
+        }
+        Ok(page)
     }
 
     /// An app took it. Whether there is such a text.

@@ -63,7 +63,7 @@ mod witness;
 #[cfg(test)]
 mod tests;
 
-pub use arrived::ImFate;
+pub use arrived::{ImFate, Inbox};
 pub use blobs::{NetworkTotals, Switch};
 pub use error::{Damage, KeyFault, StoreError, Unusable};
 pub use key::{KeySource, StoreKey};

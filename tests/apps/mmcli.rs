@@ -92,8 +92,13 @@ async fn what_mmcli_sends_goes_by_im_and_is_the_same_after_restarts_of_everythin
     app.wait_received(|shown| shown.text == "by whichever way").await.unwrap();
     assert_eq!(texts(&app).await, ["by whichever way"], "what was deleted stays so");
     bob.restart_modem_service().await.unwrap();
-    for _ in 0..2 {
-        bob.sms_still(&app).unwrap().wait_received(|shown| shown.text == "by whichever way").await.unwrap();
+    for _ in 0..3 {
+        // An app that was there all along, one that comes now, and mmcli see it at the modem of its line.
+        for app in [bob.sms_still(&app).unwrap(), bob.sms_through(&bobs).await.unwrap()] {
+            let shown = app.wait_received(|shown| shown.text == "by whichever way").await.unwrap();
+            assert_eq!((shown.path, texts(&app).await.len()), (came.path.clone(), 1));
+        }
+        assert!(listed(&bobs).await.contains(came.path.as_str()));
         bob.reattach().await.unwrap();
     }
     row("mmcli", "create, send, list, read, delete; all restarted", "im", 0);

@@ -2,10 +2,11 @@
 
 use crate::rights::until_may_send;
 use crate::support::*;
+use futures_util::StreamExt;
 use shunt::bus::{Bus, BusError};
 use std::collections::HashMap;
 use std::os::fd::AsFd;
-use zbus::Variant;
+use zbus::{MatchRule, MessageStream, Variant, message::Type};
 
 #[tokio::test]
 async fn every_method_reaches_the_core_and_answers() {
@@ -119,9 +120,32 @@ async fn what_a_door_asks_reaches_the_core_and_answers() {
     assert_eq!(reply.body().deserialize::<(bool, String)>().unwrap(), (true, "hello".into()));
     let owner = HashMap::from([("owner", Variant::from(":1.4"))]);
     call(&client, DOOR, "Sent", &(owner,)).await.unwrap();
-    let reply = call(&client, DOOR, "Inbox", &()).await.unwrap();
-    let inbox: Vec<(zbus::OwnedObjectPath, u32, String, String, i64)> = reply.body().deserialize().unwrap();
-    assert_eq!(inbox, [(path(2), 7, "+491700000002".into(), "hello".into(), 2_000)]);
+    for (options, after) in [(none(), 0), (HashMap::from([("after", Variant::from(6_u32))]), 6)] {
+        let reply = call(&client, DOOR, "Inbox", &(options,)).await.unwrap();
+        type Row = (zbus::OwnedObjectPath, u32, String, String, i64, String);
+        let inbox: (Vec<Row>, bool) = reply.body().deserialize().unwrap();
+        let row = (path(2), 7, "+491700000002".into(), "hello".into(), 2_000, "line-a".into());
+        assert_eq!(inbox, (vec![row], true));
+        while served.next_asked().await != format!("inbox {after}") {}
+    }
+    assert!(
+        call(&client, DOOR, "Inbox", &(HashMap::from([("after", Variant::from("6"))]),))
+            .await
+            .unwrap_err()
+            .is("BadArgument")
+    );
+    let lines = async || -> Vec<(String, zbus::OwnedObjectPath)> {
+        call(&client, DOOR, "Lines", &()).await.unwrap().body().deserialize().unwrap()
+    };
+    assert_eq!(lines().await, [], "in no modem");
+    let rule = MatchRule::builder().msg_type(Type::Signal).interface(DOOR).build().unwrap();
+    let mut told = MessageStream::for_match_rule(rule, &client, None).await.unwrap();
+    let mut published = served.bus.published();
+    published.lines[0].modem = Some("/Modem/0".into());
+    served.bus.publish(published, None);
+    let told = in_time("a signal", told.next()).await.unwrap().unwrap();
+    assert_eq!(told.header().member().unwrap().as_str(), "LinesChanged");
+    assert_eq!(lines().await, [("line-a".to_owned(), modem().try_into().unwrap())]);
 }
 
 #[tokio::test]

@@ -46,7 +46,8 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
         ("Ask", call(client, DOOR, "Ask", &("+49170", none())).await),
         ("Divert", call(client, DOOR, "Divert", &("+49170", "hi", none())).await),
         ("Sent", call(client, DOOR, "Sent", &(none(),)).await),
-        ("Inbox", call(client, DOOR, "Inbox", &()).await),
+        ("Inbox", call(client, DOOR, "Inbox", &(none(),)).await),
+        ("Lines", call(client, DOOR, "Lines", &()).await),
         ("Twin", call(client, DOOR, "Twin", &("+49170", "hi")).await),
         ("Peers.List", call(client, PEERS, "List", &()).await),
         ("Read", call(client, LEDGER, "Read", &(0_u64,)).await),
@@ -76,7 +77,7 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
     calls.chain(settings).filter(|(_, result)| passed(result)).map(|(name, _)| name).collect()
 }
 
-const OF_SEND: [&str; 20] = [
+const OF_SEND: [&str; 21] = [
     "Send",
     "Route",
     "Watch",
@@ -90,6 +91,7 @@ const OF_SEND: [&str; 20] = [
     "Divert",
     "Sent",
     "Inbox",
+    "Lines",
     "Twin",
     "Peers.List",
     "Read",
@@ -108,7 +110,7 @@ async fn caller_without_rights_is_refused_everything_by_polkit() {
     assert!(served.asked.try_recv().is_err(), "the core was asked nothing");
     assert_eq!(get(&nobody, SETTINGS, "Enabled").await.unwrap(), false.into(), "reading the switch is free");
     let root = phone.bus().connect_now(None).unwrap();
-    assert_eq!(not_refused(&root, &phone).await.len(), 34, "root may everything");
+    assert_eq!(not_refused(&root, &phone).await.len(), 35, "root may everything");
 }
 
 #[tokio::test]

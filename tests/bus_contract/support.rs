@@ -5,6 +5,7 @@ use shunt::bus::{
     Bus, DoorOutcome, Error, ExportPart, LineEntry, Published, Record, Request, RouteAnswer, Setting, Settlement,
 };
 use shunt::model::{Address, Arrived, Bearer, Body, LineId, PhoneNumber, Reason, SimState, TextId, Timestamp};
+use shunt::store::Inbox;
 use shunt_kit::phone::PhoneBuilder;
 use shunt_kit::{Phone, Smsc};
 use std::collections::HashMap;
@@ -84,7 +85,7 @@ impl Served {
 
 pub(crate) fn published() -> Published {
     let number = PhoneNumber::from_e164(OWN).ok();
-    let line = LineEntry { id: LineId("line-a".into()), number, sim: SimState::Home, enrolled: false };
+    let line = LineEntry { id: LineId("line-a".into()), number, sim: SimState::Home, enrolled: false, modem: None };
     Published { lines: vec![line], ..Published::default() }
 }
 
@@ -216,9 +217,9 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
                 let _ = reply.send(Ok(vec![]));
                 format!("sent {owner}")
             }
-            Request::Inbox { reply, .. } => {
-                let _ = reply.send(Ok(vec![(7, arrived(2, "hello"))]));
-                "inbox".into()
+            Request::Inbox { after, reply, .. } => {
+                let _ = reply.send(Ok(Inbox { texts: vec![(7, arrived(2, "hello"))], more: true }));
+                format!("inbox {after}")
             }
             Request::Twin { from, text, reply, .. } => {
                 let _ = reply.send(Ok((true, Body("hello".into()))));

@@ -2,11 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, message::Header, object_server::SignalEmitter};
 
 type Dict = HashMap<String, OwnedVariant>;
-pub(crate) type Incoming = (OwnedObjectPath, u32, String, String, i64);
+/// Message, number, sender, text, when it came (ms), line.
+pub(crate) type Incoming = (OwnedObjectPath, u32, String, String, i64, String);
+
+/// The phone's line.
+pub(crate) const LINE: &str = "line-a";
 
 #[derive(Clone, Default)]
 pub(crate) struct Script {
@@ -15,6 +19,12 @@ pub(crate) struct Script {
     /// What `Divert` answers: an outcome, or an error's name; nothing: never.
     pub(crate) outcome: Option<&'static str>,
     pub(crate) inbox: Vec<Incoming>,
+    /// `Inbox` waits for this.
+    pub(crate) late: Option<Arc<Notify>>,
+    /// Texts in a page of `Inbox`; 0: all.
+    pub(crate) page: usize,
+    /// Where lines are.
+    pub(crate) lines: Vec<(String, OwnedObjectPath)>,
     pub(crate) sent: Vec<(OwnedObjectPath, String, String, i64, bool)>,
     pub(crate) twins: Vec<String>,
     /// Who called a method of Door.
@@ -101,9 +111,24 @@ impl Door {
             .collect()
     }
 
-    fn inbox(&self, #[zbus(header)] call: Header<'_>) -> Vec<Incoming> {
-        self.note(&call, "Inbox", "", "").inbox
+    async fn inbox(&self, options: Dict, #[zbus(header)] call: Header<'_>) -> (Vec<Incoming>, bool) {
+        let after = u32::try_from(&options["after"]).unwrap();
+        let Script { mut inbox, page, late, .. } = self.note(&call, "Inbox", &after.to_string(), "");
+        if let Some(late) = late {
+            late.notified().await;
+        }
+        inbox.retain(|row| row.1 > after);
+        let more = page > 0 && inbox.len() > page;
+        inbox.truncate(if more { page } else { usize::MAX });
+        (inbox, more)
     }
+
+    fn lines(&self, #[zbus(header)] call: Header<'_>) -> Vec<(String, OwnedObjectPath)> {
+        self.note(&call, "Lines", "", "").lines
+    }
+
+    #[zbus(signal)]
+    async fn lines_changed(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
 
     fn twin(&self, _from: &str, text: &str, #[zbus(header)] call: Header<'_>) -> (bool, String) {
         let twins = self.note(&call, "Twin", text, "").twins;
@@ -191,6 +216,17 @@ impl Core {
         self.set(|script| script.inbox.push(message.clone()));
         for emitter in self.emitters() {
             Messaging::received(&emitter, message.0.as_ref(), Dict::new()).await.unwrap();
+        }
+    }
+
+    /// Lines are elsewhere.
+    pub(crate) async fn move_line(&self, line: &str, modem: Option<&OwnedObjectPath>) {
+        self.set(|script| {
+            script.lines.retain(|(known, _)| known != line);
+            script.lines.extend(modem.map(|modem| (line.to_owned(), modem.clone())));
+        });
+        for emitter in self.emitters() {
+            Door::lines_changed(&emitter).await.unwrap();
         }
     }
 

@@ -2,9 +2,10 @@
 
 use crate::{
     ALICE, BOB,
-    core::{Core, Script},
+    core::{Core, LINE, Script},
     diverting::IM,
     programs,
+    receiving::im,
 };
 use shunt_kit::{Door, Phone, Smsc, table::row};
 use std::process::Stdio;
@@ -32,7 +33,8 @@ async fn ofonos_own_scripts_send_and_receive_instant_messages() {
     let smsc = Smsc::new();
     let phone = Phone::builder(&smsc, ALICE).with_ofono().start().await.unwrap();
     let door = phone.door(programs()).unwrap();
-    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+    let lines = vec![(LINE.to_owned(), OwnedObjectPath::try_from("/phonesim").unwrap())];
+    let core = Core::start(phone.bus().connect().await.unwrap(), Script { lines, ..IM }).await;
 
     let modems = said(script(&phone, &door, "list-modems")).await;
     let modems: Vec<&str> = modems.lines().filter(|line| line.starts_with("[ /")).collect();
@@ -54,10 +56,6 @@ async fn ofonos_own_scripts_send_and_receive_instant_messages() {
     row("oFono's scripts", "send-sms, which is not", format_args!("{} SMS at the SMSC", smsc.submitted_total()));
 
     // One that came before the app listened, and one after.
-    let im = |serial: u32, text: &str| {
-        let message = OwnedObjectPath::try_from(format!("/org/shunt/Shunt1/message/{serial:032x}")).unwrap();
-        (message, serial, BOB.to_owned(), text.to_owned(), 1_798_761_599_000)
-    };
     core.set(|script: &mut Script| script.inbox.push(im(1, "before")));
     let mut receiving = script(&phone, &door, "receive-sms").stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(receiving.stdout.take().unwrap()).lines();

@@ -2,19 +2,27 @@
 
 use crate::{
     BOB,
-    core::{Core, Incoming},
+    core::{Core, Incoming, LINE, Script},
     diverting::{IM, phone, signals},
 };
 use futures_util::StreamExt;
-use shunt_kit::{Incoming as Sms, phone::sms::state};
+use shunt_kit::{Incoming as Sms, Phone, phone::sms::state};
+use std::sync::Arc;
+use tokio::sync::Notify;
 use zbus::{MessageStream, OwnedObjectPath, message};
 
-fn im(serial: u32, text: &str) -> Incoming {
+pub(crate) fn im(serial: u32, text: &str) -> Incoming {
     let message = OwnedObjectPath::try_from(format!("/org/shunt/Shunt1/message/{serial:032x}")).unwrap();
-    (message, serial, BOB.to_owned(), text.to_owned(), 1_798_761_599_000)
+    (message, serial, BOB.to_owned(), text.to_owned(), 1_798_761_599_000, LINE.to_owned())
 }
 
-fn shown_as(serial: u32) -> String {
+/// A core that knows the phone's line.
+pub(crate) async fn core(phone: &Phone, script: Script) -> Core {
+    let lines = vec![(LINE.to_owned(), phone.sms().modem().clone())];
+    Core::start(phone.bus().connect().await.unwrap(), Script { lines, ..script }).await
+}
+
+pub(crate) fn shown_as(serial: u32) -> String {
     format!("/org/freedesktop/ModemManager1/SMS/{}", (1u32 << 30) + serial)
 }
 
@@ -31,7 +39,7 @@ async fn next(signals: &mut MessageStream, member: &str) -> message::Message {
 #[tokio::test]
 async fn an_instant_message_is_an_sms_object_until_the_app_deletes_it() {
     let (smsc, phone, door) = phone().await;
-    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+    let core = core(&phone, IM).await;
     let app = phone.sms_through(&door).await.unwrap();
     let mut told = signals(&app).await;
     smsc.inject(phone.number(), &Sms::text(BOB, "an SMS"));
@@ -75,9 +83,7 @@ async fn an_instant_message_is_an_sms_object_until_the_app_deletes_it() {
 #[tokio::test]
 async fn what_one_app_deletes_goes_from_all_of_them_once() {
     let (_smsc, phone, door) = phone().await;
-    let _core =
-        Core::start(phone.bus().connect().await.unwrap(), crate::core::Script { inbox: vec![im(7, "an IM")], ..IM });
-    let _core = _core.await;
+    let _core = core(&phone, Script { inbox: vec![im(7, "an IM")], ..IM }).await;
     let another = phone.dir().join("another");
     std::fs::create_dir(&another).unwrap();
     let another =
@@ -106,11 +112,43 @@ async fn what_one_app_deletes_goes_from_all_of_them_once() {
 }
 
 #[tokio::test]
+async fn a_long_inbox_is_read_page_by_page_and_news_alone_are_asked_for_then() {
+    let (_smsc, phone, door) = phone().await;
+    let inbox: Vec<_> = (1..=7).map(|serial| im(serial, &format!("text {serial}"))).collect();
+    let core = core(&phone, Script { inbox, page: 3, ..IM }).await;
+    let app = phone.sms_through(&door).await.unwrap();
+    let listed = app.list().await.unwrap();
+    assert_eq!(listed.len(), 7);
+    assert!(listed.iter().zip(1..).all(|(shown, serial)| shown.path.as_str() == shown_as(serial)));
+    core.receive(im(8, "text 8")).await;
+    app.wait_received(|shown| shown.text == "text 8").await.unwrap();
+    let asked: Vec<String> = core.calls("Inbox").into_iter().map(|(after, _)| after).collect();
+    assert_eq!(asked, ["0", "3", "6", "7"]);
+}
+
+#[tokio::test]
+async fn what_a_slow_core_lists_too_late_for_the_start_is_announced() {
+    let (_smsc, phone, door) = phone().await;
+    let late = Arc::new(Notify::new());
+    let script = Script { inbox: vec![im(1, "one"), im(2, "two")], page: 1, late: Some(late.clone()), ..IM };
+    let _core = core(&phone, script).await;
+    let app = phone.sms_through(&door).await.unwrap();
+    let mut told = signals(&app).await;
+    assert!(app.list().await.unwrap().is_empty(), "the app's call does not wait for ever");
+    for serial in [1, 2] {
+        late.notify_one();
+        let (added, _): (OwnedObjectPath, bool) = next(&mut told, "Added").await.body().deserialize().unwrap();
+        assert_eq!(added.as_str(), shown_as(serial));
+        assert_eq!(app.list().await.unwrap().len(), serial as usize);
+    }
+}
+
+#[tokio::test]
 async fn the_twin_of_what_was_shown_stays_hidden_and_any_other_sms_is_shown() {
     let (smsc, phone, door) = phone().await;
     let mark = "       \n";
     let twins = vec!["shown already".to_owned()];
-    let _core = Core::start(phone.bus().connect().await.unwrap(), crate::core::Script { twins, ..IM }).await;
+    let _core = core(&phone, Script { twins, ..IM }).await;
     let app = phone.sms_through(&door).await.unwrap();
     app.list().await.unwrap();
     let mut told = signals(&app).await;

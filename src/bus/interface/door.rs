@@ -14,8 +14,8 @@ pub(in crate::bus) struct Door(pub(in crate::bus) Arc<Shared>);
 
 /// The app's object, its owner, state, when it was handed over (ms), whether it was delivered.
 type Sent = (OwnedObjectPath, String, &'static str, i64, bool);
-/// Message, number, sender, text, when it came (ms).
-type Incoming = (OwnedObjectPath, u32, String, String, i64);
+/// Message, number, sender, text, when it came (ms), line.
+type Incoming = (OwnedObjectPath, u32, String, String, i64, String);
 
 #[interface(name = "org.shunt.Shunt1.Door", introspection_docs = false)]
 impl Door {
@@ -55,15 +55,24 @@ impl Door {
         Ok(texts.iter().filter_map(details::sent).collect())
     }
 
-    /// Instant messages that came.
-    #[zbus(out_args("messages"))]
-    async fn inbox(&self, #[zbus(header)] call: Header<'_>) -> Result<Vec<Incoming>, Error> {
+    /// Instant messages that came, a page of them.
+    #[zbus(out_args("messages", "more"))]
+    async fn inbox(&self, options: Dict, #[zbus(header)] call: Header<'_>) -> Result<(Vec<Incoming>, bool), Error> {
         let caller = self.0.gate.door(&call).await?;
-        let texts = self.0.ask(|reply| Request::Inbox { caller, reply }).await?;
+        let after = options::after(options)?;
+        let page = self.0.ask(|reply| Request::Inbox { after, caller, reply }).await?;
         let row = |(number, text): (u32, crate::model::Arrived)| {
-            (details::path(text.id), number, text.from.0.into(), text.body.0.into(), text.at.0)
+            let (from, body, line) = (text.from.0.into(), text.body.0.into(), text.line.0.into());
+            (details::path(text.id), number, from, body, text.at.0, line)
         };
-        Ok(texts.into_iter().map(row).collect())
+        Ok((page.texts.into_iter().map(row).collect(), page.more))
+    }
+
+    /// Where the lines are.
+    #[zbus(out_args("lines"))]
+    async fn lines(&self, #[zbus(header)] call: Header<'_>) -> Result<Vec<(String, OwnedObjectPath)>, Error> {
+        self.0.gate.door(&call).await?;
+        Ok(details::seats(&self.0.published()))
     }
 
     /// Whether an incoming SMS was shown as an instant message already.
@@ -78,4 +87,8 @@ impl Door {
     /// Emitted by [`crate::bus::Bus::changed`]; here for introspection.
     #[zbus(signal)]
     async fn settled(emitter: &SignalEmitter<'_>, sms: ObjectPath<'_>, owner: &str, state: &str) -> zbus::Result<()>;
+
+    /// Emitted by [`crate::bus::Bus::publish`].
+    #[zbus(signal)]
+    async fn lines_changed(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
 }

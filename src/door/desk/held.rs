@@ -4,13 +4,15 @@
 //! Divert on only the core's word counts: an SMS is sent by the app's own Send only where the core let go of the text.
 
 use super::{
-    Action, BUS, Desk, MESSAGING, MM_PATH, OBJECTS, PROPERTIES, Purpose, SMS, Sent, Tracked,
-    inbox::{SENDING, SENT, number, text},
+    Action, Desk, Purpose, Tracked,
+    inbox::{number, text},
     later,
-    local::Reply,
+    local::{CORE_FAILED, Reply},
+    names::*,
     object,
     objects::Dict,
-    start::Objects,
+    sent::SENDING,
+    start::{Objects, modem_of},
 };
 use crate::door::{
     header::{Head, Kind},
@@ -18,7 +20,7 @@ use crate::door::{
 };
 use crate::model::Instant;
 use std::{collections::HashMap, time::Duration};
-use zbus::{OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{OwnedObjectPath, Variant};
 
 /// How long a text whose core died waits for its return.
 const RETURN: Duration = Duration::from_secs(20);
@@ -66,8 +68,8 @@ impl Desk {
         if self.core.is_none() || head.no_reply || !head.signature.is_empty() {
             return None;
         }
-        if self.sent.contains_key(head.path) {
-            return self.reply(head, Reply::Error(super::local::CORE_FAILED, ALREADY_SENT.to_owned()));
+        if self.sent.contains(head.path) {
+            return self.reply(head, Reply::Error(CORE_FAILED, ALREADY_SENT.to_owned()));
         }
         let sms = head.path.to_owned();
         self.put(message, Held { sms: Some(sms.clone()), ..Held::new(message, self.in_patience()) });
@@ -84,14 +86,7 @@ impl Desk {
     pub(super) fn found_where(&mut self, call: u32, message: &Message<'_>) {
         let Some(held) = self.held.get_mut(&call) else { return };
         let sms = held.sms.as_deref().unwrap_or_default();
-        let found = message.body::<(Objects,)>().and_then(|(objects,)| {
-            objects.into_iter().find_map(|(path, interfaces)| {
-                let messages: OwnedVariant = interfaces.get(MESSAGING)?.get("Messages")?.try_clone().ok()?;
-                let messages: Vec<OwnedObjectPath> = messages.try_into().ok()?;
-                messages.iter().any(|message| message.as_str() == sms).then(|| path.to_string())
-            })
-        });
-        match found {
+        match message.body::<(Objects,)>().and_then(|(objects,)| modem_of(&objects, sms)) {
             Some(modem) => {
                 held.modem = Some(modem);
                 self.ask(call);
@@ -207,7 +202,7 @@ impl Desk {
         match (held.sms, held.modem, held.token) {
             (Some(sms), ..) => {
                 // Another connection's Settled may have been first.
-                if self.sent.insert(sms.clone(), Sent { state: SENT }).is_none() {
+                if self.sent.insert(sms.clone()) {
                     self.show_state(&sms, SENDING);
                 }
                 if delivered {
@@ -232,7 +227,7 @@ impl Desk {
     }
 
     /// The held call passes, byte for byte.
-    fn release(&mut self, call: u32) {
+    pub(super) fn release(&mut self, call: u32) {
         if let Some(held) = self.held.remove(&call) {
             self.out.push(Action::ToBus(held.bytes));
         }

@@ -1,143 +1,227 @@
-//! Instant messages that came, texts that went as such, and their reports: as the core tells them.
+//! Instant messages that came, as the core tells them. It lists them page by page, and has them for ever: here is
+//! what is needed to show them, and of the newest what they say.
 
 use super::{
-    Desk, Phase, Purpose, SMS, Sent,
-    objects::{Dict, Im, Report, im_path, reference, report_path, stamp},
+    Asking, Desk, Phase, Purpose,
+    held::Held,
+    names::*,
+    object,
+    objects::{Content, Dict, im_number, im_path, stamp},
 };
 use crate::door::wire::Message;
-use std::collections::BTreeMap;
-use zbus::{OwnedObjectPath, OwnedVariant};
+use std::collections::{BTreeMap, HashMap};
+use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
-/// MM_SMS_STATE_SENDING and _SENT.
-pub(super) const SENDING: u32 = 4;
-pub(super) const SENT: u32 = 5;
-/// Reports that are looked after at a start: of the newest texts.
-const MOST_REPORTS: usize = 64;
+/// Instant messages that are shown: the newest.
+const MOST: usize = 10_000;
+/// Bytes of what they say that are kept here; the rest is asked for when an app reads it.
+const ROOM: usize = 256 * 1024;
+pub(super) const NOT_FOUND: &str = "org.shunt.Error.NotFound";
+
+/// An instant message that came in.
+pub(super) struct Im {
+    /// The core's object.
+    pub(super) message: String,
+    /// Shown by the modem that has it.
+    pub(super) line: Box<str>,
+    /// While there is room for it.
+    pub(super) content: Option<Content>,
+    /// It was told by oFono, which tells once, and the core is to delete it.
+    pub(super) told: bool,
+}
+
+/// Instant messages by the core's number.
+#[derive(Default)]
+pub(super) struct Inbox {
+    ims: BTreeMap<u32, Im>,
+    /// The size of what those say whose content is here.
+    size: usize,
+    /// None of those before has its content here.
+    whole_from: u32,
+    /// The highest number that was seen.
+    last: u32,
+    asking: Asking,
+}
+
+impl Inbox {
+    pub(super) fn get(&self, path: &str) -> Option<&Im> {
+        self.ims.get(&im_number(path)?)
+    }
+
+    /// All of a line, or of every one.
+    pub(super) fn paths(&self, line: Option<&str>) -> impl Iterator<Item = String> {
+        let of = move |im: &Im| line.is_none_or(|line| *im.line == *line);
+        self.ims.iter().filter(move |(_, im)| of(im)).filter_map(|(number, _)| im_path(*number))
+    }
+
+    /// Whether it is a new one.
+    pub(super) fn put(&mut self, number: u32, mut im: Im) -> bool {
+        let old = self.remove(number);
+        im.told = old.as_ref().is_some_and(|old| old.told);
+        if im.told {
+            im.content = None;
+        }
+        self.size += im.size();
+        self.ims.insert(number, im);
+        self.last = self.last.max(number);
+        self.whole_from = self.whole_from.min(number);
+        while self.size > ROOM {
+            let Some((number, oldest)) = self.ims.range_mut(self.whole_from..).next() else { break };
+            self.size -= oldest.size();
+            oldest.content = None;
+            self.whole_from = number.saturating_add(1);
+        }
+        while self.ims.len() > MOST {
+            let oldest = self.ims.pop_first();
+            self.size -= oldest.map_or(0, |(_, oldest)| oldest.size());
+        }
+        old.is_none()
+    }
+
+    pub(super) fn remove(&mut self, number: u32) -> Option<Im> {
+        let im = self.ims.remove(&number)?;
+        self.size -= im.size();
+        Some(im)
+    }
+
+    /// One after the other, for oFono: those that it has not told.
+    pub(super) fn tell_each(&mut self, mut tell: impl FnMut(&Im, &Content) -> bool) {
+        for im in self.ims.values_mut() {
+            if let Some(content) = im.content.as_ref().filter(|_| !im.told)
+                && tell(im, content)
+            {
+                self.size -= im.size();
+                (im.told, im.content) = (true, None);
+            }
+        }
+    }
+
+    /// Whether there are some whose content has no room here.
+    pub(super) fn waits_for_room(&self) -> bool {
+        self.ims.values().any(|im| im.content.is_none() && !im.told)
+    }
+}
+
+impl Im {
+    fn size(&self) -> usize {
+        self.content.as_ref().map_or(0, |content| content.from.len() + content.text.len() + content.stamp.len())
+    }
+}
 
 impl Desk {
     /// The core's `Received`: an SMS the app has from its modem service.
     pub(super) fn received(&mut self, message: &Message<'_>) {
         let details = message.body::<(OwnedObjectPath, Dict)>().map(|(_, details)| details);
         if details.is_none_or(|details| text(&details, "bearer") != "sms") {
-            self.ask_inbox(true);
+            self.ask_inbox(self.inbox.last);
         }
     }
 
     /// The core's `Changed`: one that any app deleted goes, once.
     pub(super) fn changed(&mut self, message: &Message<'_>) {
         let Some((object, details)) = message.body::<(OwnedObjectPath, Dict)>() else { return };
-        let deleted = details.get("deleted").is_some_and(|deleted| bool::try_from(deleted) == Ok(true));
-        let path = self.inbox.iter().find(|(_, im)| deleted && im.message == object.as_str()).map(|(path, _)| path);
-        if let Some(path) = path.cloned() {
-            self.inbox.remove(&path);
-            self.tell_at_first(vec![], vec![path]);
+        if details.get("deleted").is_some_and(|deleted| bool::try_from(deleted) == Ok(true)) {
+            let known = self.inbox.ims.iter().find(|(_, im)| im.message == object.as_str());
+            if let Some(number) = known.map(|(number, _)| *number) {
+                self.drop_im(number);
+            }
         }
     }
 
-    /// Asks for all that came.
-    pub(super) fn ask_inbox(&mut self, announce: bool) {
-        self.call_core(Purpose::Inbox { announce }, "Inbox", &());
+    /// It is no more: whoever was shown it is told.
+    pub(super) fn drop_im(&mut self, number: u32) {
+        if let (Some(im), Some(path)) = (self.inbox.remove(number), im_path(number))
+            && let Some(modem) = self.told_at(&im.line)
+        {
+            self.tell(&modem, vec![], vec![path]);
+        }
     }
 
-    /// Takes the core's list, and tells the app what is new on it and what is gone from it.
-    pub(super) fn found_inbox(&mut self, message: &Message<'_>, announce: bool) {
-        type Row = (OwnedObjectPath, u32, String, String, i64);
+    /// Asks for those after a number. While an answer is under way, for what is new once it is here.
+    pub(super) fn ask_inbox(&mut self, after: u32) {
+        if self.inbox.asking.begin() {
+            let options = HashMap::from([("after", Variant::from(after))]);
+            self.call_core(Purpose::Inbox { after }, "Inbox", &(options,));
+        }
+    }
+
+    /// The core may be another one than before.
+    pub(super) fn ask_inbox_anew(&mut self) {
+        self.inbox.asking = Asking::default();
+        self.ask_inbox(0);
+    }
+
+    /// Takes a page of the core's list, and tells the app what is new on it and what is gone from it.
+    pub(super) fn found_inbox(&mut self, after: u32, message: &Message<'_>) {
+        type Row = (OwnedObjectPath, u32, String, String, i64, String);
+        let again = self.inbox.asking.end();
         // An error: no rights, or no store. What is known stays.
-        let Some((rows,)) = message.body::<(Vec<Row>,)>() else { return };
-        let (mut now, mut came) = (BTreeMap::new(), Vec::new());
-        for (object, serial, from, text, at) in rows {
-            let im = Im { message: object.to_string(), from, text, stamp: stamp(at) };
-            let Some(path) = im_path(serial) else { continue };
-            if !self.inbox.contains_key(&path) {
-                came.push(path.clone());
+        let Some((rows, more)) = message.body::<(Vec<Row>, bool)>() else { return };
+        let mut came: BTreeMap<Box<str>, Vec<String>> = BTreeMap::new();
+        let mut listed = Vec::new();
+        for (object, number, from, text, at, line) in rows {
+            let Some(path) = im_path(number) else { continue };
+            let (line, content) = (line.into_boxed_str(), Some(Content { from, text, stamp: stamp(at) }));
+            listed.push(number);
+            if self.inbox.put(number, Im { message: object.to_string(), line: line.clone(), content, told: false }) {
+                came.entry(line).or_default().push(path);
             }
-            now.insert(path, im);
         }
-        let went = self.inbox.keys().filter(|path| !now.contains_key(*path)).cloned().collect::<Vec<_>>();
-        self.inbox = now;
-        // An answer that came too late for the start tells news.
-        let announce = announce || self.phase == Phase::Ready;
-        match announce {
-            true => self.show_by_ofono(),
-            false => self.ofono_due = Some(self.in_patience()),
-        }
-        if announce && !(came.is_empty() && went.is_empty()) {
-            self.tell_at_first(came, went);
-        }
-    }
-
-    /// What only the door shows is shown at the first modem.
-    pub(super) fn tell_at_first(&mut self, came: Vec<String>, went: Vec<String>) {
-        if let Some(modem) = self.modems.first().cloned() {
-            self.tell(&modem, came, went);
-        }
-    }
-
-    pub(super) fn found_sent(&mut self, message: &Message<'_>) {
-        type Row = (OwnedObjectPath, String, String, i64, bool);
-        let Some((rows,)) = message.body::<(Vec<Row>,)>() else { return };
-        let mut reported = 0;
-        for (sms, owner, state, _, delivered) in rows {
-            if Some(owner) != self.mm || !is_sent(&state) {
-                continue;
+        // Only rising numbers go on.
+        let next = listed.last().copied().filter(|last| more && *last > after);
+        let through = next.unwrap_or(u32::MAX);
+        let known = self.inbox.ims.range(after.saturating_add(1)..=through).map(|(number, _)| *number);
+        let gone: Vec<u32> = known.filter(|number| !listed.contains(number)).collect();
+        gone.into_iter().for_each(|number| self.drop_im(number));
+        if self.phase == Phase::Ready {
+            for (line, came) in came {
+                if let Some(modem) = self.told_at(&line) {
+                    self.tell(&modem, came, vec![]);
+                }
             }
-            let sms = sms.to_string();
-            if delivered && reported < MOST_REPORTS {
-                reported += 1;
-                self.ask_reported(&sms);
+            self.show_lines();
+        } else {
+            self.ofono_due = Some(self.in_patience());
+        }
+        match next {
+            Some(next) => {
+                self.ask_inbox(next);
+                if again {
+                    self.inbox.asking.begin();
+                }
             }
-            self.sent.insert(sms, Sent { state: SENT });
+            None if again => self.ask_inbox(self.inbox.last),
+            None => {}
         }
     }
 
-    /// The core's `Settled`.
-    pub(super) fn settled(&mut self, message: &Message<'_>) {
-        let Some((sms, owner, state)) = message.body::<(OwnedObjectPath, String, String)>() else { return };
-        if Some(owner) != self.mm || !is_sent(&state) {
-            return;
-        }
-        let sms = sms.to_string();
-        if self.sent.insert(sms.clone(), Sent { state: SENT }).is_none() {
-            self.show_state(&sms, SENDING);
-            self.show_state(&sms, SENT);
-        }
-        if matches!(state.as_str(), "im-delivered" | "im-read" | "sms-delivered") {
-            self.ask_reported(&sms);
-        }
+    /// The app reads one whose content has no room here.
+    pub(super) fn fetch(&mut self, message: &Message<'_>, im: &str) -> Option<()> {
+        self.put(message, Held::new(message, self.in_patience()));
+        let get = (CORE, CORE_PATH, CORE_MESSAGING, "Get");
+        self.call(
+            Purpose::Content { call: message.head.serial, path: message.head.path.to_owned() },
+            get,
+            &(object(im),),
+        );
+        Some(())
     }
 
-    /// Whether the app asked for a report, its object says.
-    pub(super) fn ask_reported(&mut self, sms: &str) {
-        let known = report_path(sms).is_none_or(|path| self.reports.contains_key(&path));
-        if !known && !self.crowded() {
-            let purpose = Purpose::Reported { sms: sms.to_owned() };
-            self.call_mm(purpose, (sms, super::PROPERTIES, "GetAll"), &(SMS,));
+    pub(super) fn found_content(&mut self, call: u32, path: &str, message: &Message<'_>) {
+        if let (NOT_FOUND, Some(number)) = (message.head.error, im_number(path)) {
+            self.drop_im(number);
+        }
+        let content = message.body::<(Dict,)>().map(|(all,)| {
+            let at = all.get("time").and_then(|at| u64::try_from(at).ok());
+            let stamp = stamp(at.and_then(|at| i64::try_from(at).ok()).unwrap_or(0));
+            Content { from: text(&all, "from"), text: text(&all, "text"), stamp }
+        });
+        let Some(content) = content else { return self.release(call) };
+        let Some(held) = self.held.remove(&call) else { return };
+        if let Some(asked) = Message::read(&held.bytes) {
+            self.show_ours(&asked, content.properties());
         }
     }
-
-    pub(super) fn found_reported(&mut self, sms: &str, message: &Message<'_>) {
-        let Some((all,)) = message.body::<(Dict,)>() else { return };
-        let wanted = all.get("DeliveryReportRequest").is_some_and(|wanted| bool::try_from(wanted) == Ok(true));
-        let (Some(path), true) = (report_path(sms), wanted) else { return };
-        let stamp = stamp(self.now.wall.0);
-        let report = Report { number: text(&all, "Number"), reference: reference(sms), stamp };
-        if self.reports.insert(path.clone(), report).is_none() {
-            self.tell_at_first(vec![path], vec![]);
-        }
-    }
-
-    /// ModemManager's object went.
-    pub(super) fn gone(&mut self, message: &Message<'_>) -> Option<()> {
-        let (sms,): (OwnedObjectPath,) = message.body()?;
-        self.sent.remove(sms.as_str());
-        self.judged.remove(sms.as_str());
-        // Of one that it was never shown the app needs no farewell.
-        self.hidden.remove(sms.as_str()).then_some(())
-    }
-}
-
-fn is_sent(state: &str) -> bool {
-    matches!(state, "im-delivered" | "im-read" | "sms-sent" | "sms-delivered")
 }
 
 pub(super) fn text(all: &Dict, name: &str) -> String {
@@ -147,4 +231,45 @@ pub(super) fn text(all: &Dict, name: &str) -> String {
 pub(super) fn number(all: &Dict, name: &str) -> Option<u32> {
     let value: &OwnedVariant = all.get(name)?;
     u32::try_from(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn im(size: usize) -> Im {
+        let content = Content { from: String::new(), text: "x".repeat(size), stamp: String::new() };
+        Im { message: "/a".into(), line: "line".into(), content: Some(content), told: false }
+    }
+
+    fn whole(inbox: &Inbox) -> Vec<u32> {
+        inbox.ims.iter().filter(|(_, im)| im.content.is_some()).map(|(number, _)| *number).collect()
+    }
+
+    #[test]
+    fn what_the_newest_say_is_kept_and_the_rest_only_listed() {
+        let mut inbox = Inbox::default();
+        for number in [1, 3, 5, 7, 9] {
+            assert!(inbox.put(number, im(ROOM / 4)));
+        }
+        assert_eq!((whole(&inbox), inbox.size), (vec![3, 5, 7, 9], ROOM));
+        assert!(!inbox.put(1, im(ROOM / 4)), "listed again");
+        assert_eq!(whole(&inbox), [3, 5, 7, 9]);
+        assert!(inbox.remove(5).is_some());
+        assert!(!inbox.put(1, im(ROOM / 4)));
+        assert_eq!((whole(&inbox), inbox.size), (vec![1, 3, 7, 9], ROOM), "there is room again");
+        assert!(inbox.put(2, im(ROOM + 1)));
+        assert_eq!(inbox.size, 3 * (ROOM / 4));
+        assert_eq!(whole(&inbox), [3, 7, 9]);
+    }
+
+    #[test]
+    fn ten_thousand_are_listed_and_no_more() {
+        let mut inbox = Inbox::default();
+        assert!((0..20_000).all(|number| inbox.put(number, im(100))));
+        assert_eq!((inbox.paths(None).count(), inbox.paths(Some("line")).count()), (MOST, MOST));
+        assert!(inbox.size <= ROOM && inbox.get(&im_path(9_999).unwrap()).is_none());
+        (0..20_000).for_each(|number| drop(inbox.remove(number)));
+        assert_eq!(inbox.size, 0);
+    }
 }

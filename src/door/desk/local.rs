@@ -2,8 +2,11 @@
 //! in their place and its answer is rewritten, so that no answer overtakes an earlier one.
 
 use super::{
-    BUS, Desk, Look, MESSAGING, MODEM_PATH, OBJECTS, OFONO_MESSAGES, PROPERTIES, Phase, Purpose, SMS, is_sms,
-    objects::{Dict, is_ours},
+    Action, Desk, Look, Phase, Purpose,
+    inbox::NOT_FOUND,
+    names::*,
+    object,
+    objects::{Content, Dict, Report, im_number, is_ours, sms_number},
     rewrite::Tracked,
 };
 use crate::door::{
@@ -30,6 +33,7 @@ pub(super) enum Reply {
 /// Whether a call to a modem service is looked into.
 pub(super) fn wanted(head: &Head<'_>) -> Look {
     let of = |interface: &str| head.interface.is_empty() || head.interface == interface;
+    let is_sms = |path: &str| sms_number(path).is_some();
     let looked = match head.member {
         "Send" | "Store" => of(SMS) && is_sms(head.path),
         "Get" | "GetAll" | "Set" => of(PROPERTIES) && (is_sms(head.path) || head.path.starts_with(MODEM_PATH)),
@@ -87,16 +91,30 @@ impl Desk {
             ("RemoveMatch", Some(rule)) => self.rules.remove(&rule),
             _ => {}
         }
-        if self.phase == Phase::Idle && (named.contains(super::MM) || named.contains(super::OFONO)) {
+        if self.phase == Phase::Idle && (named.contains(MM) || named.contains(OFONO)) {
             self.start();
         }
     }
 
     /// A call to an object that only the door shows.
     fn asks_ours(&mut self, message: &Message<'_>) -> Option<()> {
+        let path = message.head.path;
+        let shown = match self.inbox.get(path) {
+            Some(im) => match im.content.as_ref().map(Content::properties) {
+                Some(shown) => shown,
+                None => {
+                    let im = im.message.clone();
+                    return self.fetch(message, &im);
+                }
+            },
+            None => self.reports.get(path).map(Report::properties)?,
+        };
+        self.show_ours(message, shown)
+    }
+
+    /// Answers it, with what the object shows.
+    pub(super) fn show_ours(&mut self, message: &Message<'_>, shown: Dict) -> Option<()> {
         let head = &message.head;
-        let shown = self.inbox.get(head.path).map(super::Im::properties);
-        let shown = shown.or_else(|| self.reports.get(head.path).map(super::Report::properties))?;
         let reply = match head.member {
             "GetAll" => match message.body::<(String,)>()?.0.as_str() {
                 SMS => Reply::All(shown),
@@ -129,28 +147,27 @@ impl Desk {
     /// Sends a Ping with the app's serial.
     pub(super) fn ping(&mut self, destination: &str, serial: u32) -> Option<()> {
         let head = Head { serial, destination, path: "/", interface: PEER, member: "Ping", ..Head::blank(Kind::Call) };
-        self.out.push(super::Action::ToBus(write(&head, &())?));
+        self.out.push(Action::ToBus(write(&head, &())?));
         Some(())
     }
 
     fn delete(&mut self, message: &Message<'_>) -> Option<()> {
         let (sms,): (OwnedObjectPath,) = message.body()?;
-        let (sms, modem) = (sms.to_string(), message.head.path.to_owned());
         if !is_ours(&sms) {
             return None;
         }
-        match self.inbox.get(&sms) {
-            Some(im) => {
+        match (self.inbox.get(&sms), im_number(&sms)) {
+            (Some(im), Some(number)) => {
                 let path = im.message.clone();
                 let (call, destination) = (message.head.serial, message.head.destination.to_owned());
-                let to = (super::CORE, super::CORE_PATH, super::CORE_MESSAGING, "Delete");
-                self.call(Purpose::Delete { call, destination, sms, modem }, to, &(super::object(&path),));
+                let to = (CORE, CORE_PATH, CORE_MESSAGING, "Delete");
+                self.call(Purpose::Delete { call, destination, number }, to, &(object(&path),));
                 Some(())
             }
-            None => {
+            _ => {
                 // A report; or an app that deletes a message twice, as Chatty does.
-                if self.reports.remove(&sms).is_some() {
-                    self.tell(&modem, vec![], vec![sms]);
+                if let Some(report) = self.reports.remove(sms.as_str()) {
+                    self.tell(&report.modem, vec![], vec![sms.to_string()]);
                 }
                 self.reply(&message.head, Reply::Nothing)
             }
@@ -158,14 +175,12 @@ impl Desk {
     }
 
     /// The core deleted one of our objects, or says why not.
-    pub(super) fn deleted(&mut self, (call, destination): (u32, &str), sms: &str, modem: &str, message: &Message<'_>) {
-        let gone = message.head.kind == Kind::Return || message.head.error == "org.shunt.Error.NotFound";
+    pub(super) fn deleted(&mut self, (call, destination): (u32, &str), number: u32, message: &Message<'_>) {
+        let gone = message.head.kind == Kind::Return || message.head.error == NOT_FOUND;
         let head = Head { serial: call, destination, ..Head::blank(Kind::Call) };
         let reply = if gone {
             // The core's `Changed` may have been first.
-            if self.inbox.remove(sms).is_some() {
-                self.tell(modem, vec![], vec![sms.to_owned()]);
-            }
+            self.drop_im(number);
             Reply::Nothing
         } else {
             Reply::Error(CORE_FAILED, message.said().unwrap_or_default())

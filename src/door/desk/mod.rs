@@ -7,10 +7,14 @@
 
 mod held;
 mod inbox;
+mod lines;
 mod local;
+mod names;
 mod objects;
 mod ofono;
 mod rewrite;
+mod say;
+mod sent;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -19,47 +23,31 @@ mod twins;
 use super::{
     header::{Head, Kind},
     inbound::Side,
-    rules::{Arg, Rules, Signal},
-    wire::{Message, write},
+    rules::Rules,
+    wire::Message,
 };
 use crate::model::{Instant, Now, Timestamp};
 use held::Held;
-use objects::{Im, Report, SMS_PATH};
+use inbox::Inbox;
+use lines::Lines;
+use names::*;
+use objects::Report;
 use rewrite::Tracked;
-use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 use twins::Judged;
-use zbus::{ObjectPath, Type};
+use zbus::ObjectPath;
 
-const BUS: &str = "org.freedesktop.DBus";
-const BUS_PATH: &str = "/org/freedesktop/DBus";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
-
-const MM: &str = "org.freedesktop.ModemManager1";
-const MM_PATH: &str = "/org/freedesktop/ModemManager1";
-const MODEM_PATH: &str = "/org/freedesktop/ModemManager1/Modem/";
-const MESSAGING: &str = "org.freedesktop.ModemManager1.Modem.Messaging";
-const SMS: &str = "org.freedesktop.ModemManager1.Sms";
-
-const OFONO: &str = "org.ofono";
-const OFONO_MESSAGES: &str = "org.ofono.MessageManager";
-
-const CORE: &str = "org.shunt.Shunt1";
-const CORE_PATH: &str = "/org/shunt/Shunt1";
-const CORE_DOOR: &str = "org.shunt.Shunt1.Door";
-const CORE_MESSAGING: &str = "org.shunt.Shunt1.Messaging";
-
-/// The door's own serials towards the bus: the app never gets so far.
-const OWN_SERIALS: std::ops::RangeInclusive<u32> = 0xFFFF_0000..=u32::MAX;
 /// How long the core and the modem service may take to answer a question. After that the app's message goes on as
 /// if there were no door.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How many calls the desk has under way. What would need more passes as it is.
 const MOST_CALLS: usize = 256;
+/// The longest message that is looked into, in bytes: a page of the core's inbox, its list of diverted texts, an SMS
+/// of 255 parts and the modem service's list of some thousands of messages are all shorter. What is longer passes.
+const MOST_BYTES: usize = 256 * 1024;
 
 /// What is to become of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,20 +87,27 @@ enum Phase {
 #[derive(Debug)]
 enum Purpose {
     Owner(&'static str),
-    Modems,
-    OfonoModems,
+    Lines,
+    /// Those after a number.
     Inbox {
-        announce: bool,
+        after: u32,
+    },
+    /// For the app's call with this serial, which reads one of our objects.
+    Content {
+        call: u32,
+        path: String,
     },
     Sent,
     Reported {
         sms: String,
     },
-    /// The modem's `Messages`, for announcing what came and went.
+    ReportedWhere {
+        sms: String,
+        number: String,
+    },
+    /// The modem's `Messages`, for telling what came and went.
     Messages {
         modem: String,
-        came: Vec<String>,
-        went: Vec<String>,
     },
     /// Of the held Send with this serial.
     Where(u32),
@@ -123,8 +118,7 @@ enum Purpose {
     Delete {
         call: u32,
         destination: String,
-        sms: String,
-        modem: String,
+        number: u32,
     },
     /// An incoming SMS that may be a twin.
     TwinText(String),
@@ -133,11 +127,25 @@ enum Purpose {
     Forget,
 }
 
-/// A text that went as an instant message, by ModemManager's object.
-#[derive(Debug)]
-struct Sent {
-    /// MM_SMS_STATE_*.
-    state: u32,
+/// A question of which one is under way at a time.
+#[derive(Default)]
+struct Asking {
+    open: bool,
+    again: bool,
+}
+
+impl Asking {
+    /// Whether it is to be asked now; else it will be again.
+    fn begin(&mut self) -> bool {
+        self.again = self.open;
+        !std::mem::replace(&mut self.open, true)
+    }
+
+    /// It was answered; whether it is to be asked again.
+    fn end(&mut self) -> bool {
+        self.open = false;
+        std::mem::take(&mut self.again)
+    }
 }
 
 /// One connection's desk.
@@ -151,14 +159,14 @@ pub(super) struct Desk {
     /// The app itself speaks to the core, and hears its signals.
     speaks: bool,
     rules: Rules,
-    modems: BTreeSet<String>,
     serial: u32,
     calls: BTreeMap<u32, Purpose>,
     tracked: BTreeMap<u32, Tracked>,
     held: BTreeMap<u32, Held>,
-    /// By path.
-    inbox: BTreeMap<String, Im>,
-    sent: BTreeMap<String, Sent>,
+    inbox: Inbox,
+    lines: Lines,
+    /// Texts that went as instant messages, by ModemManager's object.
+    sent: BTreeSet<String>,
     /// By path.
     reports: BTreeMap<String, Report>,
     /// Incoming SMS that the app is not shown: twins, and those being judged.
@@ -184,13 +192,13 @@ impl Desk {
             core: None,
             speaks: false,
             rules: Rules::default(),
-            modems: BTreeSet::new(),
-            serial: *OWN_SERIALS.start(),
+            serial: say::FIRST_SERIAL,
             calls: BTreeMap::new(),
             tracked: BTreeMap::new(),
             held: BTreeMap::new(),
-            inbox: BTreeMap::new(),
-            sent: BTreeMap::new(),
+            inbox: Inbox::default(),
+            lines: Lines::default(),
+            sent: BTreeSet::new(),
             reports: BTreeMap::new(),
             hidden: BTreeSet::new(),
             ofono_due: None,
@@ -202,14 +210,28 @@ impl Desk {
         }
     }
 
-    /// Whether the desk wants a message, by its header.
-    pub(super) fn look(&mut self, side: Side, head: &Head<'_>, now: Now) -> Look {
+    /// Whether the desk wants a message, by its header and its length in bytes.
+    pub(super) fn look(&mut self, side: Side, head: &Head<'_>, length: usize, now: Now) -> Look {
         self.now = now;
-        match side {
+        let look = match side {
             _ if self.phase == Phase::Monitor || head.fds > 0 => Look::Pass,
             Side::App => self.look_app(head),
             Side::Bus => self.look_bus(head),
+        };
+        if look == Look::Whole && length > MOST_BYTES { self.pass_by(side, head) } else { look }
+    }
+
+    /// What is too long to be looked into passes; who waits for it goes on without.
+    fn pass_by(&mut self, side: Side, head: &Head<'_>) -> Look {
+        if side == Side::Bus {
+            self.tracked.remove(&head.reply_serial);
+            if let Some(purpose) = self.calls.remove(&head.reply_serial) {
+                let unread = Message { head: Head { kind: Kind::Error, error: "", ..*head }, bytes: &[] };
+                self.answered(purpose, &unread);
+                self.settle();
+            }
         }
+        Look::Pass
     }
 
     fn look_app(&mut self, head: &Head<'_>) -> Look {
@@ -295,19 +317,18 @@ impl Desk {
     fn answered(&mut self, purpose: Purpose, message: &Message<'_>) {
         match purpose {
             Purpose::Owner(name) => self.owner(name, message.body().map(|(owner,): (String,)| owner)),
-            Purpose::Modems => self.found_modems(message),
-            Purpose::OfonoModems => self.found_ofono_modems(message),
-            Purpose::Inbox { announce } => self.found_inbox(message, announce),
+            Purpose::Lines => self.found_lines(message),
+            Purpose::Inbox { after } => self.found_inbox(after, message),
+            Purpose::Content { call, path } => self.found_content(call, &path, message),
             Purpose::Sent => self.found_sent(message),
             Purpose::Reported { sms } => self.found_reported(&sms, message),
-            Purpose::Messages { modem, came, went } => self.announce(&modem, &came, &went, message),
+            Purpose::ReportedWhere { sms, number } => self.found_reported_where(&sms, number, message),
+            Purpose::Messages { modem } => self.announce(&modem, message),
             Purpose::Where(call) => self.found_where(call, message),
             Purpose::Text(call) => self.found_text(call, message),
             Purpose::Ask(call) => self.asked(call, message),
             Purpose::Divert(call) => self.diverted(call, message),
-            Purpose::Delete { call, destination, sms, modem } => {
-                self.deleted((call, &destination), &sms, &modem, message);
-            }
+            Purpose::Delete { call, destination, number } => self.deleted((call, &destination), number, message),
             Purpose::TwinText(sms) => self.found_twin_text(&sms, message),
             Purpose::Twin(sms) => self.found_twin(&sms, message),
             Purpose::Forget => {}
@@ -320,6 +341,7 @@ impl Desk {
             (CORE_MESSAGING, "Received") => self.received(message),
             (CORE_MESSAGING, "Changed") => self.changed(message),
             (CORE_DOOR, "Settled") => self.settled(message),
+            (CORE_DOOR, "LinesChanged") => self.ask_lines(),
             _ => {}
         }
         // An app that knows nothing of the core did not ask for it.
@@ -366,7 +388,7 @@ impl Desk {
     pub(super) fn elapsed(&mut self, now: Now) {
         self.now = now;
         if matches!(self.phase, Phase::Starting(until) if until <= now.mono) {
-            self.phase = Phase::Ready;
+            self.ready();
         }
         if self.ofono_due.is_some_and(|due| due <= now.mono) {
             self.ofono_due = None;
@@ -387,83 +409,6 @@ impl Desk {
     fn is(&self, owner: &Option<String>, name: &str, destination: &str) -> bool {
         destination == name || owner.as_deref() == Some(destination)
     }
-
-    // ---- what the desk says ----
-
-    fn next_serial(&mut self) -> u32 {
-        loop {
-            self.serial = self.serial.checked_add(1).unwrap_or(*OWN_SERIALS.start());
-            if !self.calls.contains_key(&self.serial) {
-                return self.serial;
-            }
-        }
-    }
-
-    /// Makes a call of the desk's own.
-    fn call<B: Serialize + Type>(
-        &mut self,
-        purpose: Purpose,
-        (destination, path, interface, member): (&str, &str, &str, &str),
-        body: &B,
-    ) {
-        let serial = self.next_serial();
-        let no_reply = matches!(purpose, Purpose::Forget);
-        let head = Head { serial, no_reply, destination, path, interface, member, ..Head::blank(Kind::Call) };
-        if let Some(bytes) = write(&head, body) {
-            self.out.push(Action::ToBus(bytes));
-            if !no_reply {
-                self.calls.insert(serial, purpose);
-            }
-        }
-    }
-
-    fn call_core<B: Serialize + Type>(&mut self, purpose: Purpose, member: &str, body: &B) {
-        self.call(purpose, (CORE, CORE_PATH, CORE_DOOR, member), body);
-    }
-
-    fn call_mm<B: Serialize + Type>(
-        &mut self,
-        purpose: Purpose,
-        (path, interface, member): (&str, &str, &str),
-        body: &B,
-    ) {
-        if let Some(mm) = self.mm.clone() {
-            self.call(purpose, (&mm, path, interface, member), body);
-        }
-    }
-
-    /// Tells the app a signal of a modem service, if it asked for such.
-    fn signal<B: Serialize + Type>(
-        &mut self,
-        (owner, known_as): (&str, &str),
-        (path, interface, member): (&str, &str, &str),
-        args: &[Arg<'_>],
-        body: &B,
-    ) {
-        if !self.rules.want(&Signal { sender: owner, known_as, path, interface, member, args }) {
-            return;
-        }
-        let serial = self.next_serial();
-        let head = Head { serial, sender: owner, path, interface, member, ..Head::blank(Kind::Signal) };
-        self.out.extend(write(&head, body).map(Action::ToApp));
-    }
-
-    /// Tells the app a signal of ModemManager's.
-    fn mm_signal<B: Serialize + Type>(&mut self, member: (&str, &str, &str), args: &[Arg<'_>], body: &B) {
-        if let Some(mm) = self.mm.clone() {
-            self.signal((&mm, MM), member, args, body);
-        }
-    }
-
-    /// An answer in the place of one that a service gave.
-    fn answer<B: Serialize + Type>(&mut self, given: &Head<'_>, error: &str, body: &B) -> Option<()> {
-        let kind = if error.is_empty() { Kind::Return } else { Kind::Error };
-        let serial = self.next_serial();
-        let &Head { reply_serial, sender, destination, .. } = given;
-        let head = Head { serial, reply_serial, sender, destination, error, ..Head::blank(kind) };
-        self.out.push(Action::ToApp(write(&head, body)?));
-        Some(())
-    }
 }
 
 /// A path, which ours and those read from messages are.
@@ -473,9 +418,4 @@ fn object(path: &str) -> ObjectPath<'_> {
 
 fn later(now: Instant, by: Duration) -> Instant {
     Instant(now.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
-}
-
-/// Whether it is a path below ModemManager's SMS objects.
-fn is_sms(path: &str) -> bool {
-    path.strip_prefix(SMS_PATH).is_some_and(|number| number.parse::<u32>().is_ok())
 }

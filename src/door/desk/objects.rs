@@ -13,11 +13,8 @@ const REPORTS: u32 = OURS + (1 << 29);
 /// Properties by name.
 pub(super) type Dict = HashMap<String, OwnedVariant>;
 
-/// An instant message that came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Im {
-    /// The core's object.
-    pub(super) message: String,
+/// What an instant message that came in says.
+pub(super) struct Content {
     pub(super) from: String,
     pub(super) text: String,
     /// ISO 8601, as ModemManager writes the SMSC's stamp.
@@ -25,8 +22,9 @@ pub(super) struct Im {
 }
 
 /// A delivery report.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Report {
+    /// Whose `Messages` it is among.
+    pub(super) modem: String,
     pub(super) number: String,
     pub(super) reference: u32,
     pub(super) stamp: String,
@@ -37,22 +35,33 @@ pub(super) fn im_path(serial: u32) -> Option<String> {
     (serial < REPORTS - OURS).then(|| format!("{SMS_PATH}{}", OURS + serial))
 }
 
+/// The inverse.
+pub(super) fn im_number(path: &str) -> Option<u32> {
+    let number = sms_number(path)?.checked_sub(OURS)?;
+    (number < REPORTS - OURS).then_some(number)
+}
+
 /// The path of the report on a text that ModemManager has as this object.
 pub(super) fn report_path(sms: &str) -> Option<String> {
-    let number: u32 = sms.strip_prefix(SMS_PATH)?.parse().ok()?;
+    let number = sms_number(sms)?;
     (number < OURS).then(|| format!("{SMS_PATH}{}", REPORTS.saturating_add(number)))
 }
 
 /// Whether ModemManager could not have made it.
 pub(super) fn is_ours(path: &str) -> bool {
-    let number = path.strip_prefix(SMS_PATH).and_then(|number| number.parse().ok());
-    number.is_some_and(|number: u32| number >= OURS)
+    sms_number(path).is_some_and(|number| number >= OURS)
+}
+
+/// The number of an SMS object, spelled as ModemManager spells it.
+pub(super) fn sms_number(path: &str) -> Option<u32> {
+    let digits = path.strip_prefix(SMS_PATH)?;
+    digits.parse().ok().filter(|number: &u32| number.to_string() == digits)
 }
 
 /// The reference (TP-MR, 3GPP TS 23.040 §9.2.3.6) of a text that the SMSC never saw: from its object,
 /// so that a report names the same after a restart.
 pub(super) fn reference(sms: &str) -> u32 {
-    sms.strip_prefix(SMS_PATH).and_then(|number| number.parse().ok()).map_or(1, |number: u32| number % 255 + 1)
+    sms_number(sms).map_or(1, |number| number % 255 + 1)
 }
 
 /// MM_SMS_STATE_RECEIVED, and MM_SMS_PDU_TYPE_DELIVER and _STATUS_REPORT.
@@ -65,7 +74,7 @@ const STORAGE: u32 = 2;
 const NO_DELIVERY_STATE: u32 = 0x100;
 const COMPLETED: u32 = 0;
 
-impl Im {
+impl Content {
     /// As `org.freedesktop.ModemManager1.Sms` has it.
     pub(super) fn properties(&self) -> Dict {
         let mut all = received(DELIVER, &self.from, &self.stamp);
@@ -149,5 +158,11 @@ mod tests {
         assert_ne!(im_path((1 << 29) - 1), report_path(&path(0)));
         assert_eq!(im_path(1 << 29), None);
         assert_eq!(report_path(&im_path(1).unwrap()), None);
+        assert_eq!(im_number(&im_path(5).unwrap()), Some(5));
+        for other in
+            [path(7), report_path(&path(7)).unwrap(), format!("{SMS_PATH}0{OURS}"), format!("{SMS_PATH}+{OURS}")]
+        {
+            assert_eq!(im_number(&other), None, "{other}");
+        }
     }
 }

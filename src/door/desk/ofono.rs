@@ -1,14 +1,16 @@
 //! oFono (doc/messagemanager-api.txt): number and text are in the call, and what comes in is one signal.
 
 use super::{
-    CORE, CORE_MESSAGING, CORE_PATH, Desk, OFONO, OFONO_MESSAGES, Purpose,
+    Desk, Purpose,
     held::{Held, Text},
+    inbox::Im,
+    names::*,
     object,
-    objects::{Dict, Im},
+    objects::Content,
 };
 use crate::door::{header::Head, rules::Arg, wire::Message};
-use std::collections::{BTreeMap, HashMap};
-use zbus::{OwnedObjectPath, Variant};
+use std::collections::HashMap;
+use zbus::Variant;
 
 const MESSAGE: &str = "org.ofono.Message";
 
@@ -42,46 +44,35 @@ impl Desk {
         Some(())
     }
 
-    /// Shows what came as oFono shows an SMS, if the app listens for it.
+    /// Shows what came as oFono shows an SMS, if the app listens for it, by the modem that has its line.
     pub(super) fn show_by_ofono(&mut self) {
-        if let (Some(ofono), None, false) = (self.ofono.clone(), &self.mm, self.inbox.is_empty()) {
-            self.call(Purpose::OfonoModems, (&ofono, "/", "org.ofono.Manager", "GetModems"), &());
+        if self.ofono.is_none() || self.ofono_due.is_some() {
+            return;
         }
-    }
-
-    /// At the first modem that has messages at all.
-    pub(super) fn found_ofono_modems(&mut self, message: &Message<'_>) {
-        let Some((modems,)) = message.body::<(Vec<(OwnedObjectPath, Dict)>,)>() else { return };
-        let has = |all: &Dict| {
-            let interfaces = all.get("Interfaces").and_then(|all| Vec::<String>::try_from(all.try_clone().ok()?).ok());
-            interfaces.is_some_and(|all| all.iter().any(|interface| interface == OFONO_MESSAGES))
-        };
-        let Some((modem, _)) = modems.into_iter().find(|(_, all)| has(all)) else { return };
-        let (mut left, came) = (BTreeMap::new(), std::mem::take(&mut self.inbox));
-        for (path, im) in came {
-            // The core may list one that was told of before it deletes it.
-            if self.hidden.contains(&path) {
-                continue;
-            }
-            if self.incoming_by_ofono(&modem, &im) {
-                self.hidden.insert(path);
-            } else {
-                left.insert(path, im);
-            }
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let mut told = false;
+        inbox.tell_each(|im, content| {
+            let modem = self.lines.modem(&im.line).filter(|modem| !modem.starts_with(MODEM_PATH)).map(str::to_owned);
+            let shown = modem.is_some_and(|modem| self.incoming_by_ofono(&modem, im, content));
+            told |= shown;
+            shown
+        });
+        self.inbox = inbox;
+        if told && self.inbox.waits_for_room() {
+            self.ask_inbox(0);
         }
-        self.inbox = left;
     }
 
     /// oFono keeps no message that it has told of, so neither does the core.
-    fn incoming_by_ofono(&mut self, modem: &str, im: &Im) -> bool {
+    fn incoming_by_ofono(&mut self, modem: &str, im: &Im, content: &Content) -> bool {
         let information = HashMap::from([
-            ("Sender", Variant::from(im.from.as_str())),
-            ("SentTime", Variant::from(im.stamp.as_str())),
-            ("LocalSentTime", Variant::from(im.stamp.as_str())),
+            ("Sender", Variant::from(content.from.as_str())),
+            ("SentTime", Variant::from(content.stamp.as_str())),
+            ("LocalSentTime", Variant::from(content.stamp.as_str())),
         ]);
-        let args = [Arg::Text(&im.text), Arg::Other];
+        let args = [Arg::Text(&content.text), Arg::Other];
         let before = self.out.len();
-        self.ofono_signal((modem, OFONO_MESSAGES, "IncomingMessage"), &args, &(im.text.as_str(), information));
+        self.ofono_signal((modem, OFONO_MESSAGES, "IncomingMessage"), &args, &(content.text.as_str(), information));
         let told = self.out.len() > before;
         if told {
             let to = (CORE, CORE_PATH, CORE_MESSAGING, "Delete");

@@ -2,9 +2,11 @@
 //! such shown as sent, twins left out. Where nothing is to be changed, its own bytes pass.
 
 use super::{
-    Desk, MESSAGING, MM, MODEM_PATH, PROPERTIES, Purpose, SMS,
+    Desk,
     local::Reply,
+    names::*,
     objects::{Dict, reference, set},
+    sent::SENT,
     start::{Interfaces, Objects},
 };
 use crate::door::{
@@ -13,8 +15,7 @@ use crate::door::{
     wire::{Message, write},
 };
 use crate::router::split_mark;
-use std::collections::HashMap;
-use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant};
 
 /// A call of the app's whose answer is changed.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl Desk {
             },
             Tracked::Sent { sms } => {
                 self.answer(head, "", &())?;
-                self.show_state(&sms, 5);
+                self.show_state(&sms, SENT);
                 Some(())
             }
             Tracked::SentByOfono { modem, token } => self.sent_by_ofono(head, &modem, &token),
@@ -97,7 +98,7 @@ impl Desk {
     }
 
     /// An object's properties of one interface; `None` where they stay as they are.
-    fn change(&self, path: &str, interface: &str, all: &mut Dict) -> Option<()> {
+    fn change(&mut self, path: &str, interface: &str, all: &mut Dict) -> Option<()> {
         match interface {
             MESSAGING => {
                 let paths: Vec<OwnedObjectPath> = all.get("Messages")?.try_clone().ok()?.try_into().ok()?;
@@ -111,9 +112,9 @@ impl Desk {
     }
 
     fn change_sms(&self, path: &str, all: &mut Dict) -> Option<()> {
-        if let Some(sent) = self.sent.get(path) {
+        if self.sent.contains(path) {
             if all.contains_key("State") {
-                set(all, "State", sent.state);
+                set(all, "State", SENT);
             }
             if all.contains_key("MessageReference") {
                 set(all, "MessageReference", reference(path));
@@ -127,22 +128,9 @@ impl Desk {
         Some(())
     }
 
-    fn change_modem(&self, path: &str, interfaces: &mut Interfaces) -> bool {
+    fn change_modem(&mut self, path: &str, interfaces: &mut Interfaces) -> bool {
         let all = interfaces.get_mut(MESSAGING);
         path.starts_with(MODEM_PATH) && all.is_some_and(|all| self.change(path, MESSAGING, all).is_some())
-    }
-
-    /// A modem's messages with ours; `None` where they are the same.
-    pub(super) fn merged(&self, modem: &str, real: &[OwnedObjectPath]) -> Option<Vec<String>> {
-        // The first, where there are several: the core says of no message which line it came to.
-        let here = self.modems.first().is_none_or(|first| first == modem);
-        let ours: Vec<&String> = self.inbox.keys().chain(self.reports.keys()).filter(|_| here).collect();
-        let kept = real.iter().map(|path| path.as_str()).filter(|path| !self.hidden.contains(*path));
-        let kept: Vec<String> = kept.map(str::to_owned).collect();
-        if ours.is_empty() && kept.len() == real.len() {
-            return None;
-        }
-        Some(kept.into_iter().chain(ours.into_iter().cloned()).collect())
     }
 
     pub(super) fn properties_changed(&mut self, message: &Message<'_>) -> Option<()> {
@@ -153,26 +141,22 @@ impl Desk {
 
     pub(super) fn interfaces_added(&mut self, message: &Message<'_>) -> Option<()> {
         let (path, mut interfaces): (OwnedObjectPath, Interfaces) = message.body()?;
-        if path.starts_with(MODEM_PATH) {
-            self.modems.insert(path.to_string());
-        }
-        self.unless_asked(message, MM, &[Arg::Path(&path), Arg::Other]).or_else(|| {
+        let texts = path.starts_with(MODEM_PATH) && interfaces.contains_key(MESSAGING);
+        let passed = self.unless_asked(message, MM, &[Arg::Path(&path), Arg::Other]).or_else(|| {
             self.change_modem(&path, &mut interfaces)
                 .then(|| self.pass_changed(&message.head, &(&path, interfaces)))
                 .flatten()
-        })
+        });
+        if texts {
+            self.modem_came(&path);
+        }
+        passed
     }
 
     pub(super) fn interfaces_removed(&mut self, message: &Message<'_>) -> Option<()> {
         let (path, interfaces): (OwnedObjectPath, Vec<String>) = message.body()?;
-        if interfaces.iter().any(|interface| interface == "org.freedesktop.ModemManager1.Modem") {
-            let was_first = self.modems.first().is_some_and(|first| first == path.as_str());
-            self.modems.remove(path.as_str());
-            if was_first {
-                // Another shows them now, unless it is still to come and tells them itself.
-                let ours = self.inbox.keys().chain(self.reports.keys()).cloned().collect();
-                self.tell_at_first(ours, vec![]);
-            }
+        if interfaces.iter().any(|interface| interface == MESSAGING) {
+            self.modem_went(&path);
         }
         self.unless_asked(message, MM, &[Arg::Path(&path), Arg::Other])
     }
@@ -182,45 +166,9 @@ impl Desk {
         self.out.push(super::Action::ToApp(write(head, body)?));
         Some(())
     }
-
-    /// A text that went as an instant message has this state now.
-    pub(super) fn show_state(&mut self, sms: &str, state: u32) {
-        let changed: HashMap<&str, Variant<'_>> = HashMap::from([("State", Variant::from(state))]);
-        self.mm_signal(
-            (sms, PROPERTIES, "PropertiesChanged"),
-            &[Arg::Text(SMS), Arg::Other, Arg::Other],
-            &(SMS, changed, Vec::<&str>::new()),
-        );
-    }
-
-    /// Tells the app of objects that only the door shows, or shows no more.
-    pub(super) fn tell(&mut self, modem: &str, came: Vec<String>, went: Vec<String>) {
-        // A client lists from the Messages that it was told last, so they are told first; and only
-        // ModemManager knows its own.
-        let purpose = Purpose::Messages { modem: modem.to_owned(), came, went };
-        self.call_mm(purpose, (modem, PROPERTIES, "Get"), &(MESSAGING, "Messages"));
-    }
-
-    pub(super) fn announce(&mut self, modem: &str, came: &[String], went: &[String], message: &Message<'_>) {
-        let Some((value,)) = message.body::<(OwnedVariant,)>() else { return };
-        let Ok(real) = Vec::<OwnedObjectPath>::try_from(value) else { return };
-        let all = self.merged(modem, &real).unwrap_or_else(|| real.iter().map(ToString::to_string).collect());
-        let changed: HashMap<&str, Variant<'_>> = HashMap::from([("Messages", Variant::from(as_paths(&all)))]);
-        self.mm_signal(
-            (modem, PROPERTIES, "PropertiesChanged"),
-            &[Arg::Text(MESSAGING), Arg::Other, Arg::Other],
-            &(MESSAGING, changed, Vec::<&str>::new()),
-        );
-        for path in came {
-            let args = [Arg::Path(path), Arg::Other];
-            self.mm_signal((modem, MESSAGING, "Added"), &args, &(super::object(path), true));
-        }
-        for path in went {
-            self.mm_signal((modem, MESSAGING, "Deleted"), &[Arg::Path(path)], &(super::object(path),));
-        }
-    }
 }
 
-fn as_paths(paths: &[String]) -> Vec<ObjectPath<'_>> {
+/// As a value.
+pub(super) fn as_paths(paths: &[String]) -> Vec<ObjectPath<'_>> {
     paths.iter().map(|path| super::object(path)).collect()
 }

@@ -1,12 +1,12 @@
 //! Who owns which name, which modems there are, and what came before.
 
-use super::{BUS, BUS_PATH, CORE, Desk, MM, MM_PATH, MODEM_PATH, OBJECTS, OFONO, Phase, Purpose, objects::Dict};
+use super::{Desk, Phase, Purpose, names::*, objects::Dict};
 use crate::door::{
     rules::{Arg, Signal},
     wire::Message,
 };
 use std::collections::HashMap;
-use zbus::{OwnedObjectPath, Variant};
+use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
 pub(super) type Interfaces = HashMap<String, Dict>;
 pub(super) type Objects = HashMap<OwnedObjectPath, Interfaces>;
@@ -29,11 +29,17 @@ impl Desk {
     /// The start ends with its last answer.
     pub(super) fn settle(&mut self) {
         let open = |purpose: &Purpose| {
-            matches!(purpose, Purpose::Owner(_) | Purpose::Modems | Purpose::Inbox { .. } | Purpose::Sent)
+            matches!(purpose, Purpose::Owner(_) | Purpose::Lines | Purpose::Inbox { .. } | Purpose::Sent)
         };
         if self.waits() && !self.calls.values().any(open) {
-            self.phase = Phase::Ready;
+            self.ready();
         }
+    }
+
+    /// What is known now the app reads by itself; what comes from now on it is told.
+    pub(super) fn ready(&mut self) {
+        self.phase = Phase::Ready;
+        self.lines.all_told(true);
     }
 
     pub(super) fn owner(&mut self, name: &'static str, owner: Option<String>) {
@@ -44,15 +50,16 @@ impl Desk {
                 self.sent.clear();
                 self.reports.clear();
                 self.hidden.clear();
-                self.modems.clear();
-                self.call_mm(Purpose::Modems, (MM_PATH, OBJECTS, "GetManagedObjects"), &());
+                self.judged.clear();
+                self.lines.forget_telling();
                 self.ask_sent();
             }
             OFONO => self.ofono = owner,
             _ => {
                 self.core = owner;
                 if self.core.is_some() {
-                    self.ask_inbox(self.phase == Phase::Ready);
+                    self.ask_inbox_anew();
+                    self.ask_lines_anew();
                     self.ask_sent();
                     self.divert_again();
                 }
@@ -91,11 +98,14 @@ impl Desk {
         };
         (head.destination.is_empty() && !self.rules.want(&signal)).then_some(())
     }
+}
 
-    pub(super) fn found_modems(&mut self, message: &Message<'_>) {
-        if let Some((objects,)) = message.body::<(Objects,)>() {
-            let paths = objects.into_keys().map(|path| path.to_string());
-            self.modems.extend(paths.filter(|path| path.starts_with(MODEM_PATH)));
-        }
-    }
+/// The modem that has this SMS.
+pub(super) fn modem_of(objects: &Objects, sms: &str) -> Option<String> {
+    let has = |interfaces: &Interfaces| {
+        let messages: OwnedVariant = interfaces.get(MESSAGING)?.get("Messages")?.try_clone().ok()?;
+        let messages: Vec<OwnedObjectPath> = messages.try_into().ok()?;
+        messages.iter().any(|message| message.as_str() == sms).then_some(())
+    };
+    objects.iter().find(|(_, interfaces)| has(interfaces).is_some()).map(|(path, _)| path.to_string())
 }

@@ -1,6 +1,6 @@
 //! The desk alone, with every message spelled here.
 
-use super::{Action, CORE, Desk, MESSAGING, MM, PROPERTIES, Phase, SMS, object, objects::set};
+use super::{Action, Desk, Phase, names::*, object, objects::set};
 use crate::door::{
     header::{Head, Kind},
     inbound::Side,
@@ -15,6 +15,7 @@ const ME: &str = ":1.9";
 const OWNER: &str = ":1.5";
 const CORE_OWNER: &str = ":1.7";
 const MODEM: &str = "/org/freedesktop/ModemManager1/Modem/0";
+const LINE: &str = "line-a";
 const REAL: &str = "/org/freedesktop/ModemManager1/SMS/3";
 
 /// An app, a bus with its services, and the desk between them.
@@ -35,13 +36,13 @@ impl Scene {
         scene.bus_says(&Head { reply_serial: 1, sender: "org.freedesktop.DBus", ..returned() }, &(ME,));
         scene.app_says(&Head { serial: 2, member: "AddMatch", destination: "org.freedesktop.DBus", ..call() }, &("",));
         let first = Head { serial: 3, destination: MM, path: MODEM, interface: MESSAGING, member: "List", ..call() };
-        assert_eq!(scene.desk.look(Side::App, &first, scene.now), super::Look::Wait);
+        assert_eq!(scene.desk.look(Side::App, &first, 0, scene.now), super::Look::Wait);
         scene.take();
         for owner in [OWNER, ":1.6", CORE_OWNER] {
             scene.reply_to("GetNameOwner", &(owner,));
         }
-        scene.reply_to("GetManagedObjects", &(objects(),));
-        scene.reply_to("Inbox", &(Vec::<Row>::new(),));
+        scene.reply_to("Inbox", &(Vec::<Row>::new(), false));
+        scene.reply_to("Lines", &(lines(MODEM),));
         while scene.open("Sent") {
             scene.reply_to("Sent", &(Vec::<(zbus::OwnedObjectPath, String, String, i64, bool)>::new(),));
         }
@@ -64,7 +65,7 @@ impl Scene {
         let serial = head.serial.max(1);
         let bytes = write(&Head { serial, ..*head }, body).unwrap();
         let message = Message::read(&bytes).unwrap();
-        let wanted = self.desk.look(side, &message.head, self.now) == super::Look::Whole;
+        let wanted = self.desk.look(side, &message.head, bytes.len(), self.now) == super::Look::Whole;
         if wanted {
             self.desk.show(side, &message, self.now);
         }
@@ -156,10 +157,15 @@ fn signal() -> Head<'static> {
     Head { sender: OWNER, ..Head::blank(Kind::Signal) }
 }
 
-type Row = (zbus::OwnedObjectPath, u32, String, String, i64);
+type Row = (zbus::OwnedObjectPath, u32, String, String, i64, String);
 
 fn row(serial: u32) -> Row {
-    (path("/org/shunt/Shunt1/message/a"), serial, "+491".into(), "hi".into(), 1_798_761_599_000)
+    (path("/org/shunt/Shunt1/message/a"), serial, "+491".into(), "hi".into(), 1_798_761_599_000, LINE.into())
+}
+
+/// The only line is in that modem.
+fn lines(modem: &str) -> Vec<(String, zbus::OwnedObjectPath)> {
+    vec![(LINE.to_owned(), path(modem))]
 }
 
 fn path(path: &str) -> zbus::OwnedObjectPath {
@@ -242,6 +248,7 @@ fn a_diverted_text_is_answered_and_told_as_sent() {
     forged("Sent", &told[2]);
     // It asked for a report.
     scene.reply_to("GetAll", &(outgoing(),));
+    scene.reply_to("GetManagedObjects", &(objects(),));
     scene.reply_to("Get", &(zbus::Variant::from(vec![object(REAL)]),));
     let told = scene.app.clone();
     assert_eq!(scene.told(), ["PropertiesChanged", "Added"]);
@@ -297,12 +304,8 @@ fn an_instant_message_is_told_and_shown_as_a_received_sms() {
     let changed = Head { path: MODEM, interface: PROPERTIES, member: "PropertiesChanged", ..signal() };
     scene.bus_says(&changed, &(MESSAGING, &all, none));
     forged("MergedChanged", &scene.app.pop().unwrap());
-    let added = Head {
-        path: "/org/freedesktop/ModemManager1",
-        interface: super::OBJECTS,
-        member: "InterfacesAdded",
-        ..signal()
-    };
+    let added =
+        Head { path: "/org/freedesktop/ModemManager1", interface: OBJECTS, member: "InterfacesAdded", ..signal() };
     scene.bus_says(&added, &(object(MODEM), HashMap::from([(MESSAGING, all)])));
     forged("InterfacesAdded", &scene.app.pop().unwrap());
 
@@ -319,12 +322,12 @@ fn an_instant_message_is_told_and_shown_as_a_received_sms() {
 fn an_error_is_no_answer_although_it_has_a_text() {
     let mut scene = Scene::new();
     scene.bus_says(
-        &Head { interface: "org.freedesktop.DBus", member: "NameOwnerChanged", sender: super::BUS, ..signal() },
+        &Head { interface: "org.freedesktop.DBus", member: "NameOwnerChanged", sender: BUS, ..signal() },
         &(MM, OWNER, ""),
     );
-    scene.desk.call(super::Purpose::Owner(MM), (super::BUS, "/", super::BUS, "GetNameOwner"), &(MM,));
+    scene.desk.call(super::Purpose::Owner(MM), (BUS, "/", BUS, "GetNameOwner"), &(MM,));
     scene.take();
-    scene.refuse("GetNameOwner", super::BUS, "org.freedesktop.DBus.Error.NameHasNoOwner");
+    scene.refuse("GetNameOwner", BUS, "org.freedesktop.DBus.Error.NameHasNoOwner");
     assert_eq!(scene.desk.mm, None);
     assert_eq!(write(&Head { serial: 1, destination: "not a name", ..call() }, &()), None);
 }
@@ -403,12 +406,12 @@ impl Scene {
 
     fn receive(&mut self, serial: u32) {
         self.core_says("Received", &(path("/org/shunt/Shunt1/message/a"), super::objects::Dict::new()));
-        self.reply_to("Inbox", &(vec![row(serial)],));
+        self.reply_to("Inbox", &(vec![row(serial)], false));
         self.reply_to("Get", &(zbus::Variant::from(vec![object(REAL)]),));
     }
 
     fn core_says<B: Serialize + Type>(&mut self, member: &str, body: &B) {
-        let head = Head { sender: CORE_OWNER, destination: ME, interface: super::CORE_MESSAGING, member, ..signal() };
+        let head = Head { sender: CORE_OWNER, destination: ME, interface: CORE_MESSAGING, member, ..signal() };
         self.show(Side::Bus, &head, body);
     }
 

@@ -2,8 +2,9 @@
 //! the core has judged it, or is silent.
 
 use super::{
-    Action, Desk, PROPERTIES, Purpose, SMS,
+    Action, Desk, Purpose,
     inbox::text,
+    names::*,
     objects::{Dict, is_ours},
 };
 use crate::door::wire::Message;
@@ -17,6 +18,8 @@ pub(super) struct Judged {
     /// ModemManager's `Added`.
     added: Vec<u8>,
     modem: String,
+    /// The app was told its modem's `Messages` without it.
+    pub(super) left_out: bool,
     pub(super) until: Instant,
 }
 
@@ -28,8 +31,8 @@ impl Desk {
             return None;
         }
         let sms = sms.to_string();
-        let judged =
-            Judged { added: message.bytes.to_vec(), modem: message.head.path.to_owned(), until: self.in_patience() };
+        let (added, modem) = (message.bytes.to_vec(), message.head.path.to_owned());
+        let judged = Judged { added, modem, left_out: false, until: self.in_patience() };
         self.judged.insert(sms.clone(), judged);
         self.hidden.insert(sms.clone());
         self.call_mm(Purpose::TwinText(sms.clone()), (&sms, PROPERTIES, "GetAll"), &(SMS,));
@@ -40,7 +43,7 @@ impl Desk {
         let all = message.body::<(Dict,)>().map(|(all,)| all).unwrap_or_default();
         let (from, body) = (text(&all, "Number"), text(&all, "Text"));
         if split_mark(&body).is_none() {
-            return self.reveal(sms, false);
+            return self.reveal(sms);
         }
         self.call_core(Purpose::Twin(sms.to_owned()), "Twin", &(from, body));
     }
@@ -49,24 +52,26 @@ impl Desk {
         match message.body::<(bool, String)>() {
             // Hidden for good; the core deletes it from the modem.
             Some((true, _)) => drop(self.judged.remove(sms)),
-            _ => self.reveal(sms, true),
+            _ => self.reveal(sms),
         }
     }
 
-    /// Shows it. Its modem's `Messages` are told again where they may have been told without it.
-    fn reveal(&mut self, sms: &str, late: bool) {
+    /// Shows it.
+    fn reveal(&mut self, sms: &str) {
         let Some(judged) = self.judged.remove(sms) else { return };
         self.hidden.remove(sms);
-        if late {
-            self.tell(&judged.modem, vec![], vec![]);
+        // Neither before what its client lists it from, nor before an earlier one.
+        if judged.left_out || self.lines.telling(&judged.modem) {
+            self.tell(&judged.modem, vec![sms.to_owned()], vec![]);
+        } else {
+            self.out.push(Action::ToApp(judged.added));
         }
-        self.out.push(Action::ToApp(judged.added));
     }
 
     pub(super) fn twins_elapsed(&mut self) {
         let late = self.judged.iter().filter(|(_, judged)| judged.until <= self.now.mono);
         for sms in late.map(|(sms, _)| sms.clone()).collect::<Vec<_>>() {
-            self.reveal(&sms, true);
+            self.reveal(&sms);
         }
     }
 }

@@ -14,9 +14,7 @@ impl Watch {
         {
             let mut service = self.service.borrow_mut();
             let Some(known) = service.modems.get_mut(modem.path) else { return };
-            let Some(line) = known.line.as_ref().map(|line| line.id.clone()).filter(|_| known.messaging) else {
-                return;
-            };
+            let Some(line) = self.lines.at(modem.path).filter(|_| known.messaging) else { return };
             if known.listed.replace(line.clone()) == Some(line) {
                 return;
             }
@@ -58,7 +56,7 @@ impl Watch {
         let Some((owner, line)) = ({
             let service = self.service.borrow();
             let known = service.modems.get(modem).filter(|known| !known.reported.contains(message));
-            known.and_then(|known| Some((service.owner.clone()?, known.line.as_ref()?.id.clone())))
+            known.and_then(|_| Some((service.owner.clone()?, self.lines.at(modem)?)))
         }) else {
             return;
         };
@@ -80,8 +78,8 @@ impl Watch {
             };
         }
         match found {
-            Found::Incoming(incoming) => self.tell(ModemEvent::Received(incoming)),
-            Found::Report(report) => self.tell(ModemEvent::Report(report)),
+            Found::Incoming(incoming) => self.lines.tell(ModemEvent::Received(incoming)),
+            Found::Report(report) => self.lines.tell(ModemEvent::Report(report)),
             Found::Incomplete | Found::NotOurs => {}
         }
     }

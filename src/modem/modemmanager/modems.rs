@@ -1,12 +1,9 @@
 //! The modems that are known: read anew when something changed, their lines reported.
 
 use super::{bus::MODEM, line, watch::Watch};
-use crate::{
-    model::Line,
-    modem::{
-        ModemError, ModemEvent,
-        bus::{Place, Properties},
-    },
+use crate::modem::{
+    ModemError, ModemEvent,
+    bus::{Place, Properties},
 };
 use std::time::Duration;
 
@@ -19,10 +16,8 @@ impl Watch {
     }
 
     pub(super) fn forget(&self, path: &str) {
-        let known = self.service.borrow_mut().modems.remove(path);
-        if let Some(line) = known.and_then(|known| known.line) {
-            self.tell(ModemEvent::LineGone(line.id));
-        }
+        self.service.borrow_mut().modems.remove(path);
+        self.lines.is(path, None);
     }
 
     /// Reads a modem anew and reports what changed of its line.
@@ -35,7 +30,7 @@ impl Watch {
                 self.enable(path, &properties);
                 let read = line::read(modem, &properties, messaging, &*self.name).await;
                 if line::sim_is_missing(&properties) {
-                    self.tell(ModemEvent::NoSim);
+                    self.lines.tell(ModemEvent::NoSim);
                 }
                 read
             }
@@ -43,28 +38,12 @@ impl Watch {
         };
         match read {
             Ok(line) => {
-                self.line_is(path, line);
+                self.lines.is(path, line);
                 self.list(modem).await;
             }
             // Its removal is, or will be, in the queue.
             Err(ModemError::Gone | ModemError::Lost) => {}
             Err(error) => log::warn!("a modem's properties cannot be read: {error}"),
-        }
-    }
-
-    pub(super) fn line_is(&self, path: &str, line: Option<Line>) {
-        let mut service = self.service.borrow_mut();
-        let Some(known) = service.modems.get_mut(path) else { return };
-        if known.line == line {
-            return;
-        }
-        let old = std::mem::replace(&mut known.line, line.clone());
-        drop(service);
-        if let Some(old) = old.filter(|old| line.as_ref().is_none_or(|line| line.id != old.id)) {
-            self.tell(ModemEvent::LineGone(old.id));
-        }
-        if let Some(line) = line {
-            self.tell(ModemEvent::Line(line));
         }
     }
 

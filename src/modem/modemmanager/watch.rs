@@ -5,11 +5,12 @@ use super::{
     bus::{MESSAGING, MODEM, MODEM_3GPP, OBJECTS, PROPERTIES, ROOT, SERVICE, SIM, SMS},
 };
 use crate::{
-    model::{Line, LineId},
+    model::LineId,
     modem::{
         ModemError, ModemEvent, NameLine,
         bus::{self, BUS, PROMPT, Place},
         failure,
+        lines::Lines,
     },
 };
 use std::{
@@ -35,7 +36,7 @@ pub(super) struct Watch {
     pub(super) connection: Connection,
     pub(super) options: Options,
     pub(super) name: NameLine,
-    events: mpsc::UnboundedSender<ModemEvent>,
+    pub(super) lines: Lines,
     pub(super) service: RefCell<Service>,
 }
 
@@ -49,7 +50,6 @@ pub(super) struct Service {
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) messaging: bool,
-    pub(super) line: Option<Line>,
     /// The line whose SMS were listed.
     pub(super) listed: Option<LineId>,
     /// SMS objects that were reported, and those that wait for parts.
@@ -66,8 +66,8 @@ impl Watch {
         name: NameLine,
         events: mpsc::UnboundedSender<ModemEvent>,
     ) -> Result<(Rc<Self>, [JoinHandle<()>; 2]), ModemError> {
-        let watch =
-            Rc::new(Self { connection: connection.clone(), options, name, events, service: RefCell::default() });
+        let (lines, service) = (Lines::new(events), RefCell::default());
+        let watch = Rc::new(Self { connection: connection.clone(), options, name, lines, service });
         let (mut signals, pump) = bus::listen(connection, rules()).await?;
         let worker = watch.clone();
         let worker = tokio::task::spawn_local(async move {
@@ -87,22 +87,14 @@ impl Watch {
 
     /// Owner and modem of a line.
     pub(super) fn modem_of(&self, line: &LineId) -> Option<(Box<str>, Box<str>)> {
-        let service = self.service.borrow();
-        let (path, _) =
-            service.modems.iter().find(|(_, known)| known.line.as_ref().is_some_and(|known| known.id == *line))?;
-        Some((service.owner.clone()?, path.clone()))
-    }
-
-    pub(super) fn tell(&self, event: ModemEvent) {
-        // Nobody listens any more: the core is going.
-        let _unheard = self.events.send(event);
+        Some((self.owner()?, self.lines.seat(line)?))
     }
 
     /// Whether the service is there now.
     async fn look(&self) {
         match bus::owner_of(&self.connection, SERVICE).await {
             Some(owner) => self.service_came(&owner).await,
-            None => self.tell(ModemEvent::Service { up: false }),
+            None => self.lines.tell(ModemEvent::Service { up: false }),
         }
     }
 
@@ -110,7 +102,7 @@ impl Watch {
         *self.service.borrow_mut() = Service { owner: Some(owner.into()), modems: BTreeMap::new() };
         // Its lines are told first: who waits for the service wants to send by one.
         if self.find_modems(owner).await {
-            self.tell(ModemEvent::Service { up: true });
+            self.lines.tell(ModemEvent::Service { up: true });
         }
     }
 
@@ -150,10 +142,8 @@ impl Watch {
         if gone.owner.is_none() {
             return;
         }
-        for line in gone.modems.into_values().filter_map(|known| known.line) {
-            self.tell(ModemEvent::LineGone(line.id));
-        }
-        self.tell(ModemEvent::Service { up: false });
+        self.lines.clear();
+        self.lines.tell(ModemEvent::Service { up: false });
     }
 
     async fn take_signal(&self, signal: &Message) {
@@ -212,7 +202,7 @@ impl Watch {
         } else if interfaces.contains(&MESSAGING)
             && let Some(known) = self.service.borrow_mut().modems.get_mut(path.as_str())
         {
-            *known = Known { line: known.line.take(), left_alone: known.left_alone, ..Known::default() };
+            *known = Known { left_alone: known.left_alone, ..Known::default() };
         }
     }
 

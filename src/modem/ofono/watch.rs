@@ -9,6 +9,7 @@ use crate::{
     modem::{
         IncomingSms, Kind, ModemError, ModemEvent, NameLine, SmsObject,
         bus::{self, BUS, Place, Properties},
+        lines::Lines,
         stamp,
     },
 };
@@ -27,7 +28,7 @@ use zbus::{Connection, MatchRule, Message, ObjectPath, OwnedVariant, message::Ty
 pub(super) struct Watch {
     pub(super) connection: Connection,
     name: NameLine,
-    events: mpsc::UnboundedSender<ModemEvent>,
+    lines: Lines,
     service: RefCell<Service>,
     /// Told when a modem or the service is less than it was.
     lost: Notify,
@@ -36,14 +37,8 @@ pub(super) struct Watch {
 #[derive(Default)]
 struct Service {
     owner: Option<Box<str>>,
-    modems: BTreeMap<Box<str>, Known>,
-}
-
-/// One modem.
-#[derive(Default)]
-struct Known {
-    interfaces: Vec<String>,
-    line: Option<Line>,
+    /// The interfaces of each.
+    modems: BTreeMap<Box<str>, Vec<String>>,
 }
 
 /// A line's modem.
@@ -62,13 +57,13 @@ impl Watch {
         events: mpsc::UnboundedSender<ModemEvent>,
     ) -> Result<(Rc<Self>, [JoinHandle<()>; 2]), ModemError> {
         let (connection, service, lost) = (connection.clone(), RefCell::default(), Notify::new());
-        let watch = Rc::new(Self { connection, name, events, service, lost });
+        let watch = Rc::new(Self { connection, name, lines: Lines::new(events), service, lost });
         let (mut signals, pump) = bus::listen(&watch.connection, rules()).await?;
         let worker = watch.clone();
         let worker = tokio::task::spawn_local(async move {
             match bus::owner_of(&worker.connection, SERVICE).await {
                 Some(owner) => worker.service_came(&owner).await,
-                None => worker.tell(ModemEvent::Service { up: false }),
+                None => worker.lines.tell(ModemEvent::Service { up: false }),
             }
             while let Some(signal) = signals.recv().await {
                 worker.take_signal(&signal).await;
@@ -86,9 +81,9 @@ impl Watch {
     /// The modem that a line is in.
     pub(super) fn seat(&self, line: &LineId) -> Option<Seat> {
         let service = self.service.borrow();
-        let (path, known) = service.modems.iter().find(|(_, known)| known.line_is(line))?;
-        let texting = known.has(MESSAGES);
-        Some(Seat { owner: service.owner.clone()?, modem: path.clone(), texting })
+        let modem = self.lines.seat(line)?;
+        let texting = service.modems.get(&modem)?.iter().any(|known| known == MESSAGES);
+        Some(Seat { owner: service.owner.clone()?, modem, texting })
     }
 
     /// Waits until a line has another seat than this, or can text no more.
@@ -100,11 +95,6 @@ impl Watch {
             }
             lost.await;
         }
-    }
-
-    fn tell(&self, event: ModemEvent) {
-        // Nobody listens any more: the core is going.
-        let _unheard = self.events.send(event);
     }
 
     fn place<'a>(&'a self, owner: &'a str, path: &'a str) -> Place<'a> {
@@ -122,7 +112,7 @@ impl Watch {
             Err(error) => log::warn!("oFono does not list its modems: {error}"),
         }
         // Its lines are told first: who waits for the service wants to send by one.
-        self.tell(ModemEvent::Service { up: true });
+        self.lines.tell(ModemEvent::Service { up: true });
     }
 
     fn service_gone(&self) {
@@ -131,10 +121,8 @@ impl Watch {
             return;
         }
         self.lost.notify_waiters();
-        for line in gone.modems.into_values().filter_map(|known| known.line) {
-            self.tell(ModemEvent::LineGone(line.id));
-        }
-        self.tell(ModemEvent::Service { up: false });
+        self.lines.clear();
+        self.lines.tell(ModemEvent::Service { up: false });
     }
 
     async fn take_signal(&self, signal: &Message) {
@@ -181,11 +169,8 @@ impl Watch {
     fn modem_removed(&self, signal: &Message) {
         let body = signal.body();
         let Ok(path) = body.deserialize::<ObjectPath<'_>>() else { return };
-        let known = self.service.borrow_mut().modems.remove(path.as_str());
-        self.lost.notify_waiters();
-        if let Some(line) = known.and_then(|known| known.line) {
-            self.tell(ModemEvent::LineGone(line.id));
-        }
+        self.service.borrow_mut().modems.remove(path.as_str());
+        self.line_is(path.as_str(), None);
     }
 
     async fn interfaces_changed(&self, path: &str, signal: &Message) {
@@ -195,7 +180,7 @@ impl Watch {
     }
 
     async fn modem_has(&self, path: &str, interfaces: Vec<String>) {
-        self.service.borrow_mut().modems.entry(path.into()).or_default().interfaces = interfaces;
+        self.service.borrow_mut().modems.insert(path.into(), interfaces);
         self.lost.notify_waiters();
         self.refresh(path).await;
     }
@@ -203,17 +188,16 @@ impl Watch {
     /// Reads a modem's line anew and reports what changed.
     async fn refresh(&self, path: &str) {
         let Some(owner) = self.owner() else { return };
-        let known = self.service.borrow().modems.get(path).map(|known| known.interfaces.clone());
-        let Some(interfaces) = known else { return };
+        let Some(interfaces) = self.service.borrow().modems.get(path).cloned() else { return };
         match line::read(self.place(&owner, path), &interfaces, &self.name).await {
             Ok(Found::Line(line)) => self.line_is(path, Some(line)),
             Ok(Found::Nothing) => self.line_is(path, None),
             Ok(Found::NoSim) => {
-                let known = self.service.borrow().modems.get(path).is_some_and(|known| known.line.is_some());
+                let known = self.lines.at(path).is_some();
                 self.line_is(path, None);
                 // Each modem says so until its SIM has been read for the first time.
                 if known {
-                    self.tell(ModemEvent::NoSim);
+                    self.lines.tell(ModemEvent::NoSim);
                 }
             }
             // What took it away is, or will be, in the queue.
@@ -223,20 +207,8 @@ impl Watch {
     }
 
     fn line_is(&self, path: &str, line: Option<Line>) {
-        let mut service = self.service.borrow_mut();
-        let Some(known) = service.modems.get_mut(path) else { return };
-        if known.line == line {
-            return;
-        }
-        let old = std::mem::replace(&mut known.line, line.clone());
-        drop(service);
+        self.lines.is(path, line);
         self.lost.notify_waiters();
-        if let Some(old) = old.filter(|old| line.as_ref().is_none_or(|line| line.id != old.id)) {
-            self.tell(ModemEvent::LineGone(old.id));
-        }
-        if let Some(line) = line {
-            self.tell(ModemEvent::Line(line));
-        }
     }
 
     /// `IncomingMessage`: a whole text. oFono has acknowledged it to the network and keeps it nowhere.
@@ -244,18 +216,16 @@ impl Watch {
         let body = signal.body();
         let Ok((text, info)) = body.deserialize::<(&str, HashMap<String, OwnedVariant>)>() else { return };
         let info = Properties(info);
-        let service = self.service.borrow();
-        let line = service.modems.get(path).and_then(|known| known.line.as_ref());
-        let (Some(line), Some(owner)) = (line, &service.owner) else {
+        let (Some(line), Some(owner)) = (self.lines.at(path), self.owner()) else {
             // The SIM is read before the messages' interface appears; a SIM without identity has no line.
             return log::error!("a text came to a SIM without identity: it is not shown here");
         };
         let from = info.text("Sender").unwrap_or_default();
         let stamp = info.text("SentTime").unwrap_or_default();
         let plain = !from.is_empty();
-        self.tell(ModemEvent::Received(IncomingSms {
-            line: line.id.clone(),
-            sms: SmsObject { object: path.into(), owner: owner.clone() },
+        self.lines.tell(ModemEvent::Received(IncomingSms {
+            line,
+            sms: SmsObject { object: path.into(), owner },
             from: Address(from.into()),
             body: Body(if plain { text.into() } else { "".into() }),
             sent: stamp::read(stamp),
@@ -268,16 +238,6 @@ impl Watch {
     pub(super) async fn registered(&self, seat: &Seat) -> Result<bool, ModemError> {
         let network = self.place(&seat.owner, &seat.modem).told(NETWORK).await?;
         Ok(matches!(line::sim_state(None, network.text("Status")), SimState::Home | SimState::Roaming))
-    }
-}
-
-impl Known {
-    fn has(&self, interface: &str) -> bool {
-        self.interfaces.iter().any(|known| known == interface)
-    }
-
-    fn line_is(&self, id: &LineId) -> bool {
-        self.line.as_ref().is_some_and(|line| line.id == *id)
     }
 }
 

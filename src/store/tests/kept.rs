@@ -212,13 +212,42 @@ fn an_ims_number_is_never_anothers() {
         .transaction(|tx| {
             (0..3).try_for_each(|n| tx.put_arrived(&Arrived { bearer: Bearer::Im, ..arrived(n) }))?;
             tx.put_arrived(&Arrived { bearer: Bearer::Sms, ..arrived(3) })?;
-            let numbers = || tx.inbox(10).map(|texts| texts.iter().map(|(number, text)| (*number, text.id)).collect());
+            let numbers = || {
+                let page = tx.inbox(0, (10, 1000))?;
+                assert!(!page.more);
+                Ok::<_, StoreError>(page.texts.iter().map(|(number, text)| (*number, text.id)).collect())
+            };
             let before: Vec<_> = numbers()?;
             assert_eq!(before.iter().map(|(_, id)| *id).collect::<Vec<_>>(), [id(0), id(1), id(2)], "IMs alone");
             (0..4).try_for_each(|n| tx.delete_arrived(id(n)).map(drop))?;
             tx.put_arrived(&Arrived { bearer: Bearer::Im, ..arrived(4) })?;
             let after: Vec<_> = numbers()?;
             assert!(after.len() == 1 && before.iter().all(|(number, _)| *number < after[0].0), "{before:?} {after:?}");
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn instant_messages_come_in_pages_bounded_by_number_and_size() {
+    let home = Home::new();
+    home.open()
+        .unwrap()
+        .transaction(|tx| {
+            let body = |n: u64| Body("x".repeat(if n == 4 { 5000 } else { 100 }).into());
+            (0..7).try_for_each(|n| tx.put_arrived(&Arrived { bearer: Bearer::Im, body: body(n), ..arrived(n) }))?;
+            let mut pages = Vec::new();
+            let mut after = 0;
+            loop {
+                let page = tx.inbox(after, (3, 1000))?;
+                after = page.texts.last().unwrap().0;
+                pages.push(page.texts.into_iter().map(|(_, text)| text.id).collect::<Vec<_>>());
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(pages, [vec![id(0), id(1), id(2)], vec![id(3), id(4)], vec![id(5), id(6)]]);
+            assert_eq!(tx.inbox(after, (3, 1000))?, Inbox::default());
             Ok(())
         })
         .unwrap();

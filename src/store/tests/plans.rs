@@ -18,8 +18,6 @@ const BOUNDED: &[&str] = &[
     // What is unsettled, and what no app has taken yet.
     "SCAN texts USING INDEX texts_live",
     "SCAN arrived USING INDEX arrived_waiting",
-    // `Door.Inbox`: the newest of those that no app has deleted, with an end.
-    "SCAN arrived USING INDEX arrived_im",
     // An export, which reads everything, counts the rows of those.
     "SCAN ordinals",
     "SCAN shown USING COVERING INDEX shown_at",
