@@ -7,7 +7,6 @@ use crate::bus::{Error, Reply};
 use crate::router::SwitchInput;
 use crate::seal::{AccountError, AccountFile, CertificateError, Identity};
 use crate::store::StoreError;
-use zeroize::Zeroizing;
 
 /// The store's name for the pickled identity.
 pub(super) const IDENTITY: &str = "identity";
@@ -20,7 +19,6 @@ pub(super) const ACCOUNT_LINE: &str = "account-line";
 /// An account file that is being checked.
 pub(super) struct Import {
     file: AccountFile,
-    bytes: Zeroizing<Vec<u8>>,
     reply: Reply<()>,
 }
 
@@ -42,12 +40,12 @@ impl Core {
     }
 
     /// Takes an account file, if it is one for this phone.
-    pub(super) fn import(&mut self, turn: &mut Turn<'_, '_>, bytes: Zeroizing<Vec<u8>>, reply: Reply<()>) {
-        match self.importable(&bytes) {
+    pub(super) fn import(&mut self, turn: &mut Turn<'_, '_>, bytes: &[u8], reply: Reply<()>) {
+        match self.importable(bytes) {
             Ok(file) => {
                 let Some(key) = self.identity.as_ref().map(Identity::key) else { return };
                 let now = turn.now.wall;
-                let import = Box::new(Import { file, bytes, reply });
+                let import = Box::new(Import { file, reply });
                 turn.effect(Effect::Compute(Box::new(move || {
                     let checked = import.file.check(&key, now);
                     Event::Account(import, checked)
@@ -91,20 +89,30 @@ impl Core {
         import: Import,
         checked: &Result<(), AccountError>,
     ) -> Result<(), StoreError> {
-        let Import { file, bytes, reply } = import;
+        let Import { file, reply } = import;
         if let Err(error) = checked {
             turn.answer(reply, Err(refused(error)));
             return Ok(());
         }
-        turn.write(move |tx| tx.put_blob(ACCOUNT, &bytes));
         self.tell_ended(turn, None);
         self.forget_enrolment(turn, Err(Error::EnrolmentEnded("an account file was imported")));
-        let renewed = self.account.replace(file).is_some();
+        let renewed = self.account.is_some();
+        match self.account.as_ref().filter(|own| holds(own, &file)) {
+            // It was taken before; its secret is used up, and it proves nothing new.
+            Some(own) => {
+                let (secret, certificate) = (own.secret.clone(), own.certificate.clone());
+                self.keep_account(turn, AccountFile { secret, certificate, ..file })?;
+            }
+            None => {
+                self.keep_account(turn, file)?;
+                // The operator, who made the file, vouches for the number, and has seen the secret.
+                self.number_proven(turn);
+                self.forget_secret(turn)?;
+                self.want_secret(turn)?;
+            }
+        }
         self.set_account_line(turn, None)?;
         self.find_account_line(turn)?;
-        self.published_at = None;
-        // The operator, who made the file, vouches for the number.
-        self.number_proven(turn);
         log::info!("an account was imported");
         if renewed {
             // The running uplink speaks for the old one.
@@ -128,6 +136,12 @@ impl Core {
         self.published_at = None;
         Ok(())
     }
+}
+
+/// Whether that account is the file's, and nothing in the file is newer.
+fn holds(own: &AccountFile, file: &AccountFile) -> bool {
+    let (own, file) = (&own.certificate, &file.certificate);
+    (&own.jid, &own.identity) == (&file.jid, &file.identity) && own.issued >= file.issued
 }
 
 /// The part of the reason that a caller can act on; fixed words, as errors end up in logs.

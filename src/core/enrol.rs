@@ -10,7 +10,7 @@ use crate::modem::IncomingSms;
 use crate::router::{Class, Doing, EnrolInput, EnrolStep, Enrolling, Stage, SwitchInput};
 use crate::seal::{
     AccountError, AccountFile, Answer, AnswerKey, Blinding, Code, CodeSms, Confirm, DirectoryKeys, EpochKey, Identity,
-    NewAccount, Purpose, SealedRequest, SessionId, Start, Transcript, bearer_token,
+    NewAccount, Purpose, SealedRequest, SessionId, Start, Transcript,
 };
 use crate::store::StoreError;
 use crate::wall::{Errand, ErrandError, RequestId, ToUplink};
@@ -332,6 +332,7 @@ impl Core {
     fn code_came(&mut self, turn: &mut Turn<'_, '_>, code: Code) -> Result<Result<(), Error>, StoreError> {
         let account = self.account.as_ref();
         let keys = account.map_or_else(|| self.pinned_keys(), |account| account.keys.clone());
+        let token = account.map(|account| self.credentials(account).1.0);
         let (Some(enrolment), Some(identity)) = (&mut self.enrolment, &self.identity) else {
             return Ok(Err(Error::NoEnrolment));
         };
@@ -339,8 +340,8 @@ impl Core {
             let number = PhoneNumber::from_e164(&enrolment.kept.number).ok()?;
             let key = keys.epoch(enrolment.kept.epoch)?;
             let (blinding, blinded) = Blinding::new(&number, &mut OsRng).ok()?;
-            let purpose = match (&self.account, enrolment.kept.renews) {
-                (Some(account), true) => Purpose::Renew { token: bearer_token(&account.secret) },
+            let purpose = match (token, enrolment.kept.renews) {
+                (Some(token), true) => Purpose::Renew { token },
                 _ => Purpose::Enrol { blinded },
             };
             let session = SessionId::from_bytes(enrolment.kept.session);
@@ -461,7 +462,13 @@ impl Core {
             return self.enrolment_over(turn, Ended::Refused);
         }
         let renews = self.forget_enrolment(turn, Ok(()));
-        self.keep_account(turn, file)?;
+        if renews {
+            self.keep_account(turn, file)?;
+            self.want_secret(turn)?;
+        } else {
+            self.keep_account(turn, file)?;
+            self.forget_secret(turn)?;
+        }
         self.set_account_line(turn, None)?;
         self.find_account_line(turn)?;
         self.number_proven(turn);

@@ -46,6 +46,7 @@ fn kind(frame: &ToUplink) -> &'static str {
             Errand::Withdraw => "withdraw",
         },
         ToUplink::Retry => "retry",
+        ToUplink::Secrets { .. } => "secrets",
         ToUplink::Send { .. } => "send",
         ToUplink::Presence { .. } => "presence",
         ToUplink::Publish { .. } => "publish",

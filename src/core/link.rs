@@ -5,13 +5,12 @@ use super::outbox::UPLINK_ANSWERS;
 use super::turn::{Effect, Turn};
 use crate::bus::{LineEntry, Published, ServiceState};
 use crate::model::SimState;
-use crate::router::{Conditions, EnrolInput, Input, Phase, RestInput, Step, SwitchInput, Why};
-use crate::seal::{NODE, Pseudonym, bearer_token};
+use crate::router::{Conditions, EnrolInput, Input, Phase, RestInput, SecretInput, Step, SwitchInput, Why};
+use crate::seal::{NODE, Pseudonym};
 use crate::store::{NetworkTotals, StoreError};
 use crate::sys::warden;
-use crate::wall::{Connect, Counters, FromUplink, LinkState, Offline, Opaque, RequestId, Secret, ToUplink, Visit};
+use crate::wall::{Connect, Counters, FromUplink, LinkState, Offline, Opaque, RequestId, ToUplink, Visit};
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// The fallback key's age at which a new one is made and published (protocol.md §4).
 const FALLBACK_KEY_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -63,7 +62,8 @@ impl Core {
         self.counters = Counters::default();
         self.own_unasked();
         self.withdrawal_unasked();
-        if let Err(error) = self.enrolment_event(turn, EnrolInput::Closed) {
+        let unasked = self.secret_unasked(turn).and_then(|()| self.enrolment_event(turn, EnrolInput::Closed));
+        if let Err(error) = unasked {
             log::error!("{error}");
         }
         let network = self.network;
@@ -79,6 +79,7 @@ impl Core {
         self.uplink_forgotten(turn);
         self.wall_open = true;
         self.connect(turn);
+        self.secret_event(turn, SecretInput::Open)?;
         self.switch_event(turn, SwitchInput::Started)?;
         if self.wall_open { self.enrolment_event(turn, EnrolInput::Open) } else { Ok(()) }
     }
@@ -129,13 +130,14 @@ impl Core {
         let pick = |own: &Vec<String>, configured: Option<&Vec<String>>| {
             configured.filter(|servers| !servers.is_empty()).unwrap_or(own).clone()
         };
+        let (secret, token) = self.credentials(account);
         let connect = Connect {
             account: account.jid.pseudonym().clone(),
             domain: account.jid.domain().to_owned(),
-            secret: Secret(account.secret.clone()),
+            secret,
             servers: pick(&account.servers, cloud.map(|cloud| &cloud.servers)),
             directory: cloud.map_or_else(|| account.directory.clone(), |cloud| cloud.directory.clone()),
-            token: Secret(Zeroizing::new(bearer_token(&account.secret).to_string())),
+            token,
             ca: self.ca.clone().unwrap_or_else(|| account.ca.clone()),
             keep_alive: cloud.map_or(crate::config::KEEP_ALIVE, |cloud| cloud.keep_alive),
             node: NODE.to_owned(),
@@ -190,6 +192,7 @@ impl Core {
             }
             FromUplink::Errand { request, result } => {
                 self.renewal_answered(turn, request, &result)?;
+                self.secret_answered(turn, request, &result)?;
                 let done = result.as_ref().map(|_| ()).map_err(|error| *error);
                 self.withdrawal_answered(turn, request, done)?;
                 self.enrolment_answered(turn, request, result.map(|answer| answer.0))
@@ -207,6 +210,7 @@ impl Core {
             LinkState::Online { resumed } => {
                 log::info!("connected{}", if resumed { " (resumed)" } else { "" });
                 self.link_up = true;
+                self.secret_event(turn, SecretInput::Online)?;
                 self.rest_event(turn, RestInput::Answered)?;
                 if resumed {
                     return self.switch_event(turn, SwitchInput::Online);
@@ -223,8 +227,11 @@ impl Core {
             }
             LinkState::Offline(offline) => {
                 log::info!("not connected: {offline:?}");
-                self.link_up = false;
-                if matches!(offline, Offline::Auth | Offline::Conflict) {
+                let was_up = std::mem::take(&mut self.link_up);
+                let refused = offline == Offline::Auth;
+                self.secret_event(turn, if refused { SecretInput::Refused } else { SecretInput::Offline })?;
+                // A server that ended the session, or breaks each log-in off, may have a reason.
+                if offline == Offline::Conflict || (offline == Offline::Broken && !was_up) {
                     self.check_account(turn);
                 }
                 self.rest_event(turn, RestInput::LinkLost)?;
@@ -285,6 +292,7 @@ impl Core {
         }
         self.enrolment_event(turn, EnrolInput::Tick)?;
         self.look_after_account(turn)?;
+        self.secret_event(turn, SecretInput::Tick)?;
         self.switch_event(turn, SwitchInput::Tick)?;
         self.route(turn, Input::Tick)
     }

@@ -17,7 +17,7 @@
 //! | `rest` | sleep and waking |
 //! | `ledger` | what left for the uplink |
 //! | `export` | all that is held about the user |
-//! | `enrol`, `own`, `withdraw` | how the phone gets its account, keeps it and ends it |
+//! | `enrol`, `own`, `secret`, `withdraw` | how the phone gets its account, keeps it and ends it |
 //! | `account`, `peers`, `contacts` | what is kept about us and others |
 //! | `trust` | safety numbers, and keys that change |
 
@@ -41,6 +41,7 @@ mod peers;
 mod reach;
 mod requests;
 mod rest;
+mod secret;
 mod send;
 mod sms;
 mod start;
@@ -90,6 +91,7 @@ pub(crate) struct Core {
     /// Why there is no account, where there is a reason.
     ended: Option<enrol::Ended>,
     own: own::Own,
+    secrets: secret::Secrets,
     withdrawal: Option<withdraw::Withdrawal>,
     identity: Option<Identity>,
     peers: peers::Peers,
@@ -211,8 +213,9 @@ impl Core {
     fn deadline(&self) -> Option<Instant> {
         let answers = self.answers_due.values().min().copied();
         let enrolment = self.enrolment.as_ref().map(enrol::Enrolment::deadline);
-        let withdrawal = self.withdrawal.as_ref().and_then(withdraw::Withdrawal::deadline);
-        let others = [self.rest.deadline(), self.restore_by, answers, enrolment, withdrawal, self.own_deadline()];
+        let withdrawal = self.withdrawal.as_ref().and_then(|withdrawal| withdrawal.deadline(self.wall_open));
+        let (own, secret) = (self.own_deadline(), self.secrets.due());
+        let others = [self.rest.deadline(), self.restore_by, answers, enrolment, withdrawal, own, secret];
         [self.router.deadline(), self.granting.deadline(), self.switch.deadline()]
             .into_iter()
             .chain(others)

@@ -1,5 +1,5 @@
-//! The own account over time (protocol.md §4): is the number still this phone's, is the certificate fresh, does
-//! the account still exist.
+//! The own account over time (protocol.md §4): is the number still this phone's, is the certificate fresh, has the
+//! account ended.
 
 use super::Core;
 use super::account::ACCOUNT;
@@ -18,6 +18,8 @@ use std::time::Duration;
 const OWN: &str = "own-line";
 /// How often renewal is thought of, at the most; while the switch is off never.
 const LOOK: Duration = Duration::from_secs(6 * 3600);
+/// How often a server that is only broken makes the directory be asked, at the most.
+const CHECK_AGAIN: Duration = Duration::from_secs(3600);
 
 /// The account's line. Its order is the encoding.
 #[derive(Serialize, Deserialize)]
@@ -38,8 +40,9 @@ pub(super) struct Own {
     seen: Option<Sim>,
     look_at: Instant,
     renewing: Option<RequestId>,
-    /// Whether the account still exists, after the server refused it.
+    /// Whether the account still exists: by what the directory was asked, and when it may be asked again.
     checking: Option<RequestId>,
+    check_again: Instant,
 }
 
 impl Own {
@@ -114,7 +117,9 @@ impl Core {
 
     /// When renewal is thought of next.
     pub(super) fn own_deadline(&self) -> Option<Instant> {
-        (self.account.is_some() && self.switch.phase() == Phase::Online).then_some(self.own.look_at)
+        // While the secret is being changed a renewal may go by the wrong token.
+        let may = self.account.is_some() && self.switch.phase() == Phase::Online && !self.secrets.is_told();
+        may.then_some(self.own.look_at)
     }
 
     /// Renews what is due.
@@ -181,9 +186,16 @@ impl Core {
                 log::info!("the certificate is renewed");
                 let file = AccountFile { certificate, ..account.clone() };
                 self.keep_account(turn, file)?;
+                self.want_secret(turn)?;
                 self.publish_bundle(turn)
             }
-            Err(ErrandError::Denied) => self.signed_out(turn),
+            Err(ErrandError::Denied) => {
+                self.token_denied(turn, request)?;
+                // Where there is an account still, it was by an earlier token.
+                self.own.tenure.tried = Timestamp(0);
+                self.own.look_at = turn.now.mono;
+                Ok(())
+            }
             Err(ErrandError::Proof) => {
                 self.own.tenure.doubtful = true;
                 self.own.tenure.tried = Timestamp(0);
@@ -198,14 +210,16 @@ impl Core {
         }
     }
 
-    /// The server refuses the account or has ended its session: the directory, which knows, is asked whether it
-    /// still exists, by evaluating a blinded number of no meaning.
+    /// The server has ended the session, or lets nobody in: the directory, which knows, is asked whether the account
+    /// still exists, by evaluating a blinded number of no meaning. That is counted there, so it is rare.
     pub(super) fn check_account(&mut self, turn: &mut Turn<'_, '_>) {
-        let Some(account) = self.account.as_ref().filter(|_| self.own.checking.is_none()) else { return };
+        let due = self.own.checking.is_none() && self.own.check_again <= turn.now.mono;
+        let Some(account) = self.account.as_ref().filter(|_| due) else { return };
         let (Some(key), Ok((_, point))) = (account.keys.current(), Blinding::new(&account.number, &mut OsRng)) else {
             return;
         };
         let epoch = key.epoch;
+        self.own.check_again = turn.now.mono.plus(CHECK_AGAIN);
         self.own.checking = self.request(turn, |request| ToUplink::Evaluate { request, epoch, blinded: vec![point] });
     }
 
@@ -214,14 +228,20 @@ impl Core {
         &mut self,
         turn: &mut Turn<'_, '_>,
         request: RequestId,
-        denied: Option<DirectoryError>,
+        error: Option<DirectoryError>,
     ) -> Result<bool, StoreError> {
         if self.own.checking != Some(request) {
             return Ok(false);
         }
         self.own.checking = None;
-        if denied == Some(DirectoryError::Denied) {
-            self.signed_out(turn)?;
+        match error {
+            Some(DirectoryError::Denied) => {
+                self.own.check_again = turn.now.mono;
+                self.token_denied(turn, request)?;
+            }
+            // Nothing is known: the next loss asks again.
+            Some(DirectoryError::Unavailable) => self.own.check_again = turn.now.mono,
+            _ => {}
         }
         Ok(true)
     }
@@ -242,6 +262,7 @@ impl Core {
             tx.drop_blob(ACCOUNT)?;
             tx.drop_blob(OWN)
         });
+        self.forget_secret(turn)?;
         self.tell_ended(turn, Some(Ended::SignedOut));
         self.switch_event(turn, SwitchInput::Account(false))
     }

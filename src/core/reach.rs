@@ -85,6 +85,12 @@ impl Core {
         result: Result<Vec<(Point, Vec<u8>)>, DirectoryError>,
     ) -> Result<(), StoreError> {
         let Some((peer, blinding)) = self.reaching.evaluating.remove(&request) else { return Ok(()) };
+        if result == Err(DirectoryError::Denied) {
+            self.token_denied(turn, request)?;
+            // Where there is an account still, it was by an earlier token.
+            self.reaching.busy.remove(&peer);
+            return self.evaluate(turn, &peer);
+        }
         let answer = result.map_err(|error| log::warn!("the directory did not evaluate: {error:?}")).ok();
         let first = answer.and_then(|answers| answers.into_iter().next());
         let proof = first.and_then(|(point, proof)| Some((point, <[u8; 64]>::try_from(proof).ok()?)));

@@ -108,7 +108,7 @@ impl Core {
                 Ok(())
             }
             Request::Import { file, reply, .. } => {
-                self.import(turn, file, reply);
+                self.import(turn, &file, reply);
                 Ok(())
             }
             Request::Enrol { number, consent, caller, reply } => self.enrol(turn, number, (caller, consent), reply),

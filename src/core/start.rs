@@ -302,6 +302,7 @@ impl Core {
             enrolment: None,
             ended: None,
             own: super::own::Own::default(),
+            secrets: super::secret::Secrets::default(),
             withdrawal: None,
             identity: None,
             peers: peers::Peers::default(),
@@ -354,6 +355,7 @@ impl Core {
         let _nothing = self.router.handle(now(), Input::AccountLine(line));
         self.load_enrolment(tx)?;
         self.load_own(tx)?;
+        self.load_secret(tx)?;
         self.load_withdrawal(tx)?;
         let all = tx.peers()?;
         for (peer, record) in &all {

@@ -14,14 +14,16 @@ use std::time::Duration;
 const WITHDRAWAL: &str = "withdrawal";
 /// How long texts may take to settle: receipt, revoke and a slow modem.
 const SETTLE: Duration = Duration::from_secs(90);
+/// Between attempts of a withdrawal that an earlier life began.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// How far it has come. From `Asking` on it survives a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Texts are under way, until then at the latest.
     Settling(Instant),
-    /// The directory is to end the account, and was asked so.
-    Asking(Option<RequestId>),
+    /// The directory is to end the account, and was asked so, or is to be from then on.
+    Asking(Option<RequestId>, Instant),
     /// There is no account any more; once the uplink is gone, all is wiped.
     Ended,
 }
@@ -33,9 +35,11 @@ pub(super) struct Withdrawal {
 }
 
 impl Withdrawal {
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    /// When it goes on by the clock; `open`: there is an uplink to ask through.
+    pub(super) fn deadline(&self, open: bool) -> Option<Instant> {
         match self.stage {
             Stage::Settling(by) => Some(by),
+            Stage::Asking(None, from) if open => Some(from),
             _ => None,
         }
     }
@@ -47,7 +51,7 @@ impl Core {
         let stage = match tx.blob(WITHDRAWAL)?.as_ref().map(|stage| stage.as_slice()) {
             None => return Ok(()),
             Some(b"ended") => Stage::Ended,
-            Some(_) => Stage::Asking(None),
+            Some(_) => Stage::Asking(None, Instant(0)),
         };
         self.withdrawal = Some(Withdrawal { stage, reply: None });
         Ok(())
@@ -81,14 +85,15 @@ impl Core {
                 Ok(())
             }
             Stage::Settling(_) if self.account.is_none() => self.account_ended(turn),
-            Stage::Settling(_) | Stage::Asking(None) if self.wall_open && self.account.is_some() => {
+            Stage::Asking(None, from) if self.account.is_some() && from > turn.now.mono => Ok(()),
+            Stage::Settling(_) | Stage::Asking(None, _) if self.wall_open && self.account.is_some() => {
                 let errand = Errand::Withdraw;
                 let request = self.request(turn, |request| ToUplink::Errand { request, errand });
                 turn.write(|tx| tx.put_blob(WITHDRAWAL, b"asking"));
-                self.withdrawal_at(Stage::Asking(request));
+                self.withdrawal_at(Stage::Asking(request, turn.now.mono));
                 Ok(())
             }
-            Stage::Asking(_) if self.account.is_none() => self.account_ended(turn),
+            Stage::Asking(..) if self.account.is_none() => self.account_ended(turn),
             Stage::Ended if self.switch.phase() == Phase::Off => {
                 self.wipe(turn);
                 Ok(())
@@ -112,8 +117,8 @@ impl Core {
 
     /// The uplink is gone: what was asked is asked again by the next one.
     pub(super) fn withdrawal_unasked(&mut self) {
-        if self.withdrawal.as_ref().is_some_and(|withdrawal| matches!(withdrawal.stage, Stage::Asking(_))) {
-            self.withdrawal_at(Stage::Asking(None));
+        if self.withdrawal.as_ref().is_some_and(|withdrawal| matches!(withdrawal.stage, Stage::Asking(..))) {
+            self.withdrawal_at(Stage::Asking(None, Instant(0)));
         }
     }
 
@@ -124,14 +129,26 @@ impl Core {
         request: RequestId,
         result: Result<(), ErrandError>,
     ) -> Result<(), StoreError> {
-        let asked = self.withdrawal.as_ref().is_some_and(|it| it.stage == Stage::Asking(Some(request)));
+        let asked = self
+            .withdrawal
+            .as_ref()
+            .is_some_and(|it| matches!(it.stage, Stage::Asking(Some(asked), _) if asked == request));
         match result {
             _ if !asked => Ok(()),
-            // Denied: it has ended already, or its answer was lost.
-            Ok(()) | Err(ErrandError::Denied) => self.account_ended(turn),
+            Ok(()) => self.account_ended(turn),
+            // It has ended already, or its answer was lost; or there is another token to ask by.
+            Err(ErrandError::Denied) => {
+                self.withdrawal_at(Stage::Asking(None, turn.now.mono));
+                self.token_denied(turn, request)
+            }
             Err(error) => {
                 log::warn!("the account could not be ended: {error:?}");
-                self.withdrawal_failed(turn, Error::Unreachable);
+                if self.withdrawal.as_ref().is_some_and(|it| it.reply.is_some()) {
+                    self.withdrawal_failed(turn, Error::Unreachable);
+                } else {
+                    // Nobody is there any more to be told: it has to end some time.
+                    self.withdrawal_at(Stage::Asking(None, turn.now.mono.plus(AGAIN)));
+                }
                 Ok(())
             }
         }
@@ -166,6 +183,7 @@ impl Core {
         self.network = crate::store::NetworkTotals::default();
         self.published_at = None;
         self.own = super::own::Own::default();
+        self.secrets = super::secret::Secrets::default();
         self.account_line = None;
         // Texts that came after the account's end are under way by SMS.
         if self.router.unsettled() == 0 {

@@ -15,6 +15,7 @@
 //! | `presence` | leases held from others, probes for them |
 //! | `granting` | leases granted to others |
 //! | `rest` | sleep and waking: when leases may be granted |
+//! | `rotation` | the account's secret, and a new one in its place |
 //! | `incoming` | what to do with a text that came in |
 //! | `mark` | the twin mark on a fallback SMS |
 //! | `switch` | the uplink's life: off, starting, online, waiting, stopping |
@@ -36,6 +37,7 @@ mod outgoing;
 mod policy;
 mod presence;
 mod rest;
+mod rotation;
 mod sms;
 mod switch;
 mod tenure;
@@ -53,6 +55,7 @@ pub use mark::{MAX_ORDINAL, marked, split_mark, wire_body};
 pub use outgoing::{Late, Refused, refine};
 pub use policy::{Explained, Facts, RULES, Rule, Verdict};
 pub use rest::{Rest, RestInput, RestStep};
+pub use rotation::{Rotation, SecretInput, SecretStep};
 pub use switch::{Phase, Step, Switch, SwitchInput, Why};
 pub use tenure::{Renewal, Sim, Tenure};
 

@@ -8,7 +8,7 @@
 //!
 //! - `meta`: a constant sealed under the key, which tells the wrong key from damage; the generation word that
 //!   must match the file outside every backup. Never deleted.
-//! - `blobs`: the switch, the settings, the identity, the account, the contacts handed over, the uplink's own
+//! - `blobs`: the switch, the settings, the identity, the account, a secret wanted for it, the contacts handed over, the uplink's own
 //!   counters, each sealed whole. Deleted by Withdraw.
 //! - `texts`: outgoing texts, the rowid being the order in which they were handed over. `live` while not final:
 //!   what a start acts on again. `token` and `owner` are digests of the caller's idempotency token and of the unique bus

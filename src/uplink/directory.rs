@@ -51,6 +51,7 @@ struct Evaluation {
 pub(crate) type Evaluations = Vec<(Point, Vec<u8>)>;
 
 /// The directory, and as whom it is asked.
+#[derive(Clone)]
 pub(crate) struct Directory {
     /// `https://host:port`.
     pub(crate) url: String,

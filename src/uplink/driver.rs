@@ -149,6 +149,10 @@ impl Uplink {
         match message {
             ToUplink::Connect(_) | ToUplink::Visit(_) | ToUplink::Close => {}
             ToUplink::Retry => self.connect(),
+            ToUplink::Secrets { secret, token } => {
+                self.directory = Arc::new(Directory { token: Some(token.clone()), ..(*self.directory).clone() });
+                self.account = Arc::new(Connect { secret, token, ..(*self.account).clone() });
+            }
             ToUplink::Send { request, to, sealed } => self.send(request, &to, &sealed),
             ToUplink::Presence { to, available } => self.presence(&to, available),
             ToUplink::Publish { request, bundle } => {

@@ -123,6 +123,13 @@ pub enum ToUplink {
     Visit(Box<Visit>),
     /// Try again now.
     Retry,
+    /// Use these from now on, in place of those in [`Connect`].
+    Secrets {
+        /// SCRAM password.
+        secret: Secret,
+        /// Bearer token for the directory.
+        token: Secret,
+    },
     /// A sealed headline to the peer's bare JID.
     Send {
         /// Answered by `Accepted` or `Bounced`.

@@ -92,6 +92,7 @@ impl Permit {
             ToUplink::Connect(_)
             | ToUplink::Visit(_)
             | ToUplink::Retry
+            | ToUplink::Secrets { .. }
             | ToUplink::Presence { .. }
             | ToUplink::Close => None,
         };
@@ -268,6 +269,7 @@ impl UplinkPermit {
             | ToUplink::Visit(_)
             | ToUplink::Close
             | ToUplink::Retry
+            | ToUplink::Secrets { .. }
             | ToUplink::Presence { .. } => Ok(()),
             ToUplink::Evaluate { blinded, .. } if blinded.is_empty() || blinded.len() > MAX_POINTS => {
                 Err(Violation::Length)

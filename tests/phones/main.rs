@@ -13,6 +13,7 @@ mod main_job;
 mod metered;
 mod ofono;
 mod restarts;
+mod secret;
 mod server;
 mod shuntctl;
 mod silence;

@@ -53,12 +53,7 @@ async fn a_withdrawal_that_was_killed_under_way_ends_after_the_restart() {
     stop(directory, "-STOP");
     let client = alice.shunt().clone();
     let asked = tokio::spawn(async move { withdraw(&client).await });
-    let in_ledger = async {
-        while !alice.shunt().ledger(0).await.unwrap().iter().any(|row| row.1 == "withdraw") {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(60), in_ledger).await.unwrap();
+    in_ledger(&alice, "withdraw").await;
     alice.kill_core().await.unwrap();
     assert!(asked.await.unwrap().is_err());
     stop(directory, "-CONT");
@@ -72,6 +67,50 @@ async fn a_withdrawal_that_was_killed_under_way_ends_after_the_restart() {
     let passwd = accounts.iter().find(|table| table.name == "passwd").unwrap();
     assert!(passwd.rows.is_empty(), "no account is left at the server");
     world.directory.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_killed_between_its_accounts_end_and_the_wipe_is_wiped_once_the_directory_can_tell() {
+    let mut world = enrolling().await;
+    let mut alice = online(&world).await;
+    let identity = alice.shunt().identity().await.unwrap();
+    let jid = format!("{}@{}", pseudonyms(&world)[0], world.cloud.domain());
+    let directory = i32::try_from(world.directory.id()).unwrap();
+    stop(directory, "-STOP");
+    let client = alice.shunt().clone();
+    let asked = tokio::spawn(async move { withdraw(&client).await });
+    in_ledger(&alice, "withdraw").await;
+    alice.kill_core().await.unwrap();
+    assert!(asked.await.unwrap().is_err());
+    stop(directory, "-CONT");
+    // As far as the directory came, the account is gone; then it went away itself.
+    world.directory.withdraw(&jid).await.unwrap();
+    assert!(pseudonyms(&world).is_empty());
+    world.directory.crash().await.unwrap();
+    alice.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();
+    alice.logged("the account could not be ended", 1).await.unwrap();
+    assert_eq!(alice.shunt().identity().await.unwrap(), identity, "nobody can tell yet");
+    world.directory.restart().await.unwrap();
+    alice.shunt().wait_service_state(&["off"]).await.unwrap();
+    assert_eq!(withdraw(alice.shunt()).await, Ok(()));
+    assert_ne!(alice.shunt().identity().await.unwrap(), identity);
+}
+
+/// The accounts that the directory knows.
+fn pseudonyms(world: &World) -> Vec<String> {
+    let database = rusqlite::Connection::open(world.directory.database()).unwrap();
+    let mut accounts = database.prepare("SELECT pseudonym FROM account").unwrap();
+    accounts.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// Until the phone has handed over a frame of that kind.
+pub(super) async fn in_ledger(phone: &Phone, kind: &str) {
+    let in_ledger = async {
+        while !phone.shunt().ledger(0).await.unwrap().iter().any(|row| row.1 == kind) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), in_ledger).await.unwrap();
 }
 
 /// Stops or continues a process of the test's own.

@@ -20,6 +20,9 @@ pub enum Mode {
     BlackHole,
     /// What clients send is lost, what the server sends arrives; as after `BlackHole`, its end resets.
     LoseUp,
+    /// What the server says is lost once a client has spoken twice: over TLS it gets its handshake, and no answer. The
+    /// server gets everything. As after `BlackHole`, its end resets.
+    LoseAnswers,
     /// Nothing moves, and nothing is lost: it arrives when the network passes again, as TCP's resends would.
     Stall,
     /// Nobody listens: new connections are refused. Open ones go on.
@@ -211,39 +214,47 @@ async fn relay(
 ) -> io::Result<()> {
     mode.wait_for(|mode| *mode != Mode::Stall).await.map_err(io::Error::other)?;
     if *mode.borrow() == Mode::BlackHole {
-        return one_way(client, tokio::io::sink(), mode.clone(), LOST_UP, &counts.up).await;
+        let up = |bytes| counts.up.send_modify(|up| *up += bytes);
+        return one_way(client, tokio::io::sink(), mode.clone(), lost_up, up).await;
     }
     let server = server.insert(TcpStream::connect(target).await?);
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (client_read, client_write) = client.split();
     let (server_read, server_write) = server.split();
+    let spoken = AtomicU64::new(0);
+    let lost_down = |mode| mode == Mode::BlackHole || (mode == Mode::LoseAnswers && spoken.load(Ordering::SeqCst) > 1);
+    let up = |bytes| {
+        spoken.fetch_add(1, Ordering::SeqCst);
+        counts.up.send_modify(|up| *up += bytes);
+    };
+    let down = |bytes| counts.down.send_modify(|down| *down += bytes);
     tokio::try_join!(
-        one_way(client_read, server_write, mode.clone(), LOST_UP, &counts.up),
-        one_way(server_read, client_write, mode.clone(), LOST_DOWN, &counts.down),
+        one_way(client_read, server_write, mode.clone(), lost_up, up),
+        one_way(server_read, client_write, mode.clone(), lost_down, down),
     )?;
     Ok(())
 }
 
-/// The modes in which what goes one way is lost.
-const LOST_UP: &[Mode] = &[Mode::BlackHole, Mode::LoseUp];
-const LOST_DOWN: &[Mode] = &[Mode::BlackHole];
+fn lost_up(mode: Mode) -> bool {
+    matches!(mode, Mode::BlackHole | Mode::LoseUp)
+}
 
 /// Moves bytes as the network lets them, until the reader's end.
 async fn one_way(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut mode: watch::Receiver<Mode>,
-    lost_in: &[Mode],
-    count: &watch::Sender<u64>,
+    lost: impl Fn(Mode) -> bool,
+    count: impl Fn(u64),
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     let mut was_in_hole = false;
     let mut open = true;
     loop {
         let now = *mode.borrow_and_update();
-        was_in_hole |= lost_in.contains(&now);
-        if was_in_hole && !lost_in.contains(&now) {
+        was_in_hole |= lost(now);
+        if was_in_hole && !lost(now) {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         tokio::select! {
@@ -253,7 +264,8 @@ async fn one_way(
                 0 if was_in_hole => open = false,
                 0 => return to.shutdown().await,
                 n => {
-                    count.send_modify(|count| *count += n as u64);
+                    count(n as u64);
+                    was_in_hole |= lost(now);
                     if !was_in_hole {
                         to.write_all(&buffer[..n]).await?;
                     }

@@ -1,0 +1,171 @@
+//! The account's secret over time (protocol.md §4; `router::rotation` has the rules): a new one after an import, since
+//! the operator has seen that one, and with each new certificate; and what is done when a server does not know us.
+
+use super::Core;
+use super::account::ACCOUNT;
+use super::turn::Turn;
+use crate::model::Instant;
+use crate::router::{Rotation, SecretInput, SecretStep};
+use crate::seal::{AccountFile, Identity, NewSecret, SessionId, bearer_token, new_secret};
+use crate::store::{StoreError, Tx};
+use crate::wall::{Errand, ErrandError, Opaque, RequestId, Secret, ToUplink};
+use rand_core::OsRng;
+use zeroize::Zeroizing;
+
+/// The store's name for a secret that is wanted and not confirmed.
+pub(super) const NEW_SECRET: &str = "new-secret";
+
+/// The secrets beside the account's own.
+pub(super) struct Secrets {
+    rotation: Rotation,
+    new: Option<Zeroizing<String>>,
+    /// By what the directory is told.
+    told: Option<RequestId>,
+    /// Requests up to here went by an earlier token: that it is denied means nothing any more.
+    earlier: RequestId,
+}
+
+impl Secrets {
+    fn with(new: Option<Zeroizing<String>>) -> Self {
+        Self { rotation: Rotation::new(new.is_some()), new, told: None, earlier: RequestId(0) }
+    }
+
+    /// Whether the directory is being told one.
+    pub(super) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.rotation.due()
+    }
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self::with(None)
+    }
+}
+
+impl Core {
+    /// Takes up a change of an earlier life.
+    pub(super) fn load_secret(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        let new = tx.blob(NEW_SECRET)?.and_then(|bytes| std::str::from_utf8(&bytes).map(str::to_owned).ok());
+        self.secrets = Secrets::with(new.map(Zeroizing::new));
+        Ok(())
+    }
+
+    /// Wants a new secret for the account, unless one is wanted already. In the turn that stores the reason.
+    pub(super) fn want_secret(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        if self.secrets.rotation.wanted() {
+            return Ok(());
+        }
+        let new = match new_secret(&mut OsRng) {
+            Ok(new) => new,
+            Err(error) => {
+                log::error!("no new secret can be drawn: {error}");
+                return Ok(());
+            }
+        };
+        let kept = new.clone();
+        turn.write(move |tx| tx.put_blob(NEW_SECRET, kept.as_bytes()));
+        self.secrets.new = Some(new);
+        self.secrets.told = None;
+        self.secret_event(turn, SecretInput::Wanted)
+    }
+
+    /// Another account, or none: what was wanted for the last one is void.
+    pub(super) fn forget_secret(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        turn.write(|tx| tx.drop_blob(NEW_SECRET));
+        self.secrets = Secrets { earlier: RequestId(self.last_request), ..Secrets::default() };
+        if self.wall_open { self.secret_event(turn, SecretInput::Open) } else { Ok(()) }
+    }
+
+    /// What the uplink is to use: the password, and the token at the directory.
+    pub(super) fn credentials(&self, account: &AccountFile) -> (Secret, Secret) {
+        let Secrets { rotation, new, .. } = &self.secrets;
+        let either = |by_new: bool| new.as_ref().filter(|_| by_new).unwrap_or(&account.secret);
+        let token = bearer_token(either(rotation.token_of_new()));
+        (Secret(either(rotation.login_by_new()).clone()), Secret(token))
+    }
+
+    pub(super) fn secret_event(&mut self, turn: &mut Turn<'_, '_>, input: SecretInput) -> Result<(), StoreError> {
+        for step in self.secrets.rotation.handle(turn.now.mono, u32::from_ne_bytes(super::random()), input) {
+            match step {
+                SecretStep::Adopt => self.adopt_secret(turn)?,
+                SecretStep::Use => {
+                    let Some(account) = &self.account else { continue };
+                    let (secret, token) = self.credentials(account);
+                    self.notice(turn, ToUplink::Secrets { secret, token });
+                    self.secrets.earlier = RequestId(self.last_request);
+                }
+                SecretStep::Tell => {
+                    self.secrets.told = match self.sealed_secret() {
+                        Some(errand) => self.request(turn, |request| ToUplink::Errand { request, errand }),
+                        None => None,
+                    };
+                }
+                SecretStep::Ended => self.signed_out(turn)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The secret that the servers are to have. Sealed anew each time, for the epoch of that day: what counts is that
+    /// it is the same secret.
+    fn sealed_secret(&self) -> Option<Errand> {
+        let account = self.account.as_ref()?;
+        let secret = self.secrets.new.as_ref().unwrap_or(&account.secret);
+        let (key, identity) = (account.keys.current()?, self.identity.as_ref().map(Identity::key)?);
+        let sealed = NewSecret(secret.clone()).seal(SessionId::new(&mut OsRng), identity, key);
+        sealed.map(Errand::Secret).map_err(|error| log::error!("{error}")).ok()
+    }
+
+    fn adopt_secret(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        let (Some(account), Some(secret)) = (&mut self.account, self.secrets.new.take()) else { return Ok(()) };
+        account.secret = secret;
+        let file = account.to_json().map_err(|error| StoreError::Io(error.to_string()))?;
+        turn.write(move |tx| {
+            tx.put_blob(ACCOUNT, file.as_bytes())?;
+            tx.drop_blob(NEW_SECRET)
+        });
+        // What was asked before its answer went by the old token.
+        self.secrets.earlier = RequestId(self.last_request);
+        log::info!("the account has a new secret");
+        Ok(())
+    }
+
+    /// The directory answered what it was told.
+    pub(super) fn secret_answered(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        request: RequestId,
+        result: &Result<Opaque, ErrandError>,
+    ) -> Result<(), StoreError> {
+        if self.secrets.told != Some(request) {
+            return Ok(());
+        }
+        self.secrets.told = None;
+        let input = match result {
+            Ok(_) => SecretInput::Done,
+            Err(ErrandError::Denied) => SecretInput::Denied,
+            Err(error) => {
+                log::warn!("the directory could not be told the account's secret: {error:?}");
+                SecretInput::Lost
+            }
+        };
+        self.secret_event(turn, input)
+    }
+
+    /// The directory does not know the token that a request went by: the account has ended, or there is another token
+    /// to try. After it there is an account, and what was asked may be asked again, or there is none.
+    pub(super) fn token_denied(&mut self, turn: &mut Turn<'_, '_>, request: RequestId) -> Result<(), StoreError> {
+        if request <= self.secrets.earlier { Ok(()) } else { self.secret_event(turn, SecretInput::Denied) }
+    }
+
+    /// The uplink is gone, and with it its answers and the order of its requests.
+    pub(super) fn secret_unasked(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        self.secrets.told = None;
+        self.secrets.earlier = RequestId(0);
+        self.secret_event(turn, SecretInput::Closed)
+    }
+}
