@@ -48,12 +48,13 @@ pub(super) struct Signal<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Rules(Vec<Rule>);
 
-/// As many as a bus lets one connection have, and more.
-const MOST: usize = 4096;
+/// As many as dbus-daemon lets one connection of the system bus have, twice; and how long it lets a rule be, in bytes.
+const MOST: usize = 1024;
+const LONGEST: usize = 1024;
 
 impl Rules {
     pub(super) fn add(&mut self, text: String) {
-        if self.0.len() < MOST {
+        if self.0.len() < MOST && text.len() <= LONGEST {
             self.0.push(Rule { conditions: parse(&text), text });
         }
     }

@@ -229,6 +229,7 @@ impl Desk {
     /// The held call passes, byte for byte.
     pub(super) fn release(&mut self, call: u32) {
         if let Some(held) = self.held.remove(&call) {
+            self.forget_call(call);
             self.out.push(Action::ToBus(held.bytes));
         }
     }

@@ -2,7 +2,7 @@
 //! what is needed to show them, and of the newest what they say.
 
 use super::{
-    Asking, Desk, Phase, Purpose,
+    Action, Asking, Desk, Phase, Purpose,
     held::Held,
     names::*,
     object,
@@ -218,8 +218,9 @@ impl Desk {
         });
         let Some(content) = content else { return self.release(call) };
         let Some(held) = self.held.remove(&call) else { return };
-        if let Some(asked) = Message::read(&held.bytes) {
-            self.show_ours(&asked, content.properties());
+        let shown = Message::read(&held.bytes).and_then(|asked| self.show_ours(&asked, content.properties()));
+        if shown.is_none() {
+            self.out.push(Action::ToBus(held.bytes));
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{
     Action, Desk, Look, Phase, Purpose,
+    held::Held,
     inbox::NOT_FOUND,
     names::*,
     object,
@@ -159,9 +160,10 @@ impl Desk {
         match (self.inbox.get(&sms), im_number(&sms)) {
             (Some(im), Some(number)) => {
                 let path = im.message.clone();
-                let (call, destination) = (message.head.serial, message.head.destination.to_owned());
+                let call = message.head.serial;
+                self.put(message, Held::new(message, self.in_patience()));
                 let to = (CORE, CORE_PATH, CORE_MESSAGING, "Delete");
-                self.call(Purpose::Delete { call, destination, number }, to, &(object(&path),));
+                self.call(Purpose::Delete { call, number }, to, &(object(&path),));
                 Some(())
             }
             _ => {
@@ -175,17 +177,16 @@ impl Desk {
     }
 
     /// The core deleted one of our objects, or says why not.
-    pub(super) fn deleted(&mut self, (call, destination): (u32, &str), number: u32, message: &Message<'_>) {
+    pub(super) fn deleted(&mut self, call: u32, number: u32, message: &Message<'_>) {
         let gone = message.head.kind == Kind::Return || message.head.error == NOT_FOUND;
-        let head = Head { serial: call, destination, ..Head::blank(Kind::Call) };
-        let reply = if gone {
+        if gone {
             // The core's `Changed` may have been first.
             self.drop_im(number);
-            Reply::Nothing
-        } else {
-            Reply::Error(CORE_FAILED, message.said().unwrap_or_default())
-        };
+        }
+        let Some(held) = self.held.remove(&call) else { return };
+        let head = Head { serial: call, destination: &held.destination, ..Head::blank(Kind::Call) };
+        let said = || Reply::Error(CORE_FAILED, message.said().unwrap_or_default());
         // Without a modem service there is nobody to answer in whose name.
-        let _unanswered = self.reply(&head, reply);
+        let _unanswered = self.reply(&head, if gone { Reply::Nothing } else { said() });
     }
 }

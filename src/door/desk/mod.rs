@@ -5,6 +5,7 @@
 //! Nothing is asked of anybody before the app first turns to a modem service. From then on the desk knows
 //! the owners of three names, the instant messages that came, and which texts went as such.
 
+mod calls;
 mod held;
 mod inbox;
 mod lines;
@@ -27,12 +28,14 @@ use super::{
     wire::Message,
 };
 use crate::model::{Instant, Now, Timestamp};
+use calls::{Asking, Purpose};
 use held::Held;
 use inbox::Inbox;
 use lines::Lines;
 use names::*;
-use objects::Report;
+use objects::{Report, is_ours};
 use rewrite::Tracked;
+use say::is_own;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -83,71 +86,6 @@ enum Phase {
     Monitor,
 }
 
-/// Why the desk made a call.
-#[derive(Debug)]
-enum Purpose {
-    Owner(&'static str),
-    Lines,
-    /// Those after a number.
-    Inbox {
-        after: u32,
-    },
-    /// For the app's call with this serial, which reads one of our objects.
-    Content {
-        call: u32,
-        path: String,
-    },
-    Sent,
-    Reported {
-        sms: String,
-    },
-    ReportedWhere {
-        sms: String,
-        number: String,
-    },
-    /// The modem's `Messages`, for telling what came and went.
-    Messages {
-        modem: String,
-    },
-    /// Of the held Send with this serial.
-    Where(u32),
-    Text(u32),
-    Ask(u32),
-    Divert(u32),
-    /// The app's Delete with this serial, of one of our objects.
-    Delete {
-        call: u32,
-        destination: String,
-        number: u32,
-    },
-    /// An incoming SMS that may be a twin.
-    TwinText(String),
-    Twin(String),
-    /// The answer tells nothing.
-    Forget,
-}
-
-/// A question of which one is under way at a time.
-#[derive(Default)]
-struct Asking {
-    open: bool,
-    again: bool,
-}
-
-impl Asking {
-    /// Whether it is to be asked now; else it will be again.
-    fn begin(&mut self) -> bool {
-        self.again = self.open;
-        !std::mem::replace(&mut self.open, true)
-    }
-
-    /// It was answered; whether it is to be asked again.
-    fn end(&mut self) -> bool {
-        self.open = false;
-        std::mem::take(&mut self.again)
-    }
-}
-
 /// One connection's desk.
 pub(super) struct Desk {
     phase: Phase,
@@ -160,6 +98,8 @@ pub(super) struct Desk {
     speaks: bool,
     rules: Rules,
     serial: u32,
+    /// The app waits for some of its calls to be answered.
+    full: bool,
     calls: BTreeMap<u32, Purpose>,
     tracked: BTreeMap<u32, Tracked>,
     held: BTreeMap<u32, Held>,
@@ -193,6 +133,7 @@ impl Desk {
             speaks: false,
             rules: Rules::default(),
             serial: say::FIRST_SERIAL,
+            full: false,
             calls: BTreeMap::new(),
             tracked: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -221,19 +162,6 @@ impl Desk {
         if look == Look::Whole && length > MOST_BYTES { self.pass_by(side, head) } else { look }
     }
 
-    /// What is too long to be looked into passes; who waits for it goes on without.
-    fn pass_by(&mut self, side: Side, head: &Head<'_>) -> Look {
-        if side == Side::Bus {
-            self.tracked.remove(&head.reply_serial);
-            if let Some(purpose) = self.calls.remove(&head.reply_serial) {
-                let unread = Message { head: Head { kind: Kind::Error, error: "", ..*head }, bytes: &[] };
-                self.answered(purpose, &unread);
-                self.settle();
-            }
-        }
-        Look::Pass
-    }
-
     fn look_app(&mut self, head: &Head<'_>) -> Look {
         if head.kind != Kind::Call {
             return Look::Pass;
@@ -253,8 +181,16 @@ impl Desk {
                 Look::Wait
             }
             _ if self.waits() => Look::Wait,
+            // Nobody but the desk answers for its own objects: an app that asks much waits for answers.
+            _ if self.crowded() && is_ours(head.path) => {
+                self.full = true;
+                Look::Wait
+            }
             _ if self.crowded() => Look::Pass,
-            _ => local::wanted(head),
+            _ => {
+                self.full = false;
+                local::wanted(head)
+            }
         }
     }
 
@@ -264,9 +200,7 @@ impl Desk {
             head.destination.clone_into(&mut self.me);
         }
         let wanted = match head.kind {
-            Kind::Return | Kind::Error => {
-                self.calls.contains_key(&head.reply_serial) || self.tracked.contains_key(&head.reply_serial)
-            }
+            Kind::Return | Kind::Error => is_own(head.reply_serial) || self.tracked.contains_key(&head.reply_serial),
             Kind::Signal if self.phase == Phase::Idle => false,
             Kind::Signal if head.sender == BUS => head.member == "NameOwnerChanged",
             Kind::Signal if Some(head.sender) == self.mm.as_deref() => matches!(
@@ -297,41 +231,17 @@ impl Desk {
     fn bus_said(&mut self, message: &Message<'_>) -> Option<()> {
         let head = &message.head;
         match head.kind {
-            Kind::Return | Kind::Error => match self.calls.remove(&head.reply_serial) {
-                Some(purpose) => {
-                    self.answered(purpose, message);
-                    self.settle();
-                    Some(())
-                }
-                None => {
-                    let tracked = self.tracked.remove(&head.reply_serial)?;
-                    self.rewrite(tracked, message)
-                }
-            },
+            Kind::Return | Kind::Error if is_own(head.reply_serial) => {
+                self.own_answered(message);
+                Some(())
+            }
+            Kind::Return | Kind::Error => {
+                let tracked = self.tracked.remove(&head.reply_serial)?;
+                self.rewrite(tracked, message)
+            }
             _ if head.sender == BUS => self.owner_changed(message),
             _ if Some(head.sender) == self.core.as_deref() => self.core_said(message),
             _ => self.mm_said(message),
-        }
-    }
-
-    fn answered(&mut self, purpose: Purpose, message: &Message<'_>) {
-        match purpose {
-            Purpose::Owner(name) => self.owner(name, message.body().map(|(owner,): (String,)| owner)),
-            Purpose::Lines => self.found_lines(message),
-            Purpose::Inbox { after } => self.found_inbox(after, message),
-            Purpose::Content { call, path } => self.found_content(call, &path, message),
-            Purpose::Sent => self.found_sent(message),
-            Purpose::Reported { sms } => self.found_reported(&sms, message),
-            Purpose::ReportedWhere { sms, number } => self.found_reported_where(&sms, number, message),
-            Purpose::Messages { modem } => self.announce(&modem, message),
-            Purpose::Where(call) => self.found_where(call, message),
-            Purpose::Text(call) => self.found_text(call, message),
-            Purpose::Ask(call) => self.asked(call, message),
-            Purpose::Divert(call) => self.diverted(call, message),
-            Purpose::Delete { call, destination, number } => self.deleted((call, &destination), number, message),
-            Purpose::TwinText(sms) => self.found_twin_text(&sms, message),
-            Purpose::Twin(sms) => self.found_twin(&sms, message),
-            Purpose::Forget => {}
         }
     }
 
@@ -366,7 +276,7 @@ impl Desk {
 
     /// Whether the app's messages to a modem service wait.
     pub(super) fn waits(&self) -> bool {
-        matches!(self.phase, Phase::Starting(_))
+        matches!(self.phase, Phase::Starting(_)) || (self.full && self.crowded())
     }
 
     /// When [`Self::elapsed`] is to be called.

@@ -12,6 +12,11 @@ use zbus::Type;
 /// The door's own serials towards the bus begin here: the app never gets so far.
 pub(super) const FIRST_SERIAL: u32 = 0xFFFF_0000;
 
+/// Whether a serial is the desk's own.
+pub(super) fn is_own(serial: u32) -> bool {
+    serial >= FIRST_SERIAL
+}
+
 impl Desk {
     pub(super) fn next_serial(&mut self) -> u32 {
         loop {

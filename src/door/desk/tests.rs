@@ -1,5 +1,8 @@
 //! The desk alone, with every message spelled here.
 
+mod bounds;
+mod lines;
+
 use super::{Action, Desk, Phase, names::*, object, objects::set};
 use crate::door::{
     header::{Head, Kind},
@@ -411,7 +414,11 @@ impl Scene {
     }
 
     fn core_says<B: Serialize + Type>(&mut self, member: &str, body: &B) {
-        let head = Head { sender: CORE_OWNER, destination: ME, interface: CORE_MESSAGING, member, ..signal() };
+        self.core_says_of(CORE_MESSAGING, member, body);
+    }
+
+    fn core_says_of<B: Serialize + Type>(&mut self, interface: &str, member: &str, body: &B) {
+        let head = Head { sender: CORE_OWNER, destination: ME, interface, member, ..signal() };
         self.show(Side::Bus, &head, body);
     }
 

@@ -60,6 +60,7 @@ impl Desk {
     fn reveal(&mut self, sms: &str) {
         let Some(judged) = self.judged.remove(sms) else { return };
         self.hidden.remove(sms);
+        self.forget_judging(sms);
         // Neither before what its client lists it from, nor before an earlier one.
         if judged.left_out || self.lines.telling(&judged.modem) {
             self.tell(&judged.modem, vec![sms.to_owned()], vec![]);
