@@ -2,15 +2,16 @@
 //!
 //! `config/shunt.toml` documents every key and is equal to `Config::default()`.
 
+mod cloud;
 mod load;
 
+pub use cloud::{Cloud, Epoch, KEEP_ALIVE, Second};
 pub use load::ConfigError;
 
 use crate::bus::access::Rules;
 use crate::model::{FallbackPolicy, PresencePolicy, Settings};
 use crate::modem::Which;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use cloud::RawCloud;
 use log::LevelFilter;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -35,41 +36,6 @@ pub struct Config {
     pub log: Log,
     /// The settings of a phone whose user changed none.
     pub defaults: Settings,
-}
-
-/// Where the cloud is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cloud {
-    /// The XMPP domain.
-    pub domain: String,
-    /// `host:port` of its servers, tried in this order.
-    pub servers: Vec<String>,
-    /// The directory, `https://host[:port]`.
-    pub directory: String,
-    /// PEM file of the only CA that both are trusted by.
-    pub ca: PathBuf,
-    /// Seconds between keep-alives on an idle connection; 0: the server's pings alone.
-    pub keep_alive: u32,
-    /// The directory's public keys, where the integrator pins them.
-    pub epochs: Vec<Epoch>,
-}
-
-/// One epoch's pinned keys.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Epoch {
-    /// The first character of its pseudonyms.
-    #[serde(deserialize_with = "epoch_char")]
-    pub epoch: char,
-    /// VOPRF public key (ristretto255, RFC 9497), 32 bytes.
-    #[serde(deserialize_with = "key")]
-    pub voprf: [u8; 32],
-    /// Ed25519 key that signs certificates, 32 bytes.
-    #[serde(deserialize_with = "key")]
-    pub certificate: [u8; 32],
-    /// X25519 key that enrolments are sealed to, 32 bytes.
-    #[serde(deserialize_with = "key")]
-    pub enrolment: [u8; 32],
 }
 
 /// Which service has the modems.
@@ -177,10 +143,6 @@ impl Default for Log {
     }
 }
 
-/// Seconds between keep-alives when nothing else is said: under the usual five minutes after which
-/// carriers' address translation forgets a connection.
-pub const KEEP_ALIVE: u32 = 240;
-
 impl SmsOnly {
     /// Whether a number, as texted or in E.164 form, is meant.
     #[must_use]
@@ -225,17 +187,6 @@ struct Raw {
     store: Store,
     log: Log,
     defaults: RawDefaults,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawCloud {
-    domain: Option<String>,
-    servers: Vec<String>,
-    directory: Option<String>,
-    ca: Option<PathBuf>,
-    keep_alive: Option<u32>,
-    epochs: Vec<Epoch>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -285,39 +236,6 @@ impl Raw {
     }
 }
 
-impl RawCloud {
-    fn check(self) -> Result<Cloud, Wrong> {
-        let domain = self.domain.ok_or(("cloud", "domain", "missing: the XMPP domain of the accounts"))?;
-        let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'.' | b'-');
-        if domain.is_empty() || !domain.bytes().all(plain) {
-            return Err(("cloud", "domain", "write a lower-case domain name, such as \"im.example.org\""));
-        }
-        if self.servers.is_empty() {
-            return Err(("cloud", "servers", "missing: a list of \"host:port\""));
-        }
-        if !self.servers.iter().all(|server| is_host_port(server)) {
-            return Err(("cloud", "servers", "each is \"host:port\", such as \"im.example.org:5222\""));
-        }
-        let directory = self.directory.ok_or(("cloud", "directory", "missing: \"https://host\" of the directory"))?;
-        let authority = directory.strip_prefix("https://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-        if !authority.is_some_and(|host| is_host_port(host) || (is_host(host) && !host.contains(':'))) {
-            return Err(("cloud", "directory", "write \"https://host\" or \"https://host:port\", without a path"));
-        }
-        let ca = self.ca.ok_or(("cloud", "ca", "missing: the PEM file of the CA to trust"))?;
-        if !ca.is_absolute() {
-            return Err(("cloud", "ca", "write an absolute path"));
-        }
-        let mut seen: Vec<char> = self.epochs.iter().map(|e| e.epoch).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        if seen.len() != self.epochs.len() {
-            return Err(("cloud", "epochs", "an epoch is pinned twice"));
-        }
-        let keep_alive = self.keep_alive.unwrap_or(KEEP_ALIVE);
-        Ok(Cloud { domain, servers: self.servers, directory, ca, keep_alive, epochs: self.epochs })
-    }
-}
-
 impl RawDefaults {
     fn check(self) -> Result<Settings, Wrong> {
         let settings = Settings::default();
@@ -334,31 +252,6 @@ impl RawDefaults {
         }
         Ok(settings)
     }
-}
-
-fn is_host(host: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
-    let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    !inner.is_empty() && inner.bytes().all(plain)
-}
-
-fn is_host_port(server: &str) -> bool {
-    server.rsplit_once(':').is_some_and(|(host, port)| {
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        is_host(host) && (bracketed || !host.contains(':')) && port.parse::<u16>().is_ok_and(|port| port != 0)
-    })
-}
-
-fn epoch_char<'de, D: Deserializer<'de>>(from: D) -> Result<char, D::Error> {
-    let epoch = char::deserialize(from)?;
-    let fits = epoch.is_ascii_lowercase() || epoch.is_ascii_digit();
-    fits.then_some(epoch).ok_or_else(|| D::Error::custom("an epoch is one character, a to z or 0 to 9"))
-}
-
-fn key<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
-    let text = String::deserialize(from)?;
-    let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| D::Error::custom("a key is 32 bytes in base64"))
 }
 
 fn level<'de, D: Deserializer<'de>>(from: D) -> Result<LevelFilter, D::Error> {

@@ -146,6 +146,28 @@ fn cloud_addresses_are_checked() {
 }
 
 #[test]
+fn a_second_evaluator_that_is_pinned_has_an_address_and_a_ca() {
+    let key = "A".repeat(43);
+    let epoch = format!(
+        "[[cloud.epochs]]\nepoch = \"a\"\nvoprf = \"{key}=\"\nsecond = \"{key}=\"\n\
+         certificate = \"{key}=\"\nenrolment = \"{key}=\"\n"
+    );
+    let with = |second: &str| Config::parse(&format!("{CLOUD}{epoch}{second}"));
+    let cloud =
+        with("[cloud.second]\ndirectory = \"https://e.example.net\"\nca = \"/e.pem\"\n").unwrap().cloud.unwrap();
+    assert_eq!(crate::seal::EpochKey::from(&cloud.epochs[0]).evaluators().count(), 2);
+    for wrong in [
+        "",
+        "[cloud.second]\ndirectory = \"http://e.example.net\"\nca = \"/e.pem\"\n",
+        "[cloud.second]\ndirectory = \"https://e.example.net\"\nca = \"e.pem\"\n",
+        "[cloud.second]\ndirectory = \"https://e.example.net\"\n",
+    ] {
+        let message = with(wrong).unwrap_err().to_string();
+        assert!(message.contains("cloud.second"), "{message}");
+    }
+}
+
+#[test]
 fn unreadable_files_are_errors_and_absent_ones_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let absent = dir.path().join("absent.toml");

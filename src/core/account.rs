@@ -5,7 +5,7 @@ use super::event::Event;
 use super::turn::{Effect, Turn};
 use crate::bus::{Error, Reply};
 use crate::router::SwitchInput;
-use crate::seal::{AccountError, AccountFile, CertificateError, Identity};
+use crate::seal::{AccountError, AccountFile, CertificateError, EpochKey, Identity};
 use crate::store::StoreError;
 
 /// The store's name for the pickled identity.
@@ -69,11 +69,8 @@ impl Core {
         if cloud.domain != file.jid.domain() {
             return Err(Error::BadAccount("it is of another domain than [cloud] domain in the config"));
         }
-        let pinned = cloud.epochs.iter().all(|pin| {
-            file.keys.epoch(pin.epoch).is_none_or(|key| {
-                (key.voprf, key.certificate, key.enrolment) == (pin.voprf, pin.certificate, pin.enrolment)
-            })
-        });
+        let pinned =
+            cloud.epochs.iter().all(|pin| file.keys.epoch(pin.epoch).is_none_or(|key| *key == EpochKey::from(pin)));
         let known = cloud.epochs.is_empty()
             || file.keys.epochs.iter().all(|key| cloud.epochs.iter().any(|pin| pin.epoch == key.epoch));
         if pinned && known {

@@ -10,7 +10,7 @@ use crate::modem::IncomingSms;
 use crate::router::{Class, Doing, EnrolInput, EnrolStep, Enrolling, Stage, SwitchInput};
 use crate::seal::{
     AccountError, AccountFile, Answer, AnswerKey, Blinding, Code, CodeSms, Confirm, DirectoryKeys, EpochKey, Identity,
-    NewAccount, Purpose, SealedRequest, SessionId, Start, Transcript,
+    NewAccount, Purpose, SealedRequest, SessionId, Start,
 };
 use crate::store::StoreError;
 use crate::wall::{Errand, ErrandError, RequestId, ToUplink};
@@ -216,13 +216,7 @@ impl Core {
     /// The keys that the integrator pinned.
     pub(super) fn pinned_keys(&self) -> DirectoryKeys {
         let cloud = self.config.cloud.as_ref();
-        let epochs = cloud.iter().flat_map(|cloud| &cloud.epochs).map(|pin| EpochKey {
-            epoch: pin.epoch,
-            voprf: pin.voprf,
-            certificate: pin.certificate,
-            enrolment: pin.enrolment,
-        });
-        DirectoryKeys { epochs: epochs.collect() }
+        DirectoryKeys { epochs: cloud.iter().flat_map(|cloud| &cloud.epochs).map(EpochKey::from).collect() }
     }
 
     pub(super) fn begin(
@@ -332,7 +326,7 @@ impl Core {
     fn code_came(&mut self, turn: &mut Turn<'_, '_>, code: Code) -> Result<Result<(), Error>, StoreError> {
         let account = self.account.as_ref();
         let keys = account.map_or_else(|| self.pinned_keys(), |account| account.keys.clone());
-        let token = account.map(|account| self.credentials(account).1.0);
+        let token = account.map(|account| self.credentials(account).token.0);
         let (Some(enrolment), Some(identity)) = (&mut self.enrolment, &self.identity) else {
             return Ok(Err(Error::NoEnrolment));
         };
@@ -347,7 +341,7 @@ impl Core {
             let session = SessionId::from_bytes(enrolment.kept.session);
             let sealed = Confirm { code, purpose }.seal(session, identity.key(), key);
             let (request, key) = sealed.map_err(|error| log::error!("{error}")).ok()?;
-            let blind = *blinding.blind().ok()?;
+            let blind = *blinding.to_bytes();
             Some(KeptConfirm { request: request.as_bytes().to_vec(), answer_key: *key.to_bytes(), blind })
         })();
         let Some(confirm) = made else { return Ok(Err(Error::NotConfigured)) };
@@ -430,18 +424,18 @@ impl Core {
 
     fn account_of(&self, kept: &Kept, new: NewAccount, blind: &[u8; 32]) -> Option<AccountFile> {
         let cloud = self.config.cloud.as_ref()?;
-        let (point, proof) = new.evaluations.first()?;
-        let transcript = [blind.as_slice(), point, proof].concat();
+        let blinding = Blinding::from_bytes(*blind);
         Some(AccountFile {
             number: PhoneNumber::from_e164(&kept.number).ok()?,
             jid: new.certificate.jid.clone(),
             secret: new.secret,
             servers: cloud.servers.clone(),
             directory: cloud.directory.clone(),
-            ca: self.ca.clone()?,
+            ca: self.roots.ca.clone()?,
             keys: self.pinned_keys(),
             certificate: new.certificate,
-            transcript: Transcript::from_bytes(transcript.as_slice().try_into().ok()?),
+            second: self.roots.second.clone(),
+            transcripts: new.evaluations.iter().map(|evaluation| blinding.transcript(evaluation)).collect(),
         })
     }
 

@@ -4,7 +4,7 @@ use crate::bus::Request;
 use crate::model::{PhoneNumber, Text, TextId};
 use crate::modem::ModemEvent;
 use crate::router::SmsOutcome;
-use crate::seal::{AccountError, AccountFile, Pseudonym, PseudonymError, SessionId, Transcript};
+use crate::seal::{AccountError, AccountFile, Pseudonym, PseudonymError, SessionId};
 use crate::sys::warden;
 use crate::wall::FromUplink;
 
@@ -34,7 +34,7 @@ pub(super) enum Event {
     /// The warden reports.
     Warden(warden::Event),
     /// A number's pseudonym was computed.
-    Pseudonym(PhoneNumber, Result<(Pseudonym, Transcript), PseudonymError>),
+    Pseudonym(PhoneNumber, Result<Pseudonym, PseudonymError>),
     /// A first letter's caller proof was checked.
     Proof(Box<Stranger>, Option<PhoneNumber>),
     /// What the directory answered to an enrolment's code was checked.

@@ -3,7 +3,7 @@
 use super::Core;
 use super::turn::{Effect, Turn};
 use crate::store::{LedgerEntry, StoreError};
-use crate::wall::{Errand, ToUplink, encode};
+use crate::wall::{Errand, Operator, ToUplink, encode};
 
 impl Core {
     pub(super) fn totals(&self, turn: &Turn<'_, '_>) -> Result<Vec<(String, u64)>, StoreError> {
@@ -51,7 +51,8 @@ fn kind(frame: &ToUplink) -> &'static str {
         ToUplink::Presence { .. } => "presence",
         ToUplink::Publish { .. } => "publish",
         ToUplink::Fetch { .. } => "fetch",
-        ToUplink::Evaluate { .. } => "evaluate",
+        ToUplink::Evaluate { by: Operator::First, .. } => "evaluate",
+        ToUplink::Evaluate { by: Operator::Second, .. } => "evaluate-second",
         ToUplink::Ping { .. } => "ping",
         ToUplink::Close => "close",
     }

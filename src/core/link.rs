@@ -2,14 +2,15 @@
 
 use super::Core;
 use super::outbox::UPLINK_ANSWERS;
+use super::secret::Credentials;
 use super::turn::{Effect, Turn};
 use crate::bus::{LineEntry, Published, ServiceState};
 use crate::model::SimState;
 use crate::router::{Conditions, EnrolInput, Input, Phase, RestInput, SecretInput, Step, SwitchInput, Why};
-use crate::seal::{NODE, Pseudonym};
+use crate::seal::{NODE, Pseudonym, SecondEvaluator};
 use crate::store::{NetworkTotals, StoreError};
 use crate::sys::warden;
-use crate::wall::{Connect, Counters, FromUplink, LinkState, Offline, Opaque, RequestId, ToUplink, Visit};
+use crate::wall::{Connect, Counters, FromUplink, LinkState, Offline, Opaque, RequestId, Second, ToUplink, Visit};
 use std::time::Duration;
 
 /// The fallback key's age at which a new one is made and published (protocol.md §4).
@@ -73,6 +74,7 @@ impl Core {
         self.sends.clear();
         self.answers_due.clear();
         self.reaching.forget();
+        self.evaluating.forget();
     }
 
     pub(super) fn uplink_started(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
@@ -130,7 +132,8 @@ impl Core {
         let pick = |own: &Vec<String>, configured: Option<&Vec<String>>| {
             configured.filter(|servers| !servers.is_empty()).unwrap_or(own).clone()
         };
-        let (secret, token) = self.credentials(account);
+        let second = self.roots.second.as_ref().or(account.second.as_ref());
+        let Credentials { secret, token, second: second_token } = self.credentials(account);
         let connect = Connect {
             account: account.jid.pseudonym().clone(),
             domain: account.jid.domain().to_owned(),
@@ -138,7 +141,12 @@ impl Core {
             servers: pick(&account.servers, cloud.map(|cloud| &cloud.servers)),
             directory: cloud.map_or_else(|| account.directory.clone(), |cloud| cloud.directory.clone()),
             token,
-            ca: self.ca.clone().unwrap_or_else(|| account.ca.clone()),
+            ca: self.roots.ca.clone().unwrap_or_else(|| account.ca.clone()),
+            second: second.map(|SecondEvaluator { directory, ca }| Second {
+                directory: directory.clone(),
+                token: second_token,
+                ca: ca.clone(),
+            }),
             keep_alive: cloud.map_or(crate::config::KEEP_ALIVE, |cloud| cloud.keep_alive),
             node: NODE.to_owned(),
         };
@@ -147,7 +155,7 @@ impl Core {
 
     /// Without an account the uplink speaks with the directory alone.
     fn visit(&mut self, turn: &mut Turn<'_, '_>) {
-        let (Some(cloud), Some(ca)) = (&self.config.cloud, &self.ca) else { return };
+        let (Some(cloud), Some(ca)) = (&self.config.cloud, &self.roots.ca) else { return };
         let visit = Visit { directory: cloud.directory.clone(), ca: ca.clone() };
         self.notice(turn, ToUplink::Visit(Box::new(visit)));
     }

@@ -12,13 +12,14 @@
 //! | `requests`, `send`, `watches`, `listing` | what is asked over D-Bus |
 //! | `sms`, `jobs` | SMS both ways, lines, addresses; what the modem is asked to do |
 //! | `door` | texts that apps wrote to the modem service, and what their doors ask |
-//! | `reach`, `outbox`, `inbox` | peers: finding them, letters out, letters in |
+//! | `reach`, `evaluate`, `outbox`, `inbox` | peers: finding them, letters out, letters in |
 //! | `link` | the switch, the uplink and the link |
 //! | `rest` | sleep and waking |
 //! | `ledger` | what left for the uplink |
 //! | `export` | all that is held about the user |
 //! | `enrol`, `own`, `secret`, `withdraw` | how the phone gets its account, keeps it and ends it |
 //! | `account`, `peers`, `contacts` | what is kept about us and others |
+//! | `roots` | what the config's cloud is trusted by |
 //! | `trust` | safety numbers, and keys that change |
 
 mod account;
@@ -26,6 +27,7 @@ mod contacts;
 mod door;
 mod driver;
 mod enrol;
+mod evaluate;
 mod event;
 mod export;
 mod inbox;
@@ -41,6 +43,7 @@ mod peers;
 mod reach;
 mod requests;
 mod rest;
+mod roots;
 mod secret;
 mod send;
 mod sms;
@@ -65,8 +68,7 @@ use turn::{Effect, ModemJob, Turn};
 /// Everything that the core knows between turns.
 pub(crate) struct Core {
     config: Config,
-    /// The pinned CA from the config, PEM.
-    ca: Option<String>,
+    roots: roots::Roots,
     /// Why the store cannot be used, if so: then SMS passes and the switch counts as off.
     degraded: Option<&'static str>,
     confinement: Vec<String>,
@@ -99,6 +101,7 @@ pub(crate) struct Core {
     sessions: HashMap<PhoneNumber, Vec<Session>>,
     strangers: inbox::Strangers,
     reaching: reach::Reaching,
+    evaluating: evaluate::Evaluating,
     watches: HashMap<PhoneNumber, watches::Watch>,
     doors: door::Doors,
 

@@ -96,7 +96,7 @@ impl Core {
         let calling = !session.established() || (payload == Payload::Probe && renewed);
         let proof = calling.then(|| CallerProof {
             number: account.number.clone(),
-            transcripts: vec![account.transcript.clone()],
+            transcripts: account.transcripts.clone(),
             certificate: account.certificate.clone(),
         });
         let letter = Letter {

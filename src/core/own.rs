@@ -9,7 +9,7 @@ use crate::model::{Instant, SimState, Timestamp};
 use crate::router::{EnrolInput, Phase, Renewal, Sim, SwitchInput, Tenure};
 use crate::seal::{AccountFile, Blinding, Certificate, Renewal as SignedRenewal};
 use crate::store::{StoreError, Tx};
-use crate::wall::{DirectoryError, Errand, ErrandError, Opaque, RequestId, ToUplink};
+use crate::wall::{DirectoryError, Errand, ErrandError, Opaque, Operator, RequestId, ToUplink};
 use rand_core::OsRng;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -220,7 +220,12 @@ impl Core {
         };
         let epoch = key.epoch;
         self.own.check_again = turn.now.mono.plus(CHECK_AGAIN);
-        self.own.checking = self.request(turn, |request| ToUplink::Evaluate { request, epoch, blinded: vec![point] });
+        self.own.checking = self.request(turn, |request| ToUplink::Evaluate {
+            request,
+            by: Operator::First,
+            epoch,
+            blinded: vec![point],
+        });
     }
 
     /// The directory answered; whether it was this check.

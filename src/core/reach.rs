@@ -1,21 +1,18 @@
 //! Reaching a peer: number → pseudonym → bundle → session → probe, as far as each is missing.
 
 use super::Core;
-use super::event::Event;
 use super::peers::{Sighting, key_from, vouched};
-use super::turn::{Effect, Turn};
+use super::turn::Turn;
 use crate::model::{PhoneNumber, TextId, Timestamp};
 use crate::router::Input;
-use crate::seal::{Blinding, Bundle, Jid, Payload, Pseudonym, PseudonymError, Session, Transcript};
+use crate::seal::{Bundle, Jid, Payload, Pseudonym, PseudonymError, Session};
 use crate::store::StoreError;
-use crate::wall::{DirectoryError, FetchError, Opaque, Point, RequestId, ToUplink};
-use rand_core::OsRng;
+use crate::wall::{FetchError, Opaque, RequestId, ToUplink};
 use std::collections::{HashMap, HashSet};
 
 /// What is under way.
 #[derive(Default)]
 pub(super) struct Reaching {
-    evaluating: HashMap<RequestId, (PhoneNumber, Blinding)>,
     fetching: HashMap<RequestId, PhoneNumber>,
     /// Peers whose pseudonym or bundle is on its way.
     busy: HashSet<PhoneNumber>,
@@ -27,9 +24,13 @@ pub(super) struct Reaching {
 impl Reaching {
     /// The uplink died: nothing that it was asked will be answered.
     pub(super) fn forget(&mut self) -> Vec<PhoneNumber> {
-        self.evaluating.clear();
         self.fetching.clear();
         self.busy.drain().collect()
+    }
+
+    /// What was on its way to the peer has ended.
+    pub(super) fn idle(&mut self, peer: &PhoneNumber) {
+        self.busy.remove(peer);
     }
 
     /// A letter came from the peer. Gives the issue date of the certificate that the last probe carried.
@@ -45,7 +46,11 @@ impl Core {
             return Ok(());
         }
         let Some(name) = self.peers.get(peer).and_then(|record| record.pseudonym.clone()) else {
-            return self.evaluate(turn, peer);
+            if self.evaluate(turn, peer) {
+                self.reaching.busy.insert(peer.clone());
+                return Ok(());
+            }
+            return self.route(turn, Input::ProbeFailed(peer.clone()));
         };
         self.load_sessions(turn, peer)?;
         let acquainted = self.sessions.get(peer).is_some_and(|sessions| !sessions.is_empty());
@@ -63,68 +68,21 @@ impl Core {
         if self.post(turn, peer, Payload::Probe)? { Ok(()) } else { self.route(turn, Input::ProbeFailed(peer.clone())) }
     }
 
-    fn evaluate(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) -> Result<(), StoreError> {
-        let epoch = self.account.as_ref().and_then(|account| account.keys.current()).map(|key| key.epoch);
-        let (Some(epoch), Ok((blinding, point))) = (epoch, Blinding::new(peer, &mut OsRng)) else {
-            return self.route(turn, Input::ProbeFailed(peer.clone()));
-        };
-        match self.request(turn, |request| ToUplink::Evaluate { request, epoch, blinded: vec![point] }) {
-            Some(request) => {
-                self.reaching.evaluating.insert(request, (peer.clone(), blinding));
-                self.reaching.busy.insert(peer.clone());
-                Ok(())
-            }
-            None => self.route(turn, Input::ProbeFailed(peer.clone())),
-        }
-    }
-
-    pub(super) fn evaluated(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        request: RequestId,
-        result: Result<Vec<(Point, Vec<u8>)>, DirectoryError>,
-    ) -> Result<(), StoreError> {
-        let Some((peer, blinding)) = self.reaching.evaluating.remove(&request) else { return Ok(()) };
-        if result == Err(DirectoryError::Denied) {
-            self.token_denied(turn, request)?;
-            // Where there is an account still, it was by an earlier token.
-            self.reaching.busy.remove(&peer);
-            return self.evaluate(turn, &peer);
-        }
-        let answer = result.map_err(|error| log::warn!("the directory did not evaluate: {error:?}")).ok();
-        let first = answer.and_then(|answers| answers.into_iter().next());
-        let proof = first.and_then(|(point, proof)| Some((point, <[u8; 64]>::try_from(proof).ok()?)));
-        let key = self.account.as_ref().and_then(|account| {
-            let key = account.keys.current()?;
-            Some((*key, account.jid.domain().to_owned()))
-        });
-        let (Some((point, proof)), Some((key, domain))) = (proof, key) else {
-            self.reaching.busy.remove(&peer);
-            return self.route(turn, Input::ProbeFailed(peer));
-        };
-        // Argon2id takes 40 ms: not in the loop.
-        turn.effect(Effect::Compute(Box::new(move || {
-            let result = blinding.finish(point, proof, &key, &domain);
-            Event::Pseudonym(peer, result)
-        })));
-        Ok(())
-    }
-
     pub(super) fn pseudonym_found(
         &mut self,
         turn: &mut Turn<'_, '_>,
         peer: PhoneNumber,
-        result: Result<(Pseudonym, Transcript), PseudonymError>,
+        result: Result<Pseudonym, PseudonymError>,
     ) -> Result<(), StoreError> {
         self.reaching.busy.remove(&peer);
         match result {
-            Ok((pseudonym, _)) => {
+            Ok(pseudonym) => {
                 let name = pseudonym.as_str().to_owned();
                 self.change_peer(turn, &peer, |record| record.pseudonym = Some(name.clone()))?;
                 self.fetch(turn, &peer, &name)
             }
             Err(error) => {
-                log::error!("the directory's evaluation does not hold: {error}");
+                log::error!("an evaluation does not hold: {error}");
                 self.route(turn, Input::ProbeFailed(peer))
             }
         }

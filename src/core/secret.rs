@@ -6,7 +6,7 @@ use super::account::ACCOUNT;
 use super::turn::Turn;
 use crate::model::Instant;
 use crate::router::{Rotation, SecretInput, SecretStep};
-use crate::seal::{AccountFile, Identity, NewSecret, SessionId, bearer_token, new_secret};
+use crate::seal::{AccountFile, Identity, NewSecret, SessionId, bearer_token, new_secret, second_token};
 use crate::store::{StoreError, Tx};
 use crate::wall::{Errand, ErrandError, Opaque, RequestId, Secret, ToUplink};
 use rand_core::OsRng;
@@ -23,6 +23,16 @@ pub(super) struct Secrets {
     told: Option<RequestId>,
     /// Requests up to here went by an earlier token: that it is denied means nothing any more.
     earlier: RequestId,
+}
+
+/// As whom the uplink speaks.
+pub(super) struct Credentials {
+    /// The password at the XMPP server.
+    pub(super) secret: Secret,
+    /// The token at the directory.
+    pub(super) token: Secret,
+    /// The token at the second evaluator.
+    pub(super) second: Secret,
 }
 
 impl Secrets {
@@ -80,12 +90,16 @@ impl Core {
         if self.wall_open { self.secret_event(turn, SecretInput::Open) } else { Ok(()) }
     }
 
-    /// What the uplink is to use: the password, and the token at the directory.
-    pub(super) fn credentials(&self, account: &AccountFile) -> (Secret, Secret) {
+    /// What the uplink is to use.
+    pub(super) fn credentials(&self, account: &AccountFile) -> Credentials {
         let Secrets { rotation, new, .. } = &self.secrets;
         let either = |by_new: bool| new.as_ref().filter(|_| by_new).unwrap_or(&account.secret);
-        let token = bearer_token(either(rotation.token_of_new()));
-        (Secret(either(rotation.login_by_new()).clone()), Secret(token))
+        let known = either(rotation.token_of_new());
+        Credentials {
+            secret: Secret(either(rotation.login_by_new()).clone()),
+            token: Secret(bearer_token(known)),
+            second: Secret(second_token(known)),
+        }
     }
 
     pub(super) fn secret_event(&mut self, turn: &mut Turn<'_, '_>, input: SecretInput) -> Result<(), StoreError> {
@@ -94,8 +108,8 @@ impl Core {
                 SecretStep::Adopt => self.adopt_secret(turn)?,
                 SecretStep::Use => {
                     let Some(account) = &self.account else { continue };
-                    let (secret, token) = self.credentials(account);
-                    self.notice(turn, ToUplink::Secrets { secret, token });
+                    let Credentials { secret, token, second } = self.credentials(account);
+                    self.notice(turn, ToUplink::Secrets { secret, token, second });
                     self.secrets.earlier = RequestId(self.last_request);
                 }
                 SecretStep::Tell => {
@@ -160,6 +174,12 @@ impl Core {
     /// to try. After it there is an account, and what was asked may be asked again, or there is none.
     pub(super) fn token_denied(&mut self, turn: &mut Turn<'_, '_>, request: RequestId) -> Result<(), StoreError> {
         if request <= self.secrets.earlier { Ok(()) } else { self.secret_event(turn, SecretInput::Denied) }
+    }
+
+    /// The second evaluator does not know this device although the directory does, which registers it there with
+    /// each new secret.
+    pub(super) fn second_denied(&mut self, turn: &mut Turn<'_, '_>, request: RequestId) -> Result<(), StoreError> {
+        if request <= self.secrets.earlier { Ok(()) } else { self.want_secret(turn) }
     }
 
     /// The uplink is gone, and with it its answers and the order of its requests.

@@ -2,6 +2,7 @@
 
 use super::account::{ACCOUNT, ACCOUNT_LINE, IDENTITY};
 use super::driver::{Daemon, Ended, Inputs};
+use super::roots::Roots;
 use super::{Core, peers};
 use crate::bus::{Bus, BusError, Seat, Sleep};
 use crate::config::{Config, ConfigError, KeySource as Source, ModemBackend};
@@ -137,10 +138,7 @@ fn serve(arguments: impl Iterator<Item = OsString>, channel: OwnedFd) -> Result<
     let confinement = confine::core(channel.as_fd());
     let config = Config::load(&args.defaults, &args.drop_ins, &args.extra)?;
     crate::sys::journal::level(config.log.level);
-    let ca = match &config.cloud {
-        Some(cloud) => Some(std::fs::read_to_string(&cloud.ca).map_err(|e| StartError::Ca(cloud.ca.clone(), e))?),
-        None => None,
-    };
+    let roots = Roots::read(config.cloud.as_ref()).map_err(|(path, error)| StartError::Ca(path, error))?;
     // The key may come from a command; after it no program is started any more.
     let opened = open(&args, &config.store.key);
     if let Err(error) = confine::core_no_exec() {
@@ -152,7 +150,7 @@ fn serve(arguments: impl Iterator<Item = OsString>, channel: OwnedFd) -> Result<
         .thread_keep_alive(Duration::from_secs(1))
         .build()?;
     let local = LocalSet::new();
-    let ended = local.block_on(&runtime, live(&args, config, ca, confinement, opened, channel));
+    let ended = local.block_on(&runtime, live(&args, config, roots, confinement, opened, channel));
     runtime.shutdown_background();
     ended
 }
@@ -160,14 +158,14 @@ fn serve(arguments: impl Iterator<Item = OsString>, channel: OwnedFd) -> Result<
 async fn live(
     args: &Args,
     config: Config,
-    ca: Option<String>,
+    roots: Roots,
     confinement: Vec<&'static str>,
     opened: Result<(Store, StoreKey), Unusable>,
     channel: OwnedFd,
 ) -> Result<Ended, StartError> {
     let warden = warden::WardenHandle::new(channel)?;
     let loaded = opened.and_then(|(mut store, key)| {
-        let mut core = Core::new(config.clone(), ca.clone(), confinement.clone());
+        let mut core = Core::new(config.clone(), roots.clone(), confinement.clone());
         let line_key = core.load_from(&mut store)?;
         Ok((store, core, line_key, key))
     });
@@ -176,7 +174,7 @@ async fn live(
         Err(error) => {
             log::error!("{error}; texts go by SMS only");
             let mut store = Store::volatile().map_err(StartError::Memory)?;
-            let mut core = Core::new(config, ca, confinement);
+            let mut core = Core::new(config, roots, confinement);
             core.degraded = Some(error.token());
             let line_key = core.load_from(&mut store)?;
             (store, core, line_key, None, Some(error))
@@ -280,11 +278,11 @@ fn line_name(key: &[u8; 32], iccid: &str) -> LineId {
 }
 
 impl Core {
-    fn new(config: Config, ca: Option<String>, confinement: Vec<&'static str>) -> Self {
+    fn new(config: Config, roots: Roots, confinement: Vec<&'static str>) -> Self {
         Self {
             settings: config.defaults,
             config,
-            ca,
+            roots,
             degraded: None,
             confinement: confinement.into_iter().map(str::to_owned).collect(),
             uplink_lacks: Vec::new(),
@@ -310,6 +308,7 @@ impl Core {
             sessions: HashMap::new(),
             strangers: super::inbox::Strangers::default(),
             reaching: super::reach::Reaching::default(),
+            evaluating: super::evaluate::Evaluating::default(),
             watches: HashMap::new(),
             doors: super::door::Doors::default(),
             wall_open: false,

@@ -89,6 +89,7 @@ impl EpochSecrets {
         EpochKey {
             epoch: evaluator.epoch(),
             voprf: evaluator.public_key(),
+            second: None,
             certificate: signer.public_key(),
             enrolment: enrolment.public_key(),
         }

@@ -46,7 +46,7 @@ pub(super) struct Prepared {
     pub(super) jid: Jid,
     pub(super) secret: Zeroizing<String>,
     pub(super) certificate: Certificate,
-    pub(super) transcript: Transcript,
+    pub(super) transcripts: Vec<Transcript>,
     encoded: Vec<u8>,
     /// The number's pseudonyms in the other epochs that are served: an account there is its old phone's.
     elsewhere: Vec<Pseudonym>,
@@ -64,11 +64,13 @@ impl Directory {
         Ok(secrets.signer.issue(jid, identity, Timestamp(now.saturating_mul(1000)), LIFETIME)?)
     }
 
-    /// The address of a number in an epoch, with a transcript of our own. Blocks for 40 ms.
-    pub(super) fn address(&self, number: &PhoneNumber, epoch: char) -> Result<(Jid, Transcript), ProvisionError> {
+    /// The address of a number in an epoch, with transcripts of our own. Blocks for 40 ms.
+    pub(super) fn address(&self, number: &PhoneNumber, epoch: char) -> Result<(Jid, Vec<Transcript>), ProvisionError> {
         let secrets = self.epochs.secrets(epoch).ok_or(ProvisionError::Epoch(epoch))?;
-        let (pseudonym, transcript) = secrets.evaluator.own_transcript(number, &self.domain, &mut OsRng)?;
-        Ok((Jid::new(pseudonym, &self.domain)?, transcript))
+        let transcripts = vec![secrets.evaluator.own_transcript(number, &mut OsRng)?];
+        let pseudonym = secrets.public().pseudonym(number, &transcripts, &self.domain);
+        let pseudonym = pseudonym.map_err(EvaluatorError::from)?;
+        Ok((Jid::new(pseudonym, &self.domain)?, transcripts))
     }
 
     /// Prepares the account of `number` in this epoch. Blocks for 40 ms an epoch.
@@ -79,14 +81,14 @@ impl Directory {
         identity: &IdentityKey,
         now: i64,
     ) -> Result<Prepared, ProvisionError> {
-        let (jid, transcript) = self.address(number, epoch)?;
+        let (jid, transcripts) = self.address(number, epoch)?;
         let certificate = self.certificate(&jid, identity, now)?;
         let encoded = certificate.encode()?;
         let secret = new_secret(&mut OsRng).map_err(KeyError::Random)?;
         let others = self.epochs.names().filter(|other| *other != epoch);
         let elsewhere = others.map(|other| self.address(number, other).map(|(jid, _)| jid.pseudonym().clone()));
         let elsewhere = elsewhere.collect::<Result<_, _>>()?;
-        Ok(Prepared { jid, secret, certificate, transcript, encoded, elsewhere })
+        Ok(Prepared { jid, secret, certificate, transcripts, encoded, elsewhere })
     }
 
     /// Makes it, ending those that the number had: first the old phone's session, keys and nodes end,
@@ -137,7 +139,8 @@ pub(super) async fn provision(
         ca,
         keys: directory.epochs.public(config.current_epoch),
         certificate: account.certificate.clone(),
-        transcript: account.transcript.clone(),
+        second: None,
+        transcripts: account.transcripts.clone(),
     };
     let file = file.to_json()?;
     AccountFile::parse(file.as_bytes())?;

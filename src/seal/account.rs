@@ -54,6 +54,9 @@ pub enum AccountError {
     /// The transcript does not hold.
     #[error("account file: {0}")]
     Transcript(#[from] PseudonymError),
+    /// An epoch has a second evaluator, and the file does not say where it is.
+    #[error("the account file pins a second evaluator and has no `second` to say where it is")]
+    NoSecond,
     /// The number has another pseudonym.
     #[error("`jid` in the account file is not the pseudonym of its `number`")]
     OtherNumber,
@@ -79,8 +82,19 @@ pub struct AccountFile {
     pub keys: DirectoryKeys,
     /// The directory's word for this phone's identity.
     pub certificate: Certificate,
-    /// Proof of the own number.
-    pub transcript: Transcript,
+    /// Where the second evaluator is, if an epoch has one.
+    pub second: Option<SecondEvaluator>,
+    /// Proof of the own number, one for each evaluator of its epoch.
+    pub transcripts: Vec<Transcript>,
+}
+
+/// How the second operator is reached, who only evaluates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecondEvaluator {
+    /// `https://host:port`.
+    pub directory: String,
+    /// The only root trusted there, PEM: the operator's own.
+    pub ca: String,
 }
 
 impl fmt::Debug for AccountFile {
@@ -93,9 +107,19 @@ impl fmt::Debug for AccountFile {
 /// which stores its hash, can't log in with it (RFC 5869).
 #[must_use]
 pub fn bearer_token(secret: &str) -> Zeroizing<String> {
+    token(secret, b"directory")
+}
+
+/// The one for the second evaluator, who could not know an account by the first's.
+#[must_use]
+pub fn second_token(secret: &str) -> Zeroizing<String> {
+    token(secret, b"evaluator-2")
+}
+
+fn token(secret: &str, whose: &[u8]) -> Zeroizing<String> {
     let prk = Salt::new(HKDF_SHA256, &[]).extract(secret.as_bytes());
     // 32 bytes are always within HKDF's limit.
-    let token = expand(&prk, b"directory").unwrap_or_default();
+    let token = expand(&prk, whose).unwrap_or_default();
     Zeroizing::new(URL_SAFE_NO_PAD.encode(*token))
 }
 
@@ -122,24 +146,22 @@ impl AccountFile {
             directory: fields.directory()?,
             ca: fields.ca()?,
             keys: fields.epochs()?,
+            second: fields.second()?,
             certificate: Certificate::decode(&fields.bytes("certificate")?)
                 .map_err(|_| AccountError::Invalid("certificate", "a certificate"))?,
-            transcript: Transcript::from_bytes(
-                fields
-                    .bytes("transcript")?
-                    .as_slice()
-                    .try_into()
-                    .map_err(|_| AccountError::Invalid("transcript", "128 bytes in base64url"))?,
-            ),
+            transcripts: fields.transcripts()?,
         };
         fields.nothing_left()?;
+        if file.second.is_none() && file.keys.epochs.iter().any(|key| key.second.is_some()) {
+            return Err(AccountError::NoSecond);
+        }
         if file.certificate.jid != file.jid {
             return Err(AccountError::OtherAddress);
         }
         Ok(file)
     }
 
-    /// Whether it is an account for this phone that peers will believe: certificate and transcript
+    /// Whether it is an account for this phone that peers will believe: certificate and transcripts
     /// hold. Costs 40 ms and 19 MiB.
     pub fn check(&self, identity: &IdentityKey, now: Timestamp) -> Result<(), AccountError> {
         if self.certificate.identity != *identity {
@@ -147,7 +169,7 @@ impl AccountFile {
         }
         self.certificate.verify(&self.keys, now)?;
         let key = self.keys.epoch(self.jid.epoch()).ok_or(CertificateError::Epoch)?;
-        if self.transcript.verify(&self.number, key, self.jid.domain())? == *self.jid.pseudonym() {
+        if key.pseudonym(&self.number, &self.transcripts, self.jid.domain())? == *self.jid.pseudonym() {
             Ok(())
         } else {
             Err(AccountError::OtherNumber)
@@ -157,6 +179,7 @@ impl AccountFile {
     /// The file's text; it holds the secret.
     pub fn to_json(&self) -> Result<Zeroizing<String>, AccountError> {
         let epochs: Vec<Value> = self.keys.epochs.iter().map(epoch_json).collect();
+        let transcripts: Vec<_> = self.transcripts.iter().map(Transcript::to_bytes).collect();
         let mut file = json!({
             "version": VERSION,
             "number": self.number.as_e164(),
@@ -167,8 +190,11 @@ impl AccountFile {
             "ca": self.ca,
             "epochs": epochs,
             "certificate": URL_SAFE_NO_PAD.encode(self.certificate.encode()?),
-            "transcript": URL_SAFE_NO_PAD.encode(self.transcript.to_bytes()),
+            "transcript": URL_SAFE_NO_PAD.encode(transcripts.concat()),
         });
+        if let (Some(second), Some(file)) = (&self.second, file.as_object_mut()) {
+            file.insert("second".into(), json!({ "directory": second.directory, "ca": second.ca }));
+        }
         let text = Zeroizing::new(format!("{file:#}\n"));
         if let Some(Value::String(secret)) = file.get_mut("secret") {
             secret.zeroize();
@@ -178,12 +204,16 @@ impl AccountFile {
 }
 
 fn epoch_json(key: &EpochKey) -> Value {
-    json!({
+    let mut epoch = json!({
         "epoch": key.epoch.to_string(),
         "voprf": URL_SAFE_NO_PAD.encode(key.voprf),
         "certificate": URL_SAFE_NO_PAD.encode(key.certificate),
         "enrolment": URL_SAFE_NO_PAD.encode(key.enrolment),
-    })
+    });
+    if let (Some(second), Some(epoch)) = (key.second, epoch.as_object_mut()) {
+        epoch.insert("second".into(), URL_SAFE_NO_PAD.encode(second).into());
+    }
+    epoch
 }
 
 /// The fields not yet read.
@@ -274,6 +304,26 @@ impl Fields {
         Ok(keys)
     }
 
+    /// The second evaluator, where there is one.
+    fn second(&mut self) -> Result<Option<SecondEvaluator>, AccountError> {
+        let Some(second) = self.0.remove("second") else { return Ok(None) };
+        let invalid = AccountError::Invalid("second", "an object with `directory` and `ca`");
+        let Value::Object(map) = second else { return Err(invalid) };
+        let mut fields = Fields(map);
+        let second = SecondEvaluator { directory: fields.directory()?, ca: fields.ca()? };
+        fields.nothing_left()?;
+        Ok(Some(second))
+    }
+
+    fn transcripts(&mut self) -> Result<Vec<Transcript>, AccountError> {
+        let bytes = self.bytes("transcript")?;
+        let (transcripts, rest) = bytes.as_chunks::<128>();
+        if transcripts.is_empty() || !rest.is_empty() {
+            return Err(AccountError::Invalid("transcript", "128 bytes in base64url for each evaluator"));
+        }
+        Ok(transcripts.iter().map(Transcript::from_bytes).collect())
+    }
+
     fn nothing_left(self) -> Result<(), AccountError> {
         if self.0.is_empty() { Ok(()) } else { Err(AccountError::Unknown) }
     }
@@ -291,9 +341,10 @@ fn epoch(entry: Value) -> Result<EpochKey, AccountError> {
     let epoch = letters.pop().filter(char::is_ascii_lowercase).ok_or(invalid.clone())?;
     let voprf = fields.key("voprf", invalid.clone())?;
     let certificate = fields.key("certificate", invalid.clone())?;
-    let enrolment = fields.key("enrolment", invalid)?;
+    let enrolment = fields.key("enrolment", invalid.clone())?;
+    let second = fields.0.contains_key("second").then(|| fields.key("second", invalid)).transpose()?;
     fields.nothing_left()?;
-    Ok(EpochKey { epoch, voprf, certificate, enrolment })
+    Ok(EpochKey { epoch, voprf, second, certificate, enrolment })
 }
 
 /// `host:port`, the host a name, an IPv4 address, or an IPv6 address in brackets.

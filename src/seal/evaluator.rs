@@ -1,7 +1,6 @@
 //! The directory's half of a pseudonym: it evaluates points and sees no number (RFC 9497).
 
-use super::pseudonym::{self, Blinding, PseudonymError, Transcript};
-use super::{EpochKey, Pseudonym};
+use super::pseudonym::{self, Blinding, Evaluation, PseudonymError, Transcript};
 use crate::model::PhoneNumber;
 use rand_core::{CryptoRng, OsRng, RngCore};
 use voprf::{Group, Ristretto255, VoprfServer};
@@ -60,7 +59,7 @@ impl Evaluator {
 
     /// Evaluates one blinded point, with a proof for it alone, so that it can serve as a transcript
     /// (217 µs).
-    pub fn evaluate(&self, point: [u8; 32]) -> Result<([u8; 32], [u8; 64]), EvaluatorError> {
+    pub fn evaluate(&self, point: [u8; 32]) -> Result<Evaluation, EvaluatorError> {
         self.evaluate_with(point, &mut OsRng)
     }
 
@@ -68,30 +67,26 @@ impl Evaluator {
         &self,
         point: [u8; 32],
         rng: &mut R,
-    ) -> Result<([u8; 32], [u8; 64]), EvaluatorError> {
+    ) -> Result<Evaluation, EvaluatorError> {
         let blinded = pseudonym::blinded(&point).map_err(|_| EvaluatorError::Point)?;
         let result = self.server.blind_evaluate(rng, &blinded);
         Ok((result.message.serialize().into(), result.proof.serialize().into()))
     }
 
-    /// Pseudonym and transcript of a number whose owner the operator knows: provisioning plays
-    /// both halves.
+    /// The transcript of a number whose owner the operator knows: provisioning plays both halves.
     pub fn own_transcript<R: RngCore + CryptoRng>(
         &self,
         number: &PhoneNumber,
-        domain: &str,
         rng: &mut R,
-    ) -> Result<(Pseudonym, Transcript), EvaluatorError> {
+    ) -> Result<Transcript, EvaluatorError> {
         let (blinding, point) = Blinding::new(number, rng)?;
-        let (evaluated, proof) = self.evaluate_with(point, rng)?;
-        // Finishing needs the VOPRF half alone.
-        let key = EpochKey { epoch: self.epoch, voprf: self.public_key(), certificate: [0; 32], enrolment: [0; 32] };
-        Ok(blinding.finish(evaluated, proof, &key, domain)?)
+        Ok(blinding.transcript(&self.evaluate_with(point, rng)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::EpochKey;
     use super::super::testing::{ALICE, BOB, DOMAIN, Directory};
     use super::*;
     use data_encoding::HEXLOWER;
@@ -156,38 +151,34 @@ mod tests {
 
     impl CryptoRng for Given {}
 
-    fn rfc() -> (Evaluator, EpochKey) {
-        let evaluator = Evaluator::derive(&[0xa3; 32], b"test key", 'a').unwrap();
-        let key = EpochKey { epoch: 'a', voprf: evaluator.public_key(), certificate: [0; 32], enrolment: [0; 32] };
-        (evaluator, key)
+    fn rfc() -> Evaluator {
+        Evaluator::derive(&[0xa3; 32], b"test key", 'a').unwrap()
     }
 
     #[test]
     fn the_rfcs_vectors_pass_through_both_halves() {
-        let (evaluator, key) = rfc();
+        let evaluator = rfc();
         assert_eq!(evaluator.public_key(), hex(PUBLIC));
         for vector in &VECTORS {
             let mut rng = Given(hex::<32>(PROOF_SCALAR).to_vec());
-            let (evaluated, proof) = evaluator.evaluate_with(hex(vector.blinded), &mut rng).unwrap();
-            assert_eq!((evaluated, proof), (hex(vector.evaluated), hex(vector.proof)));
-            let transcript = [hex::<32>(BLIND).as_slice(), &evaluated, &proof].concat();
-            let transcript = Transcript::from_bytes(&transcript.try_into().unwrap());
-            assert_eq!(*transcript.output(vector.input, &key).unwrap(), hex(vector.output));
+            let evaluation = evaluator.evaluate_with(hex(vector.blinded), &mut rng).unwrap();
+            assert_eq!(evaluation, (hex(vector.evaluated), hex(vector.proof)));
+            let transcript = Blinding::from_bytes(hex(BLIND)).transcript(&evaluation);
+            assert_eq!(*transcript.output(vector.input, &evaluator.public_key()).unwrap(), hex(vector.output));
         }
     }
 
     #[test]
     fn the_blind_changes_the_point_and_not_the_output() {
-        let (evaluator, key) = rfc();
+        let evaluator = rfc();
         let number = PhoneNumber::from_e164(ALICE).unwrap();
         let outputs: Vec<_> = [hex::<32>(BLIND), hex::<32>(PROOF_SCALAR)]
             .into_iter()
             .map(|scalar| {
-                let (_, point) = Blinding::new(&number, &mut Given(scalar.to_vec())).unwrap();
-                let (evaluated, proof) = evaluator.evaluate(point).unwrap();
-                let transcript = [scalar.as_slice(), &evaluated, &proof].concat();
-                let transcript = Transcript::from_bytes(&transcript.try_into().unwrap());
-                *transcript.output(ALICE.as_bytes(), &key).unwrap()
+                let (blinding, point) = Blinding::new(&number, &mut Given(scalar.to_vec())).unwrap();
+                assert_eq!(*blinding.to_bytes(), scalar);
+                let transcript = blinding.transcript(&evaluator.evaluate(point).unwrap());
+                *transcript.output(ALICE.as_bytes(), &evaluator.public_key()).unwrap()
             })
             .collect();
         assert_eq!(outputs[0], outputs[1]);
@@ -195,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_no_point_is_not_evaluated() {
-        let (evaluator, _) = rfc();
+        let evaluator = rfc();
         let mut minus_one = [0xff; 32];
         minus_one[0] = 0xec;
         for point in [[0; 32], [0xff; 32], minus_one, [1; 32]] {
@@ -217,16 +208,12 @@ mod tests {
         let key = directory.keys().epochs[0];
         let alice = directory.phone(ALICE);
         let (blinding, point) = Blinding::new(&alice.number, &mut OsRng).unwrap();
-        let (evaluated, proof) = directory.evaluator.evaluate(point).unwrap();
-        let (pseudonym, transcript) = blinding.finish(evaluated, proof, &key, DOMAIN).unwrap();
-        assert_eq!(pseudonym, *alice.jid.pseudonym());
-        assert!(transcript != alice.transcript, "blinded anew each time");
-        assert_eq!(transcript.verify(&alice.number, &key, DOMAIN).as_ref(), Ok(&pseudonym));
-        assert_ne!(directory.phone(BOB).jid.pseudonym(), &pseudonym);
-        assert_eq!(
-            transcript.verify(&alice.number, &key, "other.example.org").map(|other| other == pseudonym),
-            Ok(false)
-        );
+        let transcript = blinding.transcript(&directory.evaluator.evaluate(point).unwrap());
+        assert!(alice.transcripts != [transcript.clone()], "blinded anew each time");
+        let of = |domain| key.pseudonym(&alice.number, std::slice::from_ref(&transcript), domain).unwrap();
+        assert_eq!(of(DOMAIN), *alice.jid.pseudonym());
+        assert_ne!(of(DOMAIN), *directory.phone(BOB).jid.pseudonym());
+        assert_ne!(of("other.example.org"), of(DOMAIN));
     }
 
     #[test]
@@ -238,7 +225,9 @@ mod tests {
         let (_, other) = Blinding::new(&number, &mut OsRng).unwrap();
         let (evaluated, proof) = directory.evaluator.evaluate(point).unwrap();
         let (for_other, proof_of_other) = directory.evaluator.evaluate(other).unwrap();
-        let finish = |evaluated, proof, key: &EpochKey| blinding.finish(evaluated, proof, key, DOMAIN).map(|_| ());
+        let finish = |evaluated, proof, key: &EpochKey| {
+            key.pseudonym(&number, &[blinding.transcript(&(evaluated, proof))], DOMAIN).map(|_| ())
+        };
         assert_eq!(finish(for_other, proof, &key), Err(PseudonymError::Proof));
         assert_eq!(finish(evaluated, proof_of_other, &key), Err(PseudonymError::Proof));
         assert_eq!(finish([0; 32], proof, &key), Err(PseudonymError::Encoding));
@@ -255,15 +244,37 @@ mod tests {
         let directory = Directory::new();
         let key = directory.keys().epochs[0];
         let alice = directory.phone(ALICE);
-        let good = alice.transcript.to_bytes();
-        assert!(Transcript::from_bytes(&good) == alice.transcript);
+        let good = alice.transcripts[0].to_bytes();
+        assert!(Transcript::from_bytes(&good) == alice.transcripts[0]);
         for index in [0, 20, 32, 50, 64, 90, 96, 120] {
             let mut bytes = good;
             bytes[index] ^= 4;
-            let held = Transcript::from_bytes(&bytes).verify(&alice.number, &key, DOMAIN);
+            let held = key.pseudonym(&alice.number, &[Transcript::from_bytes(&bytes)], DOMAIN);
             assert!(held.is_err(), "byte {index}");
         }
         let bob = PhoneNumber::from_e164(BOB).unwrap();
-        assert_eq!(alice.transcript.verify(&bob, &key, DOMAIN), Err(PseudonymError::Proof));
+        assert_eq!(key.pseudonym(&bob, &alice.transcripts, DOMAIN), Err(PseudonymError::Proof));
+    }
+
+    #[test]
+    fn with_two_evaluators_both_transcripts_count_and_their_order() {
+        let directory = Directory::of_two();
+        let key = directory.keys().epochs[0];
+        let alice = directory.phone(ALICE);
+        let of = |transcripts: &[Transcript]| key.pseudonym(&alice.number, transcripts, DOMAIN);
+        let [first, second] = &alice.transcripts[..] else { panic!("one an evaluator") };
+        assert_eq!(of(&alice.transcripts).as_ref(), Ok(alice.jid.pseudonym()));
+        assert_ne!(alice.jid, Directory::new().phone(ALICE).jid, "no single evaluator's pseudonym");
+        for too_few_or_many in [vec![], vec![first], vec![first, second, second]] {
+            let transcripts: Vec<_> = too_few_or_many.into_iter().cloned().collect();
+            assert_eq!(of(&transcripts), Err(PseudonymError::Evaluators));
+        }
+        for foreign in [[second, first], [first, first], [second, second]] {
+            assert_eq!(of(&foreign.map(Clone::clone)), Err(PseudonymError::Proof));
+        }
+        let bobs = &directory.phone(BOB).transcripts[1];
+        assert_eq!(of(&[first.clone(), bobs.clone()]), Err(PseudonymError::Proof));
+        let one = EpochKey { second: None, ..key };
+        assert_eq!(one.pseudonym(&alice.number, &alice.transcripts, DOMAIN), Err(PseudonymError::Evaluators));
     }
 }

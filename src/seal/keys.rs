@@ -1,4 +1,4 @@
-//! The directory's public keys, pinned in the account file, one pair for each epoch.
+//! The directory's public keys, and the second evaluator's where there is one, pinned for each epoch.
 
 /// What vouches for the pseudonyms of one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,10 +7,19 @@ pub struct EpochKey {
     pub epoch: char,
     /// VOPRF public key (RFC 9497, ristretto255-SHA512): proves evaluations.
     pub voprf: [u8; 32],
+    /// The second operator's VOPRF public key, where the epoch has two evaluators.
+    pub second: Option<[u8; 32]>,
     /// Ed25519 public key: signs certificates.
     pub certificate: [u8; 32],
     /// X25519 public key: enrolments are sealed to it (RFC 9180).
     pub enrolment: [u8; 32],
+}
+
+impl EpochKey {
+    /// The evaluators' keys, in the order in which their outputs are joined.
+    pub fn evaluators(&self) -> impl Iterator<Item = &[u8; 32]> {
+        std::iter::once(&self.voprf).chain(&self.second)
+    }
 }
 
 /// The pinned epochs. An unknown epoch is nobody's.

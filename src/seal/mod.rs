@@ -28,7 +28,7 @@ mod testing;
 #[cfg(test)]
 mod vectors;
 
-pub use account::{AccountError, AccountFile, bearer_token};
+pub use account::{AccountError, AccountFile, SecondEvaluator, bearer_token, second_token};
 pub use bundle::{Bundle, BundleError, NODE, VerifiedBundle};
 pub use certificate::{Certificate, CertificateError, DirectorySigner};
 pub use codec::CodecError;
@@ -45,7 +45,7 @@ pub use keys::{DirectoryKeys, EpochKey};
 pub use letter::{BODY_MAX, LEASE_MAX_MS, Letter, LetterError, Party, Payload};
 pub use outbound::{Pseudonym, Sealed};
 pub use proof::{CallerProof, ProofError};
-pub use pseudonym::{Blinding, PseudonymError, Transcript};
+pub use pseudonym::{Blinding, Evaluation, PseudonymError, Transcript};
 pub use safety::safety_number;
 pub use session::{Expected, OpenError, Opened, SESSIONS_MAX, SealError, Session, SessionError, open, seal};
 pub use wording::skeleton;

@@ -15,10 +15,7 @@ pub enum ProofError {
     /// The certificate is another identity's.
     #[error("the caller's certificate is for another identity key than the session's")]
     OtherIdentity,
-    /// There must be one transcript for each pinned evaluator.
-    #[error("the caller proof needs one transcript for each evaluator")]
-    Transcripts,
-    /// The transcript does not hold.
+    /// The transcripts do not hold.
     #[error("caller proof: {0}")]
     Transcript(#[from] PseudonymError),
     /// The number has another pseudonym.
@@ -68,10 +65,7 @@ impl CallerProof {
     ) -> Result<PhoneNumber, ProofError> {
         self.certified(sender, session, keys, now)?;
         let key = keys.epoch(sender.epoch()).ok_or(CertificateError::Epoch)?;
-        let [transcript] = self.transcripts.as_slice() else {
-            return Err(ProofError::Transcripts);
-        };
-        if transcript.verify(&self.number, key, sender.domain())? == *sender.pseudonym() {
+        if key.pseudonym(&self.number, &self.transcripts, sender.domain())? == *sender.pseudonym() {
             Ok(self.number.clone())
         } else {
             Err(ProofError::OtherNumber)
@@ -112,11 +106,11 @@ mod tests {
         other_number.number = bob.number.clone();
         assert_eq!(verify(&other_number, &keys), Err(ProofError::Transcript(PseudonymError::Proof)));
         let mut other_pair = other_number.clone();
-        other_pair.transcripts = vec![bob.transcript.clone()];
+        other_pair.transcripts = bob.transcripts.clone();
         assert_eq!(verify(&other_pair, &keys), Err(ProofError::OtherNumber), "his own number, her address");
         let mut doubled = alice.proof();
-        doubled.transcripts.push(alice.transcript.clone());
-        assert_eq!(verify(&doubled, &keys), Err(ProofError::Transcripts));
+        doubled.transcripts.extend(alice.transcripts.clone());
+        assert_eq!(verify(&doubled, &keys), Err(ProofError::Transcript(PseudonymError::Evaluators)));
         assert_eq!(
             verify(&alice.proof(), &DirectoryKeys::default()),
             Err(ProofError::Certificate(CertificateError::Epoch))
@@ -124,5 +118,20 @@ mod tests {
         let mut other_key = keys.clone();
         other_key.epochs[0].voprf = super::super::Evaluator::from_seed([8; 32], 'a').unwrap().public_key();
         assert_eq!(verify(&alice.proof(), &other_key), Err(ProofError::Transcript(PseudonymError::Proof)));
+    }
+
+    #[test]
+    fn with_two_evaluators_a_caller_shows_both_transcripts_and_they_are_his() {
+        let directory = Directory::of_two();
+        let (alice, bob) = (directory.phone(ALICE), directory.phone(BOB));
+        let verify = |transcripts: Vec<Transcript>| {
+            let proof = CallerProof { transcripts, ..alice.proof() };
+            proof.verify(&alice.jid, &alice.identity.key(), &directory.keys(), NOW)
+        };
+        assert_eq!(verify(alice.transcripts.clone()).as_ref(), Ok(&alice.number));
+        let refused = |why| Err(ProofError::Transcript(why));
+        assert_eq!(verify(alice.transcripts[..1].to_vec()), refused(PseudonymError::Evaluators));
+        let foreign = vec![alice.transcripts[0].clone(), bob.transcripts[1].clone()];
+        assert_eq!(verify(foreign), refused(PseudonymError::Proof));
     }
 }

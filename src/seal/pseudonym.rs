@@ -1,12 +1,16 @@
-//! Numbers become pseudonyms (protocol.md §4): the directory evaluates a blinded point without
-//! learning the number, Argon2id makes a search of all numbers dear even for who holds its key.
+//! Numbers become pseudonyms (protocol.md §4): each evaluator, one operator or two, evaluates a blinded point
+//! without learning the number, Argon2id makes a search of all numbers dear even for who holds its key.
+//!
+//! With two, Argon2id's input is SHA-512 of a label and both outputs: neither operator's key is enough to
+//! compute one pseudonym, and whoever asks them is known to both and pays from both budgets. With one it is
+//! the output itself.
 
 use super::jid::is_domain;
 use super::{EpochKey, Pseudonym};
 use crate::model::PhoneNumber;
 use argon2::{Algorithm, Argon2, Params, Version};
 use rand_core::{CryptoRng, RngCore};
-use ring::digest::{SHA256, digest};
+use ring::digest::{self, SHA256, SHA512, digest};
 use std::fmt;
 use voprf::{BlindedElement, EvaluationElement, Group, Proof, Ristretto255, VoprfClient};
 use zeroize::Zeroizing;
@@ -17,6 +21,9 @@ const PASSES: u32 = 2;
 const LANES: u32 = 2;
 const TAG: usize = 32;
 
+/// What stands before two outputs that are joined.
+const TWO: &[u8] = b"shunt pseudonym 1 of two evaluators";
+
 /// Why a number has no pseudonym, or a transcript proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PseudonymError {
@@ -26,6 +33,9 @@ pub enum PseudonymError {
     /// The proof does not hold: another key than the pinned one was used, or another number.
     #[error("the evaluation is not by the pinned directory key")]
     Proof,
+    /// There must be one transcript for each pinned evaluator, in their order.
+    #[error("one transcript is needed for each evaluator of the epoch")]
+    Evaluators,
     /// The domain or epoch has no valid form.
     #[error("not a domain or epoch that pseudonyms can be made for")]
     Domain,
@@ -34,11 +44,11 @@ pub enum PseudonymError {
     Memory,
 }
 
-/// A number on its way to the directory and back; keep it until the answer comes.
-pub struct Blinding {
-    number: PhoneNumber,
-    client: VoprfClient<Ristretto255>,
-}
+/// An evaluated point with its proof (RFC 9497 §2.2.1).
+pub type Evaluation = ([u8; 32], [u8; 64]);
+
+/// What hides a number from one evaluator; keep it until the answer comes.
+pub struct Blinding(Zeroizing<[u8; 32]>);
 
 impl fmt::Debug for Blinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,8 +56,8 @@ impl fmt::Debug for Blinding {
     }
 }
 
-/// Proves offline which number a pseudonym stands for. It is a searchable commitment to the
-/// number: it never leaves unsealed.
+/// One evaluator's part in the proof which number a pseudonym stands for. It is a searchable commitment to
+/// the number: it never leaves unsealed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Transcript {
     blind: [u8; 32],
@@ -62,33 +72,32 @@ impl fmt::Debug for Transcript {
 }
 
 impl Blinding {
-    /// Blinds `number`; the second part is what the directory gets (46 µs).
+    /// Blinds `number`; the second part is what an evaluator gets (46 µs). A new one for each evaluator.
     pub fn new<R: RngCore + CryptoRng>(number: &PhoneNumber, rng: &mut R) -> Result<(Self, [u8; 32]), PseudonymError> {
         let made = VoprfClient::<Ristretto255>::blind(number.as_e164().as_bytes(), rng)
             .map_err(|_| PseudonymError::Encoding)?;
-        let point = made.message.serialize().into();
-        Ok((Self { number: number.clone(), client: made.state }, point))
-    }
-
-    /// The blind alone: with the directory's answer to it, it makes the transcript.
-    pub fn blind(&self) -> Result<Zeroizing<[u8; 32]>, PseudonymError> {
         // The client's state is its blind, then the blinded point.
-        let state = Zeroizing::new(<[u8; 64]>::from(self.client.serialize()));
-        state.first_chunk().copied().map(Zeroizing::new).ok_or(PseudonymError::Encoding)
+        let state = Zeroizing::new(<[u8; 64]>::from(made.state.serialize()));
+        let blind = state.first_chunk().copied().ok_or(PseudonymError::Encoding)?;
+        Ok((Self(Zeroizing::new(blind)), made.message.serialize().into()))
     }
 
-    /// Checks the directory's proof against the pinned key, unblinds and hashes. Takes 40 ms and,
-    /// for that time, 19 MiB: run it once a number, apart from anything that waits.
-    pub fn finish(
-        &self,
-        evaluated: [u8; 32],
-        proof: [u8; 64],
-        key: &EpochKey,
-        domain: &str,
-    ) -> Result<(Pseudonym, Transcript), PseudonymError> {
-        let transcript = Transcript { blind: *self.blind()?, evaluation: evaluated, proof };
-        let output = finalize(&self.client, self.number.as_e164().as_bytes(), &transcript, key)?;
-        Ok((harden(&output, key.epoch, domain)?, transcript))
+    /// For the phone's sealed store.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+        self.0.clone()
+    }
+
+    /// The inverse of [`Self::to_bytes`].
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// With the answer to it; proves nothing yet.
+    #[must_use]
+    pub fn transcript(&self, (evaluation, proof): &Evaluation) -> Transcript {
+        Transcript { blind: *self.0, evaluation: *evaluation, proof: *proof }
     }
 }
 
@@ -117,38 +126,60 @@ impl Transcript {
         made
     }
 
-    /// The pseudonym of `number`, if this transcript is of that number under that key. The blinded
-    /// point is computed anew from the number; a sent one could be any. 40 ms and 19 MiB, as
-    /// [`Blinding::finish`]; a transcript that does not hold costs 0.5 ms.
-    pub fn verify(&self, number: &PhoneNumber, key: &EpochKey, domain: &str) -> Result<Pseudonym, PseudonymError> {
-        let output = self.output(number.as_e164().as_bytes(), key)?;
-        harden(&output, key.epoch, domain)
-    }
-
-    pub(in crate::seal) fn output(&self, input: &[u8], key: &EpochKey) -> Result<Zeroizing<[u8; 64]>, PseudonymError> {
+    /// Checks the proof against the evaluator's pinned key and unblinds (RFC 9497 §3.3.2, Finalize). The blinded
+    /// point is computed anew from the input; a sent one could be any.
+    pub(in crate::seal) fn output(&self, input: &[u8], key: &[u8; 32]) -> Result<Zeroizing<[u8; 64]>, PseudonymError> {
         let blind = Ristretto255::deserialize_scalar(&self.blind).map_err(|_| PseudonymError::Encoding)?;
         let client = VoprfClient::<Ristretto255>::deterministic_blind_unchecked(input, blind)
             .map_err(|_| PseudonymError::Encoding)?
             .state;
-        finalize(&client, input, self, key)
+        let evaluation = EvaluationElement::deserialize(&self.evaluation).map_err(|_| PseudonymError::Encoding)?;
+        let proof = Proof::deserialize(&self.proof).map_err(|_| PseudonymError::Encoding)?;
+        let public = Ristretto255::deserialize_elem(key).map_err(|_| PseudonymError::Encoding)?;
+        let output = client.finalize(input, &evaluation, &proof, public).map_err(|_| PseudonymError::Proof)?;
+        Ok(Zeroizing::new(output.into()))
     }
 }
 
-/// RFC 9497 §3.3.2, Finalize.
-fn finalize(
-    client: &VoprfClient<Ristretto255>,
-    input: &[u8],
-    transcript: &Transcript,
-    key: &EpochKey,
-) -> Result<Zeroizing<[u8; 64]>, PseudonymError> {
-    let evaluation = EvaluationElement::deserialize(&transcript.evaluation).map_err(|_| PseudonymError::Encoding)?;
-    let proof = Proof::deserialize(&transcript.proof).map_err(|_| PseudonymError::Encoding)?;
-    let public = Ristretto255::deserialize_elem(&key.voprf).map_err(|_| PseudonymError::Encoding)?;
-    let output = client.finalize(input, &evaluation, &proof, public).map_err(|_| PseudonymError::Proof)?;
-    Ok(Zeroizing::new(output.into()))
+impl EpochKey {
+    /// The pseudonym of `number`, if these transcripts are of that number under the epoch's keys: one for each
+    /// evaluator, in their order. Takes 40 ms and, for that time, 19 MiB: run it once a number, apart from
+    /// anything that waits. Transcripts that do not hold cost 0.5 ms each.
+    pub fn pseudonym(
+        &self,
+        number: &PhoneNumber,
+        transcripts: &[Transcript],
+        domain: &str,
+    ) -> Result<Pseudonym, PseudonymError> {
+        if transcripts.len() != self.evaluators().count() {
+            return Err(PseudonymError::Evaluators);
+        }
+        let outputs = transcripts
+            .iter()
+            .zip(self.evaluators())
+            .map(|(transcript, key)| transcript.output(number.as_e164().as_bytes(), key))
+            .collect::<Result<Vec<_>, _>>()?;
+        harden(&*join(&outputs)?, self.epoch, domain)
+    }
 }
 
-/// Argon2id over the VOPRF's output, salted by domain and epoch; its first 20 bytes.
+/// One output as it is, two as one.
+fn join(outputs: &[Zeroizing<[u8; 64]>]) -> Result<Zeroizing<[u8; 64]>, PseudonymError> {
+    match outputs {
+        [one] => Ok(one.clone()),
+        [first, second] => {
+            let mut context = digest::Context::new(&SHA512);
+            for part in [TWO, first.as_slice(), second.as_slice()] {
+                context.update(part);
+            }
+            let joined = context.finish().as_ref().try_into().map_err(|_| PseudonymError::Evaluators)?;
+            Ok(Zeroizing::new(joined))
+        }
+        _ => Err(PseudonymError::Evaluators),
+    }
+}
+
+/// Argon2id over the output, salted by domain and epoch; its first 20 bytes.
 fn harden(output: &[u8; 64], epoch: char, domain: &str) -> Result<Pseudonym, PseudonymError> {
     if !is_domain(domain) || !epoch.is_ascii_lowercase() {
         return Err(PseudonymError::Domain);
@@ -174,18 +205,26 @@ mod tests {
     use super::*;
     use data_encoding::HEXLOWER;
 
+    /// The outputs of RFC 9497, appendix A.1.2.
+    const OUTPUTS: [&str; 2] = [
+        "b58cfbe118e0cb94d79b5fd6a6dafb98764dff49c14e1770b566e42402da1a7d\
+         a4d8527693914139caee5bd03903af43a491351d23b430948dd50cde10d32b3c",
+        "8a9a2f3c7f085b65933594309041fc1898d42d0858e59f90814ae90571a6df60\
+         356f4610bf816f27afdd84f47719e480906d27ecd994985890e5f539e7ea74b6",
+    ];
+
     #[test]
-    fn the_slow_hash_is_the_fixed_one() {
-        // Computed apart by the reference implementation of Argon2id, from the RFC's first output.
-        let output = HEXLOWER
-            .decode(
-                b"b58cfbe118e0cb94d79b5fd6a6dafb98764dff49c14e1770b566e42402da1a7d\
-                  a4d8527693914139caee5bd03903af43a491351d23b430948dd50cde10d32b3c",
-            )
-            .unwrap();
-        let output: [u8; 64] = output.try_into().unwrap();
-        let pseudonym = harden(&output, 'a', "im.example.org").unwrap();
-        assert_eq!(pseudonym.as_str(), "azr6ohgkueojjugzsmaurwlprgh637w5i");
+    fn join_and_slow_hash_are_the_fixed_ones() {
+        let output = |text: &str| -> Zeroizing<[u8; 64]> {
+            Zeroizing::new(HEXLOWER.decode(text.as_bytes()).unwrap().try_into().unwrap())
+        };
+        let [first, second] = OUTPUTS.map(output);
+        let of = |outputs: &[Zeroizing<[u8; 64]>]| harden(&join(outputs).unwrap(), 'a', "im.example.org").unwrap();
+        // Computed apart, by the reference implementation of Argon2id.
+        assert_eq!(of(std::slice::from_ref(&first)).as_str(), "azr6ohgkueojjugzsmaurwlprgh637w5i");
+        assert_eq!(of(&[first.clone(), second.clone()]).as_str(), "a4wwq757frrhwechcyli6rfbpk35ussj2");
+        assert_eq!(of(&[second, first]).as_str(), "aambrk4x452aivn2gwowfhsjl5neb6ihg", "the order counts");
+        assert_eq!(join(&[]), Err(PseudonymError::Evaluators));
     }
 
     #[test]

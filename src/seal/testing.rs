@@ -13,6 +13,7 @@ pub(in crate::seal) const BOB: &str = "+491707654321";
 
 pub(in crate::seal) struct Directory {
     pub(in crate::seal) evaluator: Evaluator,
+    pub(in crate::seal) second: Option<Evaluator>,
     pub(in crate::seal) signer: DirectorySigner,
 }
 
@@ -20,8 +21,14 @@ impl Directory {
     pub(in crate::seal) fn new() -> Self {
         Self {
             evaluator: Evaluator::from_seed([7; 32], 'a').unwrap(),
+            second: None,
             signer: DirectorySigner::from_seed(&[9; 32]).unwrap(),
         }
+    }
+
+    /// With a second operator's evaluator.
+    pub(in crate::seal) fn of_two() -> Self {
+        Self { second: Some(Evaluator::from_seed([8; 32], 'a').unwrap()), ..Self::new() }
     }
 
     pub(in crate::seal) fn enrolment(&self) -> EnrolmentKey {
@@ -32,6 +39,7 @@ impl Directory {
         let key = EpochKey {
             epoch: 'a',
             voprf: self.evaluator.public_key(),
+            second: self.second.as_ref().map(Evaluator::public_key),
             certificate: self.signer.public_key(),
             enrolment: self.enrolment().public_key(),
         };
@@ -42,18 +50,24 @@ impl Directory {
     pub(in crate::seal) fn phone(&self, number: &str) -> Phone {
         use std::collections::HashMap;
         use std::sync::{LazyLock, Mutex};
-        static MADE: LazyLock<Mutex<HashMap<String, (Pseudonym, Transcript)>>> = LazyLock::new(Mutex::default);
+        type Made = HashMap<(String, bool), (Pseudonym, Vec<Transcript>)>;
+        static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
         let number = PhoneNumber::from_e164(number).unwrap();
-        let (pseudonym, transcript) = MADE
+        let (pseudonym, transcripts) = MADE
             .lock()
             .unwrap()
-            .entry(number.as_e164().to_string())
-            .or_insert_with(|| self.evaluator.own_transcript(&number, DOMAIN, &mut OsRng).unwrap())
+            .entry((number.as_e164().to_string(), self.second.is_some()))
+            .or_insert_with(|| {
+                let evaluators = [&self.evaluator].into_iter().chain(&self.second);
+                let own = |evaluator: &Evaluator| evaluator.own_transcript(&number, &mut OsRng).unwrap();
+                let transcripts: Vec<_> = evaluators.map(own).collect();
+                (self.keys().epochs[0].pseudonym(&number, &transcripts, DOMAIN).unwrap(), transcripts)
+            })
             .clone();
         let jid = Jid::new(pseudonym, DOMAIN).unwrap();
         let identity = Identity::new(NOW);
         let certificate = self.signer.issue(&jid, &identity.key(), NOW, DAY * 30).unwrap();
-        Phone { number, jid, identity, certificate, transcript, sessions: Vec::new() }
+        Phone { number, jid, identity, certificate, transcripts, sessions: Vec::new() }
     }
 }
 
@@ -62,7 +76,7 @@ pub(in crate::seal) struct Phone {
     pub(in crate::seal) jid: Jid,
     pub(in crate::seal) identity: Identity,
     pub(in crate::seal) certificate: Certificate,
-    pub(in crate::seal) transcript: Transcript,
+    pub(in crate::seal) transcripts: Vec<Transcript>,
     pub(in crate::seal) sessions: Vec<Session>,
 }
 
@@ -74,7 +88,7 @@ impl Phone {
     pub(in crate::seal) fn proof(&self) -> CallerProof {
         CallerProof {
             number: self.number.clone(),
-            transcripts: vec![self.transcript.clone()],
+            transcripts: self.transcripts.clone(),
             certificate: self.certificate.clone(),
         }
     }

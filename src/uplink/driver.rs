@@ -13,8 +13,8 @@ use super::stanza;
 use super::tls::Tls;
 use crate::seal::{Pseudonym, Sealed};
 use crate::wall::{
-    Connect, Counters, DirectoryError, FetchError, FromUplink, LinkState, Offline, Point, RequestId, ToUplink,
-    UplinkPermit,
+    Connect, Counters, DirectoryError, FetchError, FromUplink, LinkState, Offline, Operator, Point, RequestId, Secret,
+    ToUplink, UplinkPermit,
 };
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::future::{Future, pending};
@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) const MAX_SEALED: usize = 47 * 1024;
 /// Stanzas unacknowledged, and bytes unwritten, beyond which nothing more is taken on.
 const MAX_BACKLOG: (usize, usize) = (4096, 1024 * 1024);
-/// Requests to the directory under way at one time.
+/// Requests under way at one time, for each operator.
 const MAX_ASKED: usize = 8;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -70,6 +70,8 @@ struct Uplink {
     pings: Vec<RequestId>,
     peers: Peers,
     directory: Arc<Directory>,
+    /// The second evaluator.
+    second: Option<Arc<Directory>>,
     /// What the directory is asked, each with its answer to the core.
     asked: FuturesUnordered<Boxed<FromUplink>>,
     out: Vec<FromUplink>,
@@ -128,11 +130,16 @@ impl Uplink {
             tls: tls.clone(),
             meter: meter.clone(),
         };
+        let second = account.second.as_ref().map(|second| {
+            let (tls, meter) = (Tls::pinned(&second.ca), meter.clone());
+            Arc::new(Directory { url: second.directory.clone(), token: Some(second.token.clone()), tls, meter })
+        });
         Self {
             tls,
             account: Arc::new(account),
             meter,
             directory: Arc::new(directory),
+            second,
             told: Counters::default(),
             link: Link::Idle(None),
             state: LinkState::Connecting,
@@ -149,8 +156,10 @@ impl Uplink {
         match message {
             ToUplink::Connect(_) | ToUplink::Visit(_) | ToUplink::Close => {}
             ToUplink::Retry => self.connect(),
-            ToUplink::Secrets { secret, token } => {
-                self.directory = Arc::new(Directory { token: Some(token.clone()), ..(*self.directory).clone() });
+            ToUplink::Secrets { secret, token, second } => {
+                let by = |token: Secret, it: &Directory| Arc::new(Directory { token: Some(token), ..it.clone() });
+                self.directory = by(token.clone(), &self.directory);
+                self.second = self.second.take().map(|it| by(second, &it));
                 self.account = Arc::new(Connect { secret, token, ..(*self.account).clone() });
             }
             ToUplink::Send { request, to, sealed } => self.send(request, &to, &sealed),
@@ -167,7 +176,7 @@ impl Uplink {
                     self.out.push(FromUplink::Fetched { request, result: Err(FetchError::Unavailable) });
                 }
             }
-            ToUplink::Evaluate { request, epoch, blinded } => self.evaluate(request, epoch, blinded),
+            ToUplink::Evaluate { request, by, epoch, blinded } => self.evaluate(request, by, epoch, blinded),
             ToUplink::Errand { request, errand } => {
                 self.asked.push(Box::pin(directory::errand(self.directory.clone(), request, errand)));
             }
@@ -203,12 +212,17 @@ impl Uplink {
         }
     }
 
-    fn evaluate(&mut self, request: RequestId, epoch: char, blinded: Vec<Point>) {
-        if self.asked.len() >= MAX_ASKED {
-            self.out.push(FromUplink::Evaluated { request, result: Err(DirectoryError::Unavailable) });
-            return;
-        }
-        let directory = self.directory.clone();
+    fn evaluate(&mut self, request: RequestId, by: Operator, epoch: char, blinded: Vec<Point>) {
+        let room = MAX_ASKED * (1 + usize::from(self.second.is_some()));
+        let directory = match by {
+            _ if self.asked.len() >= room => Err(DirectoryError::Unavailable),
+            Operator::First => Ok(self.directory.clone()),
+            Operator::Second => self.second.clone().ok_or(DirectoryError::Refused),
+        };
+        let directory = match directory {
+            Ok(directory) => directory,
+            Err(error) => return self.out.push(FromUplink::Evaluated { request, result: Err(error) }),
+        };
         self.asked.push(Box::pin(async move {
             FromUplink::Evaluated { request, result: directory::evaluate(directory, epoch, blinded).await }
         }));

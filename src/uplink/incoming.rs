@@ -189,6 +189,7 @@ mod tests {
             servers: vec![],
             directory: String::new(),
             token: secret(),
+            second: None,
             ca: String::new(),
             keep_alive: 0,
             node: "node".into(),

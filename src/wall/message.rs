@@ -90,6 +90,26 @@ pub enum ErrandError {
     Refused,
 }
 
+/// The second operator's evaluator, and as whom it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Second {
+    /// `https://host:port`.
+    pub directory: String,
+    /// Bearer token for it, which is none for the directory.
+    pub token: Secret,
+    /// Its pinned CA, PEM; the only root trusted there.
+    pub ca: String,
+}
+
+/// Which operator evaluates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operator {
+    /// The directory's.
+    First,
+    /// The second, where there is one.
+    Second,
+}
+
 /// All that the uplink ever learns of the phone; the first frame, and the only one of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connect {
@@ -105,6 +125,8 @@ pub struct Connect {
     pub directory: String,
     /// Bearer token for the directory.
     pub token: Secret,
+    /// The second evaluator, where there is one.
+    pub second: Option<Second>,
     /// The pinned CA, PEM; the only root trusted, for both.
     pub ca: String,
     /// Seconds between keep-alives on an idle connection; 0 leaves it to the server.
@@ -129,6 +151,8 @@ pub enum ToUplink {
         secret: Secret,
         /// Bearer token for the directory.
         token: Secret,
+        /// Bearer token for the second evaluator, where there is one.
+        second: Secret,
     },
     /// A sealed headline to the peer's bare JID.
     Send {
@@ -160,10 +184,12 @@ pub enum ToUplink {
         /// Whose.
         of: Pseudonym,
     },
-    /// Have the directory evaluate blinded points, 1 to 100.
+    /// Have an evaluator evaluate blinded points, 1 to 100.
     Evaluate {
         /// Answered by `Evaluated`.
         request: RequestId,
+        /// By whom.
+        by: Operator,
         /// The epoch whose key is wanted.
         epoch: char,
         /// The points.
@@ -225,7 +251,7 @@ pub enum FetchError {
     Unavailable,
 }
 
-/// Why the directory did not evaluate.
+/// Why an evaluator did not evaluate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DirectoryError {
     /// The budget is used up; seconds to wait (HTTP 429).

@@ -9,6 +9,6 @@ pub use channel::{Channel, Receiver, STUCK_AFTER, Sender};
 pub use frame::{Decoder, HEADER, MAX_BODY, WallError, encode};
 pub use message::{
     Bundle, Connect, Counters, DirectoryError, Errand, ErrandError, FetchError, FromUplink, LinkState, Offline, Opaque,
-    Point, RequestId, Secret, ToUplink, Visit,
+    Operator, Point, RequestId, Second, Secret, ToUplink, Visit,
 };
 pub use permit::{MAX_OUTSTANDING, Permit, UplinkPermit, Violation};

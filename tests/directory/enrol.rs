@@ -61,10 +61,9 @@ async fn a_provisioned_number_is_an_account_that_its_phone_and_its_peers_believe
     let client = Client::of(&directory, &account.ca, bearer_token(&account.secret).as_str());
     let peer = PhoneNumber::from_e164("+4917699999999").unwrap();
     let (blinding, point) = blinded(&peer);
-    let (evaluated, proof) = client.evaluate('a', &[point]).await.evaluations().remove(0);
+    let evaluation = client.evaluate('a', &[point]).await.evaluations().remove(0);
     let key = account.keys.epoch('a').unwrap();
-    let (pseudonym, transcript) = blinding.finish(evaluated, proof, key, account.jid.domain()).unwrap();
-    assert_eq!(transcript.verify(&peer, key, account.jid.domain()).unwrap(), pseudonym);
+    let pseudonym = key.pseudonym(&peer, &[blinding.transcript(&evaluation)], account.jid.domain()).unwrap();
     assert_ne!(pseudonym, *account.jid.pseudonym());
 }
 

@@ -32,6 +32,7 @@ async fn add(directory: &mut Directory, epoch: char) -> EpochKey {
     EpochKey {
         epoch,
         voprf: key("# public VOPRF key: "),
+        second: None,
         certificate: key("# public certificate key: "),
         enrolment: key("# public enrolment key: "),
     }

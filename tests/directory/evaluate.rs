@@ -3,7 +3,7 @@
 use super::client::blinded;
 use super::site::{Site, number, seconds};
 use hyper::header;
-use shunt::seal::EpochKey;
+use shunt::seal::{Blinding, EpochKey};
 
 fn points(count: usize) -> Vec<[u8; 32]> {
     let (_, point) = blinded(&number());
@@ -22,17 +22,20 @@ async fn each_point_is_evaluated_with_a_proof_of_its_own_that_holds_under_the_pi
     let evaluations = answer.evaluations();
     assert_eq!(evaluations.len(), 2);
     let pinned = site.epoch_key();
+    let of = |key: &EpochKey, blinding: &Blinding, evaluation| {
+        key.pseudonym(&number(), &[blinding.transcript(evaluation)], "im.example.org")
+    };
     let pseudonyms: Vec<_> = [first.0, second.0]
         .iter()
         .zip(&evaluations)
-        .map(|(blinding, (point, proof))| blinding.finish(*point, *proof, &pinned, "im.example.org").unwrap().0)
+        .map(|(blinding, evaluation)| of(&pinned, blinding, evaluation).unwrap())
         .collect();
     assert_eq!(pseudonyms[0], pseudonyms[1], "and has one pseudonym");
 
     let (blinding, point) = blinded(&number());
-    let (evaluated, proof) = site.client.evaluate('a', &[point]).await.evaluations().remove(0);
-    let other = EpochKey { voprf: evaluated, ..pinned };
-    assert!(blinding.finish(evaluated, proof, &other, "im.example.org").is_err());
+    let evaluation = site.client.evaluate('a', &[point]).await.evaluations().remove(0);
+    let other = EpochKey { voprf: evaluation.0, ..pinned };
+    assert!(of(&other, &blinding, &evaluation).is_err());
 }
 
 #[tokio::test]

@@ -113,8 +113,8 @@ impl Phone {
         let keys = shunt::seal::DirectoryKeys { epochs: vec![self.key] };
         account.certificate.verify(&keys, now()).unwrap();
         assert!(account.certificate.identity == self.identity.key());
-        let [(point, proof)] = account.evaluations[..] else { panic!("one evaluator") };
-        let (pseudonym, _) = confirmation.blinding.finish(point, proof, &self.key, DOMAIN).unwrap();
+        let transcripts: Vec<_> = account.evaluations.iter().map(|it| confirmation.blinding.transcript(it)).collect();
+        let pseudonym = self.key.pseudonym(&self.number, &transcripts, DOMAIN).unwrap();
         let jid = account.certificate.jid.clone();
         assert_eq!(pseudonym, *jid.pseudonym(), "the account is this number's");
         Enrolled { account, jid }

@@ -84,6 +84,7 @@ pub(super) fn epoch_key(directory: &Directory) -> EpochKey {
     EpochKey {
         epoch: 'a',
         voprf: key("# public VOPRF key: "),
+        second: None,
         certificate: key("# public certificate key: "),
         enrolment: key("# public enrolment key: "),
     }

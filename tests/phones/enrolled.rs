@@ -115,7 +115,9 @@ impl Stranger {
         let seed = std::fs::read_to_string(world.directory.dir().join("keys/a.voprf")).unwrap();
         let evaluator = Evaluator::from_seed(STANDARD.decode(seed.trim()).unwrap().try_into().unwrap(), 'a').unwrap();
         let number = PhoneNumber::from_e164(target.number()).unwrap();
-        let (pseudonym, _) = evaluator.own_transcript(&number, account.jid.domain(), &mut OsRng).unwrap();
+        let transcript = evaluator.own_transcript(&number, &mut OsRng).unwrap();
+        let key = account.keys.current().unwrap();
+        let pseudonym = key.pseudonym(&number, &[transcript], account.jid.domain()).unwrap();
         let to = Jid::new(pseudonym, account.jid.domain()).unwrap();
         let bundle = relay.bundle_of(&to.to_string());
         let target = Bundle::decode(&bundle).unwrap().verify(&account.keys, &to, now(), None).unwrap();
@@ -125,7 +127,7 @@ impl Stranger {
     fn proof(&self) -> CallerProof {
         CallerProof {
             number: self.account.number.clone(),
-            transcripts: vec![self.account.transcript.clone()],
+            transcripts: self.account.transcripts.clone(),
             certificate: self.account.certificate.clone(),
         }
     }
@@ -190,7 +192,9 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     let forger = DirectorySigner::from_seed(&[5; 32]).unwrap();
     let evaluator = Evaluator::from_seed(secret("a.voprf"), 'a').unwrap();
     let bobs_number = PhoneNumber::from_e164(BOB).unwrap();
-    let (bobs_name, bobs_transcript) = evaluator.own_transcript(&bobs_number, mine.domain(), &mut OsRng).unwrap();
+    let bobs_transcripts = vec![evaluator.own_transcript(&bobs_number, &mut OsRng).unwrap()];
+    let pinned = stranger.account.keys.current().unwrap();
+    let bobs_name = pinned.pseudonym(&bobs_number, &bobs_transcripts, mine.domain()).unwrap();
     let bobs = Jid::new(bobs_name, mine.domain()).unwrap();
     let bundle = Bundle::decode(&stranger.relay.bundle_of(&bobs.to_string())).unwrap();
     let bobs_certificate = bundle.verify(&stranger.account.keys, &bobs, now(), None).unwrap().certificate;
@@ -198,7 +202,7 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     let with = |certificate: Certificate| CallerProof { certificate, ..stranger.proof() };
     let issued = |signer: &DirectorySigner, at| with(signer.issue(&mine, &key, at, DAY * 30).unwrap());
     let as_bob = CallerProof { number: bobs_number.clone(), ..stranger.proof() };
-    let both_of_bob = CallerProof { transcripts: vec![bobs_transcript], ..as_bob.clone() };
+    let both_of_bob = CallerProof { transcripts: bobs_transcripts, ..as_bob.clone() };
     let claims = [
         ("a first letter without a caller proof is dropped", stranger.probe(None)),
         ("is not signed by the directory", stranger.probe(Some(issued(&forger, now())))),

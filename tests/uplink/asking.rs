@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use shunt::wall::{DirectoryError, FromUplink, LinkState, Point, ToUplink};
+use shunt::wall::{DirectoryError, FromUplink, LinkState, Operator, Point, Second, ToUplink};
 use shunt_kit::cloud::{Cloud, Pki};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,9 +48,13 @@ fn answer(status: &str, more: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{more}content-length: {}\r\n\r\n{body}", body.len())
 }
 
-async fn evaluate(core: &mut Core, points: usize) -> Result<Result<Vec<(Point, Vec<u8>)>, DirectoryError>> {
+async fn evaluate(
+    core: &mut Core,
+    by: Operator,
+    points: usize,
+) -> Result<Result<Vec<(Point, Vec<u8>)>, DirectoryError>> {
     let request = core.request();
-    core.say(ToUplink::Evaluate { request, epoch: 'a', blinded: vec![[5; 32]; points] }).await?;
+    core.say(ToUplink::Evaluate { request, by, epoch: 'a', blinded: vec![[5; 32]; points] }).await?;
     match core.until("an evaluation", |message| matches!(message, FromUplink::Evaluated { .. })).await? {
         FromUplink::Evaluated { request: r, result } if r == request => Ok(result),
         other => anyhow::bail!("{other:?}"),
@@ -81,7 +85,12 @@ async fn points_are_evaluated_and_each_refusal_has_its_name() -> Result<()> {
     let mut core = Core::start(connect.clone()).await?;
     core.link(LinkState::Online { resumed: false }).await?;
     for (answer, expected) in cases {
-        assert_eq!(evaluate(&mut core, 2).await?, expected, "{}", answer.lines().next().unwrap_or_default());
+        assert_eq!(
+            evaluate(&mut core, Operator::First, 2).await?,
+            expected,
+            "{}",
+            answer.lines().next().unwrap_or_default()
+        );
     }
     let request = seen.recv().await.context("a request")?.to_lowercase();
     assert!(request.starts_with("post /v1/evaluate http/1.1\r\n"), "{request}");
@@ -90,12 +99,37 @@ async fn points_are_evaluated_and_each_refusal_has_its_name() -> Result<()> {
     assert!(request.ends_with(&format!(r#"{{"epoch":"a","blinded":["{point}","{point}"]}}"#)), "{request}");
 
     // Nobody answers any more; then somebody whom the pinned CA does not know.
-    assert_eq!(evaluate(&mut core, 1).await?, Err(DirectoryError::Unavailable));
+    assert_eq!(evaluate(&mut core, Operator::First, 1).await?, Err(DirectoryError::Unavailable));
     let elsewhere = tempfile::tempdir()?;
     let (url, mut seen) = directory(&Pki::generate("shunt.test", elsewhere.path())?, vec![String::new()]).await?;
     connect.directory = url;
     let mut core = Core::start(connect).await?;
-    assert_eq!(evaluate(&mut core, 1).await?, Err(DirectoryError::Unavailable));
+    assert_eq!(evaluate(&mut core, Operator::First, 1).await?, Err(DirectoryError::Unavailable));
     assert!(seen.try_recv().is_err(), "not a word, and no token, to a stranger");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_second_evaluator_is_asked_at_its_own_place_with_its_own_token_and_ca() -> Result<()> {
+    let cloud = Cloud::start().await?;
+    let elsewhere = tempfile::tempdir()?;
+    let pki = Pki::generate("evaluator.test", elsewhere.path())?;
+    let one = format!(r#"{{"point":"{}","proof":"{}"}}"#, STANDARD.encode([7; 32]), STANDARD.encode([8; 64]));
+    let whole = answer("200 OK", "", &format!(r#"{{"evaluations":[{one}]}}"#));
+    let (url, mut seen) =
+        directory(&pki, vec![whole, answer("429 Too Many Requests", "retry-after: 9\r\n", "")]).await?;
+    cloud.register("1me", &password("1me")).await?;
+    let mut connect = account(&cloud, "1me")?;
+    connect.second = Some(Second { directory: url, token: secret("another"), ca: pki.ca_pem.clone() });
+    let mut core = Core::start(connect.clone()).await?;
+    assert_eq!(evaluate(&mut core, Operator::Second, 1).await?, Ok(vec![([7; 32], vec![8; 64])]));
+    assert_eq!(evaluate(&mut core, Operator::Second, 1).await?, Err(DirectoryError::Budget(9)));
+    let request = seen.recv().await.context("a request")?.to_lowercase();
+    assert!(request.contains("\r\nauthorization: bearer another\r\n"), "{request}");
+    // Nobody listens there any more, and there may be none.
+    assert_eq!(evaluate(&mut core, Operator::Second, 1).await?, Err(DirectoryError::Unavailable));
+    connect.second = None;
+    let mut core = Core::start(connect).await?;
+    assert_eq!(evaluate(&mut core, Operator::Second, 1).await?, Err(DirectoryError::Refused));
     Ok(())
 }

@@ -47,6 +47,7 @@ pub fn account(cloud: &Cloud, local: &str) -> Result<Connect> {
         servers: vec![cloud.xmpp_addr().to_string()],
         directory: "https://127.0.0.1:1".to_owned(),
         token: secret("token"),
+        second: None,
         ca: cloud.ca_pem().to_owned(),
         keep_alive: 0,
         node: NODE.to_owned(),

@@ -14,7 +14,11 @@ fn account(directory: &Directory, phone: &Phone) -> AccountFile {
         ca: CA.into(),
         keys: directory.keys(),
         certificate: phone.certificate.clone(),
-        transcript: phone.transcript.clone(),
+        second: directory
+            .second
+            .as_ref()
+            .map(|_| SecondEvaluator { directory: "https://evaluator.example.net:8443".into(), ca: CA.into() }),
+        transcripts: phone.transcripts.clone(),
     }
 }
 
@@ -39,6 +43,29 @@ fn an_account_reads_back_as_written_and_holds() {
 }
 
 #[test]
+fn an_account_of_two_evaluators_names_the_second_and_has_both_transcripts() {
+    let directory = Directory::of_two();
+    let alice = directory.phone(ALICE);
+    let account = account(&directory, &alice);
+    let read = AccountFile::parse(account.to_json().unwrap().as_bytes()).unwrap();
+    assert!(read == account);
+    assert_eq!(read.check(&alice.identity.key(), NOW), Ok(()));
+    let mut half = read.clone();
+    half.transcripts.pop();
+    let missing = Err(AccountError::Transcript(PseudonymError::Evaluators));
+    assert_eq!(half.check(&alice.identity.key(), NOW), missing);
+    let mut nowhere = read;
+    nowhere.second = None;
+    assert_eq!(AccountFile::parse(nowhere.to_json().unwrap().as_bytes()), Err(AccountError::NoSecond));
+    let written = |account: &AccountFile| -> Value { serde_json::from_str(&account.to_json().unwrap()).unwrap() };
+    for (place, value) in [("/second", json!("https://a:1")), ("/epochs/0/second", json!("AAAA"))] {
+        let mut json = written(&account);
+        *json.pointer_mut(place).unwrap() = value;
+        assert!(matches!(parse(&json), Err(AccountError::Invalid(..))), "{place}");
+    }
+}
+
+#[test]
 fn an_account_that_peers_would_not_believe_is_refused() {
     let directory = Directory::new();
     let (alice, bob) = (directory.phone(ALICE), directory.phone(BOB));
@@ -47,11 +74,11 @@ fn an_account_that_peers_would_not_believe_is_refused() {
     assert_eq!(good.check(&bob.identity.key(), NOW), Err(AccountError::OtherIdentity));
     assert_eq!(good.check(&key, NOW.plus(DAY * 31)), Err(AccountError::Certificate(CertificateError::Expired)));
     let mut other = good.clone();
-    other.transcript = bob.transcript.clone();
+    other.transcripts = bob.transcripts.clone();
     assert_eq!(other.check(&key, NOW), Err(AccountError::Transcript(PseudonymError::Proof)));
     let mut other = good.clone();
     other.number = bob.number.clone();
-    other.transcript = bob.transcript.clone();
+    other.transcripts = bob.transcripts.clone();
     assert_eq!(other.check(&key, NOW), Err(AccountError::OtherNumber));
     let mut other = good;
     other.keys.epochs[0].certificate[0] ^= 1;
@@ -137,9 +164,10 @@ fn debug_shows_nothing() {
 }
 
 #[test]
-fn the_directorys_token_is_hkdf_of_the_secret() {
+fn each_evaluators_token_is_hkdf_of_the_secret() {
     // Computed apart: HMAC(HMAC(zeros, "a secret of sixteen"), "directory" ‖ 1), RFC 5869.
     assert_eq!(*bearer_token("a secret of sixteen"), "xIBLcWz1A5xrWjztCHSlR5n6egTQjgRm3X_U0-JKnho");
+    assert_eq!(*second_token("a secret of sixteen"), "5bRAv6vUoQ6cSj369r2-Ig1kpYJoWdiki_xX3q2Vxpk");
     assert_ne!(bearer_token("one"), bearer_token("other"));
 }
 

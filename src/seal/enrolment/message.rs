@@ -4,7 +4,7 @@ use super::exchange::{self, AnswerKey, EnrolmentKey, Header, Kind, SealedRequest
 use super::{Code, EnrolmentError, SessionId};
 use crate::model::{PhoneNumber, Timestamp};
 use crate::seal::certificate::SKEW;
-use crate::seal::{Certificate, CodecError, EpochKey, IdentityKey, codec};
+use crate::seal::{Certificate, CodecError, EpochKey, Evaluation, IdentityKey, codec};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand_core::{CryptoRng, RngCore};
@@ -75,7 +75,7 @@ pub struct NewAccount {
     pub certificate: Certificate,
     /// The blinded point's evaluation with its proof, one for each evaluator: finish it, and hold
     /// the pseudonym against the certificate's.
-    pub evaluations: Vec<([u8; 32], [u8; 64])>,
+    pub evaluations: Vec<Evaluation>,
 }
 
 macro_rules! silent {

@@ -29,9 +29,11 @@ fn main() {
     write("bundle", "good", &alice.bundle(&certificate(&from), NOW).unwrap());
     let bundle = Bundle::decode(&published).unwrap().verify(&keys(), &to.jid, NOW, None).unwrap();
 
-    let (pseudonym, transcript) = evaluator().own_transcript(&number(), "im.example.org", &mut OsRng).unwrap();
+    let transcript = evaluator().own_transcript(&number(), &mut OsRng).unwrap();
+    let transcripts = vec![transcript.clone()];
+    let pseudonym = keys().epochs[0].pseudonym(&number(), &transcripts, "im.example.org").unwrap();
     let own = Party { jid: Jid::new(pseudonym, "im.example.org").unwrap(), identity: alice.key() };
-    let proof = CallerProof { number: number(), transcripts: vec![transcript.clone()], certificate: certificate(&own) };
+    let proof = CallerProof { number: number(), transcripts, certificate: certificate(&own) };
     write("proof", "good", &[&transcript.to_bytes()[..], &proof.certificate.encode().unwrap()].concat());
     let other = certificate(&from).encode().unwrap();
     write("proof", "other-address", &[&transcript.to_bytes()[..], &other].concat());
@@ -90,7 +92,8 @@ fn main() {
         ca: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".into(),
         keys: keys(),
         certificate: proof.certificate.clone(),
-        transcript,
+        second: None,
+        transcripts: proof.transcripts.clone(),
     };
     write("account_file", "good.json", account.to_json().unwrap().as_bytes());
 }

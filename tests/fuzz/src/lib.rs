@@ -31,6 +31,7 @@ pub fn keys() -> DirectoryKeys {
     let key = EpochKey {
         epoch: 'a',
         voprf: evaluator().public_key(),
+        second: None,
         certificate: signer().public_key(),
         enrolment: enrolment().public_key(),
     };
