@@ -1,6 +1,6 @@
 //! Evaluations, at a directory that answers as told.
 
-use crate::core::{Core, account, password};
+use crate::core::{Core, account, password, secret};
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
