@@ -202,6 +202,9 @@ impl<M: Modem + 'static> Daemon<M> {
         });
         match committed {
             Ok(()) => {
+                if self.core.degraded.is_none() {
+                    self.core.unkept.clear();
+                }
                 effects.sort_by_key(Effect::rank);
                 effects.into_iter().for_each(|effect| self.perform(effect));
                 // Who waits for an answer goes on only when this turn is over.
@@ -281,7 +284,15 @@ impl<M: Modem + 'static> Daemon<M> {
         self.core.enabled = false;
         self.reopen = self.own.take().filter(|_| Unusable::from(error).may_pass());
         match Store::volatile() {
-            Ok(store) => self.store = store,
+            Ok(mut store) => {
+                // The SMS of the turn that failed is shown nevertheless: apps may ask for it.
+                let unkept = &self.core.unkept;
+                let kept = store.transaction(|tx| unkept.iter().try_for_each(|(_, sms)| tx.put_arrived(sms)));
+                if let Err(error) = kept {
+                    log::error!("{error}");
+                }
+                self.store = store;
+            }
             Err(error) => {
                 // Without memory for an empty database there is no going on; init starts us anew.
                 log::error!("not even a store in memory can be had: {error}");
@@ -305,7 +316,7 @@ impl<M: Modem + 'static> Daemon<M> {
         let Some(Ok(back)) = self.reopen.as_ref().map(|reopen| reopen()) else { return false };
         let Some(mut back) = back else { return true };
         // What became of texts meanwhile: else the next start would send again what went out from memory.
-        match back.take_over(&mut self.store) {
+        match back.take_over(&mut self.store, &self.core.unkept) {
             Ok(()) => true,
             Err(error) => {
                 log::warn!("the store opens again, and takes nothing: {error}");

@@ -57,7 +57,7 @@ pub use start::{Args, run};
 
 use crate::bus::Request;
 use crate::config::Config;
-use crate::model::{Instant, Line, LineId, PhoneNumber, Settings, State, Switched, TextId, Timestamp};
+use crate::model::{Arrived, Instant, Line, LineId, PhoneNumber, Settings, State, Switched, TextId, Timestamp};
 use crate::router::{Action, Granting, Input, Rest, Router, Step, Switch};
 use crate::seal::{AccountFile, Identity, Session};
 use crate::store::{NetworkTotals, PeerRecord, StoreError};
@@ -126,6 +126,8 @@ pub(crate) struct Core {
     /// The emergency text that the modem has already.
     begun: Option<TextId>,
     early: Vec<Request>,
+    /// SMS that were shown and that no lasting store knows of, each with what it is told by.
+    unkept: Vec<(Vec<u8>, Arrived)>,
 }
 
 impl Core {

@@ -157,7 +157,8 @@ impl Core {
         }
         let now = turn.now.wall;
         let parts = [sms.from.0.as_bytes(), sms.stamp.as_bytes(), sms.body.0.as_bytes()];
-        let digest = turn.tx.digest("sms", &unambiguous(&parts));
+        let told_by = unambiguous(&parts);
+        let digest = turn.tx.digest("sms", &told_by);
         let from = self.sender_of(&sms.from, self.lines.get(&sms.line));
         let mark = split_mark(&sms.body.0);
         let (wording, twin) = self.twin_of(turn, from.as_ref(), mark)?;
@@ -180,6 +181,7 @@ impl Core {
                     acknowledged: false,
                 };
                 let record = arrived.clone();
+                self.unkept.push((told_by, arrived.clone()));
                 turn.write(move |tx| {
                     tx.put_sms_seen(digest, now)?;
                     if let Some((wording, n)) = wording {

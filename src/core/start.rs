@@ -323,6 +323,7 @@ impl Core {
             begun: None,
             first_step: None,
             early: Vec::new(),
+            unkept: Vec::new(),
         }
     }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 /// A lease's length.
 const LEASE: Duration = Duration::from_secs(180);
 /// Leases granted to somebody who sends no text, before silence.
-const UNUSED_LEASES: u8 = 3;
-/// How long that silence lasts.
-const SILENCE: Duration = Duration::from_secs(60 * 60);
+pub(super) const UNUSED_LEASES: u8 = 3;
+/// How long that silence lasts; and unused leases are forgotten so long after the last one.
+pub(super) const SILENCE: Duration = Duration::from_secs(60 * 60);
 /// Probes of one peer that are answered: ten at once, then two a minute. Whoever loses the link again and again
 /// needs some.
 const OF_ONE: Allowance = Allowance::new(10, Duration::from_secs(30));
@@ -117,11 +117,10 @@ impl Granting {
         }
         let holder = self.holders.entry(peer.clone()).or_default();
         holder.leases.retain(|lease| lease.ends > now.mono);
-        if holder.unused >= UNUSED_LEASES {
-            if holder.silent_until > now.mono {
-                return Probed::Silence;
-            }
+        if holder.silent_until <= now.mono {
             holder.unused = 0;
+        } else if holder.unused >= UNUSED_LEASES {
+            return Probed::Silence;
         }
         // Last, so that what is met with silence anyway uses up nothing.
         if !holder.probes.take(now.mono) || !self.probes.take(now.mono) {
@@ -213,6 +212,7 @@ impl Holder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn peer() -> PhoneNumber {
         PhoneNumber::from_e164("+4915112345678").unwrap()
@@ -261,6 +261,22 @@ mod tests {
             let _ = ask(&mut granting, at(n), 1);
         }
         assert!(matches!(ask(&mut granting, at(2 + 3_600_000), 1), Probed::Grant { .. }));
+    }
+
+    proptest! {
+        /// Whenever somebody who never writes asks: at most three leases in an hour, and so at most nine minutes of it.
+        #[test]
+        fn a_stalker_gets_three_leases_an_hour_whatever_its_rhythm(pauses in prop::collection::vec(0_u64..4_000_000, 1..200)) {
+            let (mut granting, mut now, mut granted) = (Granting::default(), 0, Vec::new());
+            for pause in pauses {
+                now += pause;
+                let _ = granting.run_out(Instant(now));
+                if let Probed::Grant { .. } = ask(&mut granting, at(now), 1) {
+                    granted.push(now);
+                }
+                prop_assert!(granted.iter().filter(|then| **then + 3_600_000 > now).count() <= 3);
+            }
+        }
     }
 
     #[test]

@@ -73,6 +73,9 @@ impl Router {
 
     pub(super) fn receipt(&mut self, now: Now, id: TextId, read: bool, out: &mut Vec<Action>) {
         let Some(pending) = self.texts.get_mut(&id).filter(|pending| pending.text.im.is_some()) else { return };
+        if let Some(peer) = &pending.text.peer {
+            self.presence.texted(peer);
+        }
         if pending.text.state == State::SmsSending {
             pending.shown = true;
             if pending.text.sms.is_some() {

@@ -1,5 +1,6 @@
 //! Leases held from others, and the probes that ask for them (protocol.md §3).
 
+use super::granting::{SILENCE, UNUSED_LEASES};
 use super::input::Action;
 use super::{PROBE_BUDGET, Router, Timer};
 use crate::model::{Address, Instant, LeaseId, Now, PhoneNumber};
@@ -14,6 +15,11 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 const NOT_ENROLLED_FOR: Duration = Duration::from_secs(15 * 60);
 /// How often a watched peer that is not online is asked.
 const WATCH_AGAIN: Duration = Duration::from_secs(30);
+/// Leases without a text that a watch takes: the peer grants one more before it falls silent, and that one is for
+/// the text that the user may yet write.
+const WATCHED_LEASES: u8 = UNUSED_LEASES - 1;
+/// The peer forgets them an hour after the last one; its clock may have begun a little later.
+const FORGOTTEN: Duration = SILENCE.saturating_add(Duration::from_secs(60));
 
 /// A lease that a peer granted us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub(super) struct Presence {
     held: HashMap<PhoneNumber, Lease>,
     probes: HashMap<PhoneNumber, ProbeState>,
     watched: HashSet<PhoneNumber>,
+    /// Leases that a peer granted since a text of ours was shown there, and when the last one.
+    unused: HashMap<PhoneNumber, (u8, Instant)>,
 }
 
 impl Presence {
@@ -65,6 +73,24 @@ impl Presence {
         let mut watched: Vec<PhoneNumber> = self.watched.iter().cloned().collect();
         watched.sort();
         watched
+    }
+
+    fn count_lease(&mut self, now: Instant, peer: &PhoneNumber) {
+        self.unused.retain(|_, (_, last)| last.plus(FORGOTTEN) > now);
+        let (count, last) = self.unused.entry(peer.clone()).or_insert((0, now));
+        (*count, *last) = (count.saturating_add(1), now);
+    }
+
+    /// A text of ours was shown there: no lease counts as unused.
+    pub(super) fn texted(&mut self, peer: &PhoneNumber) {
+        self.unused.remove(peer);
+    }
+
+    /// Until when a watch must leave the peer alone, so that it grants a text its lease.
+    fn rests_until(&self, now: Instant, peer: &PhoneNumber) -> Option<Instant> {
+        let (count, last) = self.unused.get(peer)?;
+        let until = last.plus(FORGOTTEN);
+        (*count >= WATCHED_LEASES && until > now).then_some(until)
     }
 
     /// What is known of one peer proved worthless.
@@ -102,6 +128,7 @@ impl Router {
     ) {
         let ends = now.mono.plus(ends_in.min(LONGEST_LEASE).saturating_sub(LEASE_MARGIN));
         self.presence.held.retain(|_, lease| lease.ends > now.mono);
+        self.presence.count_lease(now.mono, peer);
         self.presence.held.insert(peer.clone(), Lease { id, ends });
         self.presence.probes.remove(peer);
         if self.presence.watched.contains(peer) {
@@ -163,6 +190,9 @@ impl Router {
 
     /// Probes a watched peer if a text to it would be worth a probe, else looks again later.
     fn look_again(&mut self, now: Now, peer: &PhoneNumber, out: &mut Vec<Action>) {
+        if let Some(until) = self.presence.rests_until(now.mono, peer) {
+            return self.timers.set(Timer::Peer(peer.clone()), until);
+        }
         let mut facts = self.facts(now, None, Some(peer), super::Class::Mobile, None);
         facts.asked = Some(now.mono);
         match super::policy::decide(&facts) {

@@ -294,6 +294,65 @@ fn a_watched_peer_is_asked_again_when_its_lease_runs_out() {
     assert_eq!(router.deadline(), None);
 }
 
+/// A day with a conversation open in which nobody writes, until `until`: both sides as they are. Whether the icon
+/// said "online" at some time of each hour, and whether a text written then finds the peer.
+fn open_until(until: u64) -> (usize, bool) {
+    let (mut router, mut granting) = (router(on()), Granting::default());
+    let mut answer = |router: &mut Router, ms: u64, actions: Vec<Action>| {
+        if !actions.contains(&Action::Probe(peer())) {
+            return false;
+        }
+        let (facts, lease) = (PeerFacts::default(), LeaseId([9; 16]));
+        let anyone = crate::model::PresencePolicy::Anyone;
+        let _ = granting.run_out(Instant(ms));
+        let granted = granting.probe(at(ms), &peer(), anyone, facts, true, lease);
+        let Probed::Grant { lease, ends_in, .. } = granted else { return false };
+        let _ = router.handle(at(ms), Input::Granted { peer: peer(), lease, ends_in });
+        true
+    };
+    let mut leases = 0;
+    let actions = router.handle(at(1000), Input::Watch(peer()));
+    leases += usize::from(answer(&mut router, 1000, actions));
+    while let Some(due) = router.deadline().filter(|due| due.0 < until) {
+        let actions = router.handle(at(due.0), Input::Tick);
+        leases += usize::from(answer(&mut router, due.0, actions));
+    }
+    if router.lease_ends(at(until), &peer()).is_some() {
+        return (leases, true);
+    }
+    let actions = submit(&mut router, until, 1);
+    (leases, answer(&mut router, until, actions))
+}
+
+#[test]
+fn a_conversation_that_stays_open_does_not_use_up_what_its_next_text_needs() {
+    const HOUR: u64 = 3_600_000;
+    // Each three minutes of a day, and more closely around the first hour's end.
+    for until in (2000..24 * HOUR).step_by(180_000).chain((HOUR..HOUR + 900_000).step_by(7_000)) {
+        let (leases, found) = open_until(until);
+        assert!(found, "a text after {until} ms is met with silence");
+        let hours = usize::try_from(until / HOUR).unwrap();
+        assert!(leases >= hours && leases <= 2 * (hours + 1), "{leases} in {hours} hours");
+    }
+}
+
+#[test]
+fn a_text_that_was_shown_lets_a_watch_ask_on() {
+    let mut router = router(on());
+    let probes = |actions: &[Action]| actions.contains(&Action::Probe(peer()));
+    assert!(probes(&router.handle(at(0), Input::Watch(peer()))));
+    let _ = grant(&mut router, 10);
+    assert!(probes(&router.handle(at(175_010), Input::Tick)));
+    let _ = grant(&mut router, 175_020);
+    let _ = submit(&mut router, 200_000, 1);
+    let _ = router.handle(at(200_100), Input::Receipt { id: id(1), read: false });
+    assert!(probes(&router.handle(at(350_020), Input::Tick)), "the peer has seen why we asked");
+    let _ = grant(&mut router, 350_030);
+    assert!(probes(&router.handle(at(525_030), Input::Tick)));
+    let _ = grant(&mut router, 525_040);
+    assert!(!probes(&router.handle(at(700_040), Input::Tick)), "two since the text");
+}
+
 fn last_saved(actions: &[Action]) -> Text {
     let text = |action: &Action| match action {
         Action::Save(text) => Some(Text::clone(text)),

@@ -5,7 +5,7 @@ use super::key::StoreKey;
 use super::schema;
 use super::tx::Tx;
 use super::witness::{Witness, Word};
-use crate::model::{PhoneNumber, WordingKey};
+use crate::model::{Arrived, PhoneNumber, WordingKey};
 use crate::seal::{ColumnCipher, ColumnError};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
@@ -140,12 +140,21 @@ impl Store {
         Ok(result)
     }
 
-    /// Takes the outgoing texts of a store in memory, which stood in while this one could not be used. A token that
-    /// was used again meanwhile stays with the text that had it first.
-    pub fn take_over(&mut self, from: &mut Self) -> Result<(), StoreError> {
-        let mut texts = from.transaction(|tx| tx.list_texts(None, u32::MAX))?;
+    /// Takes the texts of a store in memory, which stood in while this one could not be used: the outgoing ones, and
+    /// the SMS that were shown meanwhile, each with what it is told by, so that the next start does not show it
+    /// again. A token that was used again meanwhile stays with the text that had it first.
+    pub fn take_over(&mut self, from: &mut Self, shown: &[(Vec<u8>, Arrived)]) -> Result<(), StoreError> {
+        let (mut texts, arrived) = from.transaction(|tx| {
+            let kept = shown.iter().filter_map(|(_, sms)| tx.arrived(sms.id).transpose());
+            Ok((tx.list_texts(None, u32::MAX)?, kept.collect::<Result<Vec<_>, _>>()?))
+        })?;
         texts.reverse();
         self.transaction(|tx| {
+            for (told_by, sms) in shown {
+                tx.put_sms_seen(tx.digest("sms", told_by), sms.at)?;
+            }
+            // An app may have deleted one.
+            arrived.iter().try_for_each(|sms| tx.put_arrived(sms))?;
             for (_, mut text) in texts {
                 if let Some(token) = &text.token
                     && tx.text_by_token(token)?.is_some_and(|other| other.id != text.id)

@@ -49,9 +49,11 @@ async fn an_apps_text_goes_by_im_or_is_left_to_its_door() {
     let reply = alice.shunt().call(DOOR, "Sent", &(owner,)).await.unwrap();
     let sent: Vec<(OwnedObjectPath, String, String, i64, bool)> = reply.body().deserialize().unwrap();
     assert_eq!((sent.len(), sent[0].0.as_str(), &*sent[0].2, sent[0].4), (1, "/SMS/c", "im-delivered", true));
-    let reply = bob.shunt().call(DOOR, "Inbox", &()).await.unwrap();
-    let inbox: Vec<(OwnedObjectPath, u32, String, String, i64)> = reply.body().deserialize().unwrap();
-    assert_eq!((inbox.len(), &*inbox[0].2, &*inbox[0].3), (1, ALICE, "hello by IM"));
+    let whole: HashMap<&str, Variant<'_>> = HashMap::new();
+    let reply = bob.shunt().call(DOOR, "Inbox", &(whole,)).await.unwrap();
+    let (inbox, more): (Vec<(OwnedObjectPath, u32, String, String, i64, String)>, bool) =
+        reply.body().deserialize().unwrap();
+    assert_eq!((inbox.len(), &*inbox[0].2, &*inbox[0].3, more), (1, ALICE, "hello by IM", false));
     assert!(alice.shunt().heard().iter().any(|signal| signal.name == format!("{DOOR}.Settled")));
 }
 

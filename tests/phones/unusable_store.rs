@@ -195,6 +195,11 @@ async fn a_store_that_runs_full_lets_sms_pass_and_comes_back_by_itself() {
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
     let listed = alice.shunt().list().await.unwrap();
     assert!(listed.contains(&path), "what was sent meanwhile is known");
+    // So is what came: it waits for an app still, and the modem's own copy is told nobody again.
+    world.smsc.inject(ALICE, &Incoming::text(BOB, "in, after it"));
+    alice.shunt().wait_received(|text| text.text == "in, after it").await.unwrap();
+    let waiting = alice.shunt().earlier().iter().filter(|text| text.text == "in, on a full disk").count();
+    assert_eq!((waiting, alice.shunt().shown("in, on a full disk")), (1, 0));
     // An IM now shows that whatever was to be sent again at this start was.
     let bodies: Vec<String> = world.smsc.submitted_by(ALICE).into_iter().filter_map(|text| text.text).collect();
     for text in sent.iter().map(String::as_str).chain(["out, on a full disk"]) {

@@ -519,15 +519,23 @@ fn what_became_of_texts_without_the_store_is_taken_over() {
     meanwhile
         .transaction(|tx| {
             tx.put_text(&Text { state: State::SmsSent, ..text(1) })?;
-            tx.put_text(&Text { state: State::SmsSent, ..with_token(2) })
+            tx.put_text(&Text { state: State::SmsSent, ..with_token(2) })?;
+            tx.put_arrived(&arrived(11))?;
+            tx.put_arrived(&Arrived { acknowledged: true, ..arrived(12) })
         })
         .unwrap();
-    store.take_over(&mut meanwhile).unwrap();
+    let shown = [11, 12, 13].map(|n: u8| (vec![n], arrived(n.into())));
+    store.take_over(&mut meanwhile, &shown).unwrap();
     store
         .transaction(|tx| {
             assert_eq!(tx.live_texts()?, [], "nothing is sent again");
             assert_eq!(tx.text(id(2))?.map(|text| text.state), Some(State::SmsSent));
             assert_eq!(tx.text_by_token("token")?.map(|text| text.id), Some(id(1)));
+            let waits = |n| Ok::<_, StoreError>(tx.arrived(id(n))?.map(|sms| !sms.acknowledged));
+            assert_eq!((waits(11)?, waits(12)?, waits(13)?), (Some(true), Some(false), None), "13 was deleted");
+            for told_by in [11, 12, 13] {
+                assert!(tx.sms_seen(tx.digest("sms", &[told_by]), NOW)?, "none is shown again");
+            }
             Ok(())
         })
         .unwrap();
