@@ -23,6 +23,9 @@ async fn ask(phone: &Phone) -> String {
     phone.shunt().call(DOOR, "Ask", &(BOB, options)).await.unwrap().body().deserialize().unwrap()
 }
 
+/// A row of the inbox: message, number, sender, text, time, line.
+type Row = (OwnedObjectPath, u32, String, String, i64, String);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_apps_text_goes_by_im_or_is_left_to_its_door() {
     let world = world().await;
@@ -51,8 +54,7 @@ async fn an_apps_text_goes_by_im_or_is_left_to_its_door() {
     assert_eq!((sent.len(), sent[0].0.as_str(), &*sent[0].2, sent[0].4), (1, "/SMS/c", "im-delivered", true));
     let whole: HashMap<&str, Variant<'_>> = HashMap::new();
     let reply = bob.shunt().call(DOOR, "Inbox", &(whole,)).await.unwrap();
-    let (inbox, more): (Vec<(OwnedObjectPath, u32, String, String, i64, String)>, bool) =
-        reply.body().deserialize().unwrap();
+    let (inbox, more): (Vec<Row>, bool) = reply.body().deserialize().unwrap();
     assert_eq!((inbox.len(), &*inbox[0].2, &*inbox[0].3, more), (1, ALICE, "hello by IM", false));
     assert!(alice.shunt().heard().iter().any(|signal| signal.name == format!("{DOOR}.Settled")));
 }
