@@ -8,6 +8,7 @@ pub mod agent;
 mod bus;
 mod error;
 mod failure;
+mod follow;
 mod lines;
 pub mod modemmanager;
 pub mod ofono;

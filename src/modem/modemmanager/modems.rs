@@ -4,6 +4,7 @@ use super::{bus::MODEM, line, watch::Watch};
 use crate::modem::{
     ModemError, ModemEvent,
     bus::{Place, Properties},
+    follow::Follower,
 };
 use std::time::Duration;
 

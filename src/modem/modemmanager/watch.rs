@@ -8,8 +8,9 @@ use crate::{
     model::LineId,
     modem::{
         ModemError, ModemEvent, NameLine,
-        bus::{self, BUS, PROMPT, Place},
+        bus::{PROMPT, Place},
         failure,
+        follow::{Follower, follow},
         lines::Lines,
     },
 };
@@ -21,10 +22,8 @@ use std::{
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 use zbus::{
-    Connection, MatchRule, Message, ObjectPath, OwnedVariant,
-    fdo::ManagedObjects,
-    message::Type,
-    names::{BusName, OwnedInterfaceName},
+    Connection, MatchRule, Message, ObjectPath, OwnedVariant, fdo::ManagedObjects, message::Type,
+    names::OwnedInterfaceName,
 };
 
 /// How often a service that does not answer is asked for its modems, and how long between.
@@ -68,42 +67,13 @@ impl Watch {
     ) -> Result<(Rc<Self>, [JoinHandle<()>; 2]), ModemError> {
         let (lines, service) = (Lines::new(events), RefCell::default());
         let watch = Rc::new(Self { connection: connection.clone(), options, name, lines, service });
-        let (mut signals, pump) = bus::listen(connection, rules()).await?;
-        let worker = watch.clone();
-        let worker = tokio::task::spawn_local(async move {
-            worker.look().await;
-            while let Some(signal) = signals.recv().await {
-                worker.take_signal(&signal).await;
-            }
-            // The bus is gone, and everything on it.
-            worker.service_gone();
-        });
-        Ok((watch, [pump, worker]))
-    }
-
-    pub(super) fn owner(&self) -> Option<Box<str>> {
-        self.service.borrow().owner.clone()
+        let tasks = follow(watch.clone(), rules()).await?;
+        Ok((watch, tasks))
     }
 
     /// Owner and modem of a line.
     pub(super) fn modem_of(&self, line: &LineId) -> Option<(Box<str>, Box<str>)> {
         Some((self.owner()?, self.lines.seat(line)?))
-    }
-
-    /// Whether the service is there now.
-    async fn look(&self) {
-        match bus::owner_of(&self.connection, SERVICE).await {
-            Some(owner) => self.service_came(&owner).await,
-            None => self.lines.tell(ModemEvent::Service { up: false }),
-        }
-    }
-
-    async fn service_came(&self, owner: &str) {
-        *self.service.borrow_mut() = Service { owner: Some(owner.into()), modems: BTreeMap::new() };
-        // Its lines are told first: who waits for the service wants to send by one.
-        if self.find_modems(owner).await {
-            self.lines.tell(ModemEvent::Service { up: true });
-        }
     }
 
     /// Whether the service is still there then.
@@ -135,52 +105,6 @@ impl Watch {
             .filter(|(_, interfaces)| has(interfaces, MODEM))
             .map(|(path, interfaces)| (path.as_str().into(), has(interfaces, MESSAGING)))
             .collect())
-    }
-
-    fn service_gone(&self) {
-        let gone = std::mem::take(&mut *self.service.borrow_mut());
-        if gone.owner.is_none() {
-            return;
-        }
-        self.lines.clear();
-        self.lines.tell(ModemEvent::Service { up: false });
-    }
-
-    async fn take_signal(&self, signal: &Message) {
-        let header = signal.header();
-        let (Some(sender), Some(path), Some(interface), Some(member)) =
-            (header.sender(), header.path(), header.interface(), header.member())
-        else {
-            return;
-        };
-        if interface.as_str() == BUS {
-            return self.owner_changed(signal).await;
-        }
-        // What an instance says that we do not know yet, or no more, is read when we know it.
-        if self.owner().as_deref() != Some(sender.as_str()) {
-            return;
-        }
-        let path = path.as_str();
-        match (interface.as_str(), member.as_str()) {
-            (OBJECTS, "InterfacesAdded") => self.interfaces_added(signal).await,
-            (OBJECTS, "InterfacesRemoved") => self.interfaces_removed(signal),
-            (MODEM, "StateChanged") => self.refresh(path).await,
-            (MESSAGING, "Added") => self.message_added(path, signal).await,
-            (MESSAGING, "Deleted") => self.message_deleted(path, signal),
-            (PROPERTIES, "PropertiesChanged") => self.properties_changed(path, signal).await,
-            _ => {}
-        }
-    }
-
-    async fn owner_changed(&self, signal: &Message) {
-        let body = signal.body();
-        let Ok((_, old, new)) = body.deserialize::<(BusName<'_>, &str, &str)>() else { return };
-        if !old.is_empty() {
-            self.service_gone();
-        }
-        if !new.is_empty() && self.owner().as_deref() != Some(new) {
-            self.service_came(new).await;
-        }
     }
 
     async fn interfaces_added(&self, signal: &Message) {
@@ -234,12 +158,51 @@ impl Watch {
     }
 }
 
+impl Follower for Watch {
+    const SERVICE: &'static str = SERVICE;
+
+    fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    fn lines(&self) -> &Lines {
+        &self.lines
+    }
+
+    fn owner(&self) -> Option<Box<str>> {
+        self.service.borrow().owner.clone()
+    }
+
+    async fn came(&self, owner: &str) {
+        *self.service.borrow_mut() = Service { owner: Some(owner.into()), modems: BTreeMap::new() };
+        // Its lines are told first: who waits for the service wants to send by one.
+        if self.find_modems(owner).await {
+            self.lines.tell(ModemEvent::Service { up: true });
+        }
+    }
+
+    fn gone(&self) {
+        *self.service.borrow_mut() = Service::default();
+    }
+
+    async fn told(&self, (path, interface, member): (&str, &str, &str), signal: &Message) {
+        match (interface, member) {
+            (OBJECTS, "InterfacesAdded") => self.interfaces_added(signal).await,
+            (OBJECTS, "InterfacesRemoved") => self.interfaces_removed(signal),
+            (MODEM, "StateChanged") => self.refresh(path).await,
+            (MESSAGING, "Added") => self.message_added(path, signal).await,
+            (MESSAGING, "Deleted") => self.message_deleted(path, signal),
+            (PROPERTIES, "PropertiesChanged") => self.properties_changed(path, signal).await,
+            _ => {}
+        }
+    }
+}
+
 /// The signals that matter, and no others: the bus filters, so nothing else wakes us.
 fn rules() -> Vec<zbus::Result<MatchRule<'static>>> {
     let service = || MatchRule::builder().msg_type(Type::Signal).sender(SERVICE);
     let changed = |interface| service().interface(PROPERTIES).member("PropertiesChanged").add_arg(interface).build();
     vec![
-        bus::comes_and_goes(SERVICE),
         service().interface(OBJECTS).path(ROOT).build(),
         service().interface(MODEM).member("StateChanged").build(),
         service().interface(MESSAGING).build(),

@@ -24,6 +24,7 @@ use super::{
     IncomingSms, Modem, ModemError, ModemEvent, NameLine, NewSms, Outcome, Sent, SmsObject,
     bus::{PROMPT, Place},
     failure,
+    follow::Follower,
 };
 use crate::model::{Address, Body, LineId, Segments};
 use bus::{MESSAGE, MESSAGES};

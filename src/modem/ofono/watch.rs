@@ -8,7 +8,8 @@ use crate::{
     model::{Address, Body, Line, LineId, SimState},
     modem::{
         IncomingSms, Kind, ModemError, ModemEvent, NameLine, SmsObject,
-        bus::{self, BUS, Place, Properties},
+        bus::{Place, Properties},
+        follow::{Follower, follow},
         lines::Lines,
         stamp,
     },
@@ -22,7 +23,7 @@ use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
 };
-use zbus::{Connection, MatchRule, Message, ObjectPath, OwnedVariant, message::Type, names::BusName};
+use zbus::{Connection, MatchRule, Message, ObjectPath, OwnedVariant, message::Type};
 
 /// What is known of the service.
 pub(super) struct Watch {
@@ -58,24 +59,8 @@ impl Watch {
     ) -> Result<(Rc<Self>, [JoinHandle<()>; 2]), ModemError> {
         let (connection, service, lost) = (connection.clone(), RefCell::default(), Notify::new());
         let watch = Rc::new(Self { connection, name, lines: Lines::new(events), service, lost });
-        let (mut signals, pump) = bus::listen(&watch.connection, rules()).await?;
-        let worker = watch.clone();
-        let worker = tokio::task::spawn_local(async move {
-            match bus::owner_of(&worker.connection, SERVICE).await {
-                Some(owner) => worker.service_came(&owner).await,
-                None => worker.lines.tell(ModemEvent::Service { up: false }),
-            }
-            while let Some(signal) = signals.recv().await {
-                worker.take_signal(&signal).await;
-            }
-            // The bus is gone, and everything on it.
-            worker.service_gone();
-        });
-        Ok((watch, [pump, worker]))
-    }
-
-    pub(super) fn owner(&self) -> Option<Box<str>> {
-        self.service.borrow().owner.clone()
+        let tasks = follow(watch.clone(), rules()).await?;
+        Ok((watch, tasks))
     }
 
     /// The modem that a line is in.
@@ -99,65 +84,6 @@ impl Watch {
 
     fn place<'a>(&'a self, owner: &'a str, path: &'a str) -> Place<'a> {
         Place { connection: &self.connection, owner, path }
-    }
-
-    async fn service_came(&self, owner: &str) {
-        *self.service.borrow_mut() = Service { owner: Some(owner.into()), modems: BTreeMap::new() };
-        match self.place(owner, ROOT).modems().await {
-            Ok(modems) => {
-                for (path, interfaces) in modems {
-                    self.modem_has(&path, interfaces).await;
-                }
-            }
-            Err(error) => log::warn!("oFono does not list its modems: {error}"),
-        }
-        // Its lines are told first: who waits for the service wants to send by one.
-        self.lines.tell(ModemEvent::Service { up: true });
-    }
-
-    fn service_gone(&self) {
-        let gone = std::mem::take(&mut *self.service.borrow_mut());
-        if gone.owner.is_none() {
-            return;
-        }
-        self.lost.notify_waiters();
-        self.lines.clear();
-        self.lines.tell(ModemEvent::Service { up: false });
-    }
-
-    async fn take_signal(&self, signal: &Message) {
-        let header = signal.header();
-        let (Some(sender), Some(path), Some(interface), Some(member)) =
-            (header.sender(), header.path(), header.interface(), header.member())
-        else {
-            return;
-        };
-        if interface.as_str() == BUS {
-            return self.owner_changed(signal).await;
-        }
-        // What an instance says that we do not know yet, or no more, is read when we know it.
-        if self.owner().as_deref() != Some(sender.as_str()) {
-            return;
-        }
-        match (interface.as_str(), member.as_str()) {
-            (MANAGER, "ModemAdded") => self.modem_added(signal).await,
-            (MANAGER, "ModemRemoved") => self.modem_removed(signal),
-            (MODEM, "PropertyChanged") => self.interfaces_changed(path.as_str(), signal).await,
-            (SIM | NETWORK | CALLS, "PropertyChanged") => self.refresh(path.as_str()).await,
-            (MESSAGES, "IncomingMessage") => self.message_came(path.as_str(), signal),
-            _ => {}
-        }
-    }
-
-    async fn owner_changed(&self, signal: &Message) {
-        let body = signal.body();
-        let Ok((_, old, new)) = body.deserialize::<(BusName<'_>, &str, &str)>() else { return };
-        if !old.is_empty() {
-            self.service_gone();
-        }
-        if !new.is_empty() && self.owner().as_deref() != Some(new) {
-            self.service_came(new).await;
-        }
     }
 
     async fn modem_added(&self, signal: &Message) {
@@ -241,13 +167,58 @@ impl Watch {
     }
 }
 
+impl Follower for Watch {
+    const SERVICE: &'static str = SERVICE;
+
+    fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    fn lines(&self) -> &Lines {
+        &self.lines
+    }
+
+    fn owner(&self) -> Option<Box<str>> {
+        self.service.borrow().owner.clone()
+    }
+
+    async fn came(&self, owner: &str) {
+        *self.service.borrow_mut() = Service { owner: Some(owner.into()), modems: BTreeMap::new() };
+        match self.place(owner, ROOT).modems().await {
+            Ok(modems) => {
+                for (path, interfaces) in modems {
+                    self.modem_has(&path, interfaces).await;
+                }
+            }
+            Err(error) => log::warn!("oFono does not list its modems: {error}"),
+        }
+        // Its lines are told first: who waits for the service wants to send by one.
+        self.lines.tell(ModemEvent::Service { up: true });
+    }
+
+    fn gone(&self) {
+        *self.service.borrow_mut() = Service::default();
+        self.lost.notify_waiters();
+    }
+
+    async fn told(&self, (path, interface, member): (&str, &str, &str), signal: &Message) {
+        match (interface, member) {
+            (MANAGER, "ModemAdded") => self.modem_added(signal).await,
+            (MANAGER, "ModemRemoved") => self.modem_removed(signal),
+            (MODEM, "PropertyChanged") => self.interfaces_changed(path, signal).await,
+            (SIM | NETWORK | CALLS, "PropertyChanged") => self.refresh(path).await,
+            (MESSAGES, "IncomingMessage") => self.message_came(path, signal),
+            _ => {}
+        }
+    }
+}
+
 /// The signals that matter, and no others: the bus filters, so that no change of signal strength wakes us.
 /// Texts of class 0 are `ImmediateMessage`: shown by whoever does that, not ours.
 fn rules() -> Vec<zbus::Result<MatchRule<'static>>> {
     let service = |interface| MatchRule::builder().msg_type(Type::Signal).sender(SERVICE).interface(interface);
     let changed = |interface, property| service(interface).member("PropertyChanged").add_arg(property).build();
     vec![
-        bus::comes_and_goes(SERVICE),
         service(MANAGER).build(),
         changed(MODEM, "Interfaces"),
         service(SIM).member("PropertyChanged").build(),
