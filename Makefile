@@ -24,7 +24,7 @@ build figures: export LIBSQLITE3_FLAGS = -USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FT
   -USQLITE_ENABLE_RTREE -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_STAT4 -USQLITE_SOUNDEX -USQLITE_ENABLE_API_ARMOR \
   -USQLITE_ENABLE_MEMORY_MANAGEMENT -USQLITE_ENABLE_LOAD_EXTENSION -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_JSON
 
-.PHONY: help build demo desk test lint check-targets privacy apps fuzz figures directory-bench install clean
+.PHONY: help build demo desk test lint check-targets privacy apps fuzz figures directory-bench install install-directory clean
 
 help:
 	@echo 'make demo              two phones and a cloud show the main job (root); ARGS=--json for a line a step'
@@ -34,6 +34,7 @@ help:
 	@echo 'make apps              unmodified apps through the door and beside it: what they did (root)'
 	@echo 'make build             the device build, optimised: three daemons and shuntctl'
 	@echo 'make install           install that build; DESTDIR=, PREFIX=, SYSCONFDIR='
+	@echo 'make install-directory the same for the cloud'"'"'s directory, for packagers'
 	@echo 'make check-targets     type-check the device programs for TARGETS ($(TARGETS))'
 	@echo 'make fuzz              each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make figures           the budget, line by line, beside lower bounds (root); ARGS=im for one topic'
@@ -123,6 +124,18 @@ install: build
 	install -d $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/bash-completion/completions
 	$(RELEASE)/shuntctl man > $(DESTDIR)$(DATADIR)/man/man1/shuntctl.1
 	$(RELEASE)/shuntctl completions bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/shuntctl
+
+# The cloud's side. Not needed by `install`, and nothing of it belongs on a phone.
+install-directory:
+	$(CARGO) build --locked --release --features directory --bin shunt-directory
+	install -Dm 0755 $(RELEASE)/shunt-directory $(DESTDIR)$(PREFIX)/bin/shunt-directory
+	install -Dm 0644 config/directory.toml $(DESTDIR)$(DATADIR)/shunt-directory/directory.toml
+	install -m 0644 config/directory.openapi.yaml $(DESTDIR)$(DATADIR)/shunt-directory/directory.openapi.yaml
+	install -Dm 0644 config/ejabberd/ejabberd.yml $(DESTDIR)$(DATADIR)/shunt-directory/ejabberd/ejabberd.yml
+	install -m 0644 config/ejabberd/mod_shunt.erl $(DESTDIR)$(DATADIR)/shunt-directory/ejabberd/mod_shunt.erl
+	install -Dm 0644 init/shunt-directory.service $(DESTDIR)$(PREFIX)/lib/systemd/system/shunt-directory.service
+	install -Dm 0644 init/shunt-directory.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/shunt-directory.conf
+	install -Dm 0644 init/shunt-directory.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/shunt-directory.conf
 
 clean:
 	$(CARGO) clean

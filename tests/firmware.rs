@@ -34,10 +34,19 @@ fn said(output: &Output) -> String {
 
 /// The unit as installed, but with the program where this build has it.
 fn unit(directory: &Path, change: impl FnOnce(String) -> String) -> PathBuf {
-    let path = directory.join("shuntd.service");
-    let text = read("init/shuntd.service");
-    assert!(text.contains("ExecStart=/usr/libexec/shunt/shuntd "));
-    fs::write(&path, change(text.replace("/usr/libexec/shunt/shuntd ", &format!("{WARDEN} ")))).unwrap();
+    unit_of(directory, "shuntd.service", "/usr/libexec/shunt/shuntd", change)
+}
+
+/// The same of the cloud's directory. Which program it starts, systemd does not look at.
+fn directory_unit(directory: &Path, change: impl FnOnce(String) -> String) -> PathBuf {
+    unit_of(directory, "shunt-directory.service", "/usr/bin/shunt-directory", change)
+}
+
+fn unit_of(directory: &Path, name: &str, program: &str, change: impl FnOnce(String) -> String) -> PathBuf {
+    let path = directory.join(name);
+    let text = read(&format!("init/{name}"));
+    assert!(text.contains(&format!("ExecStart={program} ")));
+    fs::write(&path, change(text.replace(&format!("={program} "), &format!("={WARDEN} ")))).unwrap();
     path
 }
 
@@ -46,10 +55,12 @@ fn verify(unit: &Path) -> Output {
 }
 
 #[test]
-fn systemd_takes_the_unit_without_a_word() {
+fn systemd_takes_the_units_without_a_word() {
     let place = tempfile::tempdir().unwrap();
-    let output = verify(&unit(place.path(), |text| text));
-    assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
+    for unit in [unit(place.path(), |text| text), directory_unit(place.path(), |text| text)] {
+        let output = verify(&unit);
+        assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
+    }
 }
 
 #[test]
@@ -60,17 +71,38 @@ fn systemd_refuses_a_broken_unit() {
 }
 
 #[test]
-fn the_unit_leaves_little_exposed() {
+fn the_units_leave_little_exposed() {
     let place = tempfile::tempdir().unwrap();
     let exposed = |path: PathBuf, limit: &str| {
         let mut command = Command::new("systemd-analyze");
         run(command.args(["security", "--offline=true", "--threshold", limit]).arg(path))
     };
-    // Tenths of systemd's score. What remains is root, the three capabilities and the network.
-    let output = exposed(unit(place.path(), |text| text), "30");
-    assert!(output.status.success(), "{}", said(&output));
     let bare = |text: String| text.lines().filter(|line| !line.contains("yes")).collect::<Vec<_>>().join("\n");
-    assert!(!exposed(unit(place.path(), bare), "30").status.success());
+    // Tenths of systemd's score. What remains of the warden is root, the three capabilities and the network;
+    // of the directory the network, which it serves.
+    let whole = [(unit(place.path(), |text| text), "30"), (directory_unit(place.path(), |text| text), "15")];
+    for (unit, limit) in whole {
+        let output = exposed(unit, limit);
+        assert!(output.status.success(), "{}", said(&output));
+        println!("{}", said(&output).lines().last().unwrap());
+    }
+    for (unit, limit) in [(unit(place.path(), bare), "30"), (directory_unit(place.path(), bare), "15")] {
+        assert!(!exposed(unit, limit).status.success());
+    }
+}
+
+#[test]
+fn the_directory_s_unit_keeps_memory_out_of_swap_and_dumps_and_gives_no_capability() {
+    let text = read("init/shunt-directory.service");
+    for line in
+        ["LimitCORE=0", "LimitMEMLOCK=infinity", "MemorySwapMax=0", "CapabilityBoundingSet=", "User=shunt-directory"]
+    {
+        assert!(text.lines().any(|own| own == line), "{line}");
+    }
+    // What the program needs to lock its memory is allowed.
+    let filter = run(Command::new("systemd-analyze").args(["syscall-filter", "@system-service"]));
+    assert!(said(&filter).lines().any(|line| line.trim() == "@memlock"), "{}", said(&filter));
+    assert!(text.contains("--config /etc/shunt-directory/directory.toml"));
 }
 
 #[test]
@@ -94,24 +126,31 @@ fn the_unit_gives_the_warden_what_it_needs_and_no_more() {
 
 #[test]
 fn systemd_makes_the_users_and_the_places() {
-    let image = tempfile::tempdir().unwrap();
-    fs::create_dir(image.path().join("etc")).unwrap();
-    let root_option = format!("--root={}", image.path().display());
-    let users = run(Command::new("systemd-sysusers").arg(&root_option).arg(root().join("init/shunt.sysusers")));
-    assert!(users.status.success(), "{}", said(&users));
-    let passwd = fs::read_to_string(image.path().join("etc/passwd")).unwrap();
-    assert!(passwd.contains("shunt-core:") && passwd.contains("shunt-uplink:"), "{passwd}");
+    for (files, users, state, owner) in [
+        ("shunt", &["shunt-core", "shunt-uplink"][..], "var/lib/shunt", "shunt-core"),
+        ("shunt-directory", &["shunt-directory"], "var/lib/shunt-directory", "shunt-directory"),
+    ] {
+        let image = tempfile::tempdir().unwrap();
+        fs::create_dir(image.path().join("etc")).unwrap();
+        let root_option = format!("--root={}", image.path().display());
+        let sysusers = root().join(format!("init/{files}.sysusers"));
+        let made = run(Command::new("systemd-sysusers").arg(&root_option).arg(sysusers));
+        assert!(made.status.success(), "{}", said(&made));
+        let passwd = fs::read_to_string(image.path().join("etc/passwd")).unwrap();
+        assert!(users.iter().all(|user| passwd.contains(&format!("{user}:"))), "{passwd}");
 
-    let mut command = Command::new("systemd-tmpfiles");
-    let dry = run(command.args(["--create", &root_option]).arg(root().join("init/shunt.tmpfiles")));
-    // Whom the directories belong to, only root may set.
-    if rustix::process::geteuid().is_root() {
-        use std::os::unix::fs::{MetadataExt, PermissionsExt};
-        assert!(dry.status.success(), "{}", said(&dry));
-        let state = fs::metadata(image.path().join("var/lib/shunt")).unwrap();
-        assert_eq!(state.permissions().mode() & 0o7777, 0o700);
-        let core = passwd.lines().find(|line| line.starts_with("shunt-core:")).unwrap();
-        assert_eq!(core.split(':').nth(2), Some(state.uid().to_string().as_str()));
+        let mut command = Command::new("systemd-tmpfiles");
+        let tmpfiles = root().join(format!("init/{files}.tmpfiles"));
+        let made = run(command.args(["--create", &root_option]).arg(tmpfiles));
+        // Whom the directories belong to, only root may set.
+        if rustix::process::geteuid().is_root() {
+            use std::os::unix::fs::{MetadataExt, PermissionsExt};
+            assert!(made.status.success(), "{}", said(&made));
+            let state = fs::metadata(image.path().join(state)).unwrap();
+            assert_eq!(state.permissions().mode() & 0o7777, 0o700);
+            let owner = passwd.lines().find(|line| line.starts_with(&format!("{owner}:"))).unwrap();
+            assert_eq!(owner.split(':').nth(2), Some(state.uid().to_string().as_str()));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use ring::digest::{SHA256, digest};
 use shunt::directory::{Account, Accounts};
 use shunt::model::PhoneNumber;
 use shunt_kit::cloud::Pki;
-use shunt_kit::directory::{Around, Directory};
+use shunt_kit::directory::{Around, Directory, FILE};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -31,11 +31,12 @@ impl Site {
             domain: "im.example.org",
             api: "http://127.0.0.1:9/api",
             xmpp: ([127, 0, 0, 1], 9).into(),
+            database: FILE,
             more: "",
         };
         let directory = Directory::start(&around).await?;
         let client = Client::of(&directory, &pki.ca_pem, "");
-        let accounts = Accounts::open(&directory.database())?;
+        let accounts = Accounts::open(&directory.database().to_owned().into()).await?;
         let numbers = (0..100).map(|nth| PhoneNumber::from_e164(&format!("+49176{nth:08}")));
         let points = numbers.map(|number| Ok(blinded(&number?).1)).collect::<Result<_>>()?;
         Ok(Self { directory, points, client, accounts, _dir: dir })

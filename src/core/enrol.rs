@@ -339,7 +339,7 @@ impl Core {
                 _ => Purpose::Enrol { blinded },
             };
             let session = SessionId::from_bytes(enrolment.kept.session);
-            let sealed = Confirm { code, purpose }.seal(session, identity.key(), key);
+            let sealed = Confirm { number, code, purpose }.seal(session, identity.key(), key);
             let (request, key) = sealed.map_err(|error| log::error!("{error}")).ok()?;
             let blind = *blinding.to_bytes();
             Some(KeptConfirm { request: request.as_bytes().to_vec(), answer_key: *key.to_bytes(), blind })

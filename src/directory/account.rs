@@ -20,12 +20,12 @@ impl Directory {
     }
 
     /// The certificate's successor, kept as the last one issued.
-    pub(super) async fn recertify(&self, known: &Known, proven: bool) -> Result<Certificate, Refusal> {
+    pub(super) async fn recertify(&self, token: &TokenHash, known: &Known) -> Result<Certificate, Refusal> {
         let Certificate { jid, identity, .. } = &known.certificate;
         let certificate = self.certificate(jid, identity, now()).map_err(|error| failed(&error))?;
         let encoded = certificate.encode().map_err(|_| Refusal::Unavailable)?;
-        self.accounts.certify(known.row, &encoded, proven, now()).await.map_err(unavailable)?;
-        Ok(certificate)
+        let kept = self.accounts.certify(token, &encoded, now()).await.map_err(unavailable)?;
+        if kept { Ok(certificate) } else { Err(Refusal::UnknownToken) }
     }
 }
 
@@ -48,7 +48,7 @@ impl Service {
         if now.div_euclid(DAY) - known.proven >= PROOF {
             return Err(Refusal::ProofNeeded);
         }
-        self.directory.recertify(&known, false).await
+        self.directory.recertify(token, &known).await
     }
 
     /// Changes the secret at the XMPP server first: cut off between the two, the old token still names
@@ -66,9 +66,10 @@ impl Service {
         let (_, secret) = opened.await?;
         let Directory { ejabberd, domain, accounts, .. } = &*self.directory;
         let pseudonym = known.certificate.jid.pseudonym().as_str();
-        ejabberd.change_secret(pseudonym, domain, &secret.0).await.map_err(|error| failed(&error.into()))?;
-        let token = keys::token_hash(&bearer_token(&secret.0));
-        accounts.set_token(known.row, &token).await.map_err(unavailable)
+        ejabberd.change_secret(pseudonym, domain, &secret.0).await.map_err(|error| failed(&error))?;
+        let new = keys::token_hash(&bearer_token(&secret.0));
+        let kept = accounts.set_token(token, &new).await.map_err(unavailable)?;
+        if kept { Ok(()) } else { Err(Refusal::UnknownToken) }
     }
 
     /// Ends the account: at the XMPP server first, so that nothing stays there unknown.

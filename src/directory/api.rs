@@ -80,7 +80,7 @@ pub(super) enum Refusal {
     #[error("a fresh proof of the number is needed: enrol again, for a renewal")]
     ProofNeeded,
     /// 404.
-    #[error("no such enrolment: it is over, or the directory was restarted; begin anew")]
+    #[error("no such enrolment: it is over, or never was there; begin anew")]
     SessionUnknown,
     /// 409.
     #[error("this enrolment's id is another request's: begin anew under a new one")]

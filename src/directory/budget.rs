@@ -25,6 +25,9 @@ pub struct Overdrawn {
     pub wait: u32,
 }
 
+/// Instances' clocks differ by less, in seconds. What is dated further ahead was dated by a wrong clock.
+const SKEW: i64 = 3_600;
+
 const COST: i64 = REFILL.as_secs() as i64;
 const FULL: i64 = CAPACITY as i64 * COST;
 
@@ -35,11 +38,12 @@ impl Bucket {
         Self { level: FULL, at: now }
     }
 
-    /// The bucket at `now`. A clock that was set back gives nothing and takes nothing.
+    /// The bucket at `now`. A clock that was set back gives nothing, nor do two that differ.
     #[must_use]
     pub fn refilled(self, now: i64) -> Self {
         let gained = now.saturating_sub(self.at).max(0);
-        Self { level: self.level.clamp(0, FULL).saturating_add(gained).min(FULL), at: now }
+        let at = if self.at.saturating_sub(now) > SKEW { now } else { self.at.max(now) };
+        Self { level: self.level.clamp(0, FULL).saturating_add(gained).min(FULL), at }
     }
 
     /// Evaluations that are left now.
@@ -101,6 +105,18 @@ mod tests {
     fn a_clock_set_back_gives_nothing() {
         let empty = Bucket::full(NOW).charge(1_000, NOW).unwrap();
         assert_eq!(empty.left(NOW - 1_000_000), 0);
+    }
+
+    #[test]
+    fn two_instances_whose_clocks_differ_give_no_more_than_one() {
+        let mut bucket = Bucket::full(NOW).charge(1_000, NOW).unwrap();
+        for second in 0..900 {
+            assert_eq!(bucket.left(NOW + second), 0);
+            bucket = bucket.refilled(NOW + second).refilled(NOW + second - 5);
+        }
+        assert_eq!(bucket.left(NOW + 900), 1);
+        let ahead = Bucket::full(NOW + 1_000_000).charge(1_000, NOW + 1_000_000).unwrap();
+        assert_eq!(ahead.refilled(NOW).left(NOW + 900), 1, "a clock that was days ahead stops nothing for days");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The command line.
 
-use super::accounts::{Accounts, AccountsError};
+use super::accounts::Accounts;
 use super::config::{Config, ConfigError};
+use super::database::DatabaseError;
 use super::enrol::{Enrolling, EnrollingError};
 use super::evaluate::Directory;
 use super::files::NewFile;
@@ -89,7 +90,7 @@ enum Failed {
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error(transparent)]
-    Accounts(#[from] AccountsError),
+    Database(#[from] DatabaseError),
     #[error(transparent)]
     Enrolling(#[from] EnrollingError),
     #[error(transparent)]
@@ -139,8 +140,9 @@ fn run(command: Command) -> Result<(), Failed> {
         Command::Provision { number, identity, config, out } => enrol(&number, &identity, &config, out.as_deref()),
         Command::Withdraw { jid, config } => withdraw(&jid, &Config::load(&config)?),
         Command::Accounts { config } => {
-            let accounts = Accounts::open(&Config::load(&config)?.database)?;
-            Ok(say(&format!("{}\n", current_thread()?.block_on(accounts.count())?))?)
+            let config = Config::load(&config)?;
+            let count = async { Accounts::open(&config.database).await?.count().await };
+            Ok(say(&format!("{}\n", current_thread()?.block_on(count)?))?)
         }
     }
 }
@@ -149,14 +151,20 @@ fn serve(config: &Config) -> Result<(), Failed> {
     if !forget::keep_out_of_dumps_and_swap()? {
         log::warn!("memory could not be locked: run with LimitMEMLOCK=infinity or without swap");
     }
-    let directory = Arc::new(Directory::open(config)?);
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        let enrolling = config.enrolment.as_ref().map(Enrolling::start).transpose()?;
-        tokio::spawn(unseen::keep_forgetting(Arc::clone(&directory)));
-        let router = Service::new(directory, enrolling, Duration::from_secs(config.limits.read_timeout)).router();
-        let listener = TcpListener::bind(config.listen).await.map_err(|why| Failed::Listen(config.listen, why))?;
-        Ok(listen::serve(listener, &config.tls, router, config.limits).await?)
-    })
+    tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(forget::wipe_stack).build()?.block_on(
+        async {
+            let directory = Arc::new(Directory::open(config).await?);
+            tokio::spawn(unseen::keep_forgetting(Arc::clone(&directory)));
+            let start = |enrolment| Enrolling::start(enrolment, &directory, config.current_epoch).map(Arc::new);
+            let enrolling = config.enrolment.as_ref().map(start).transpose()?;
+            if let Some(enrolling) = &enrolling {
+                tokio::spawn(Arc::clone(enrolling).keep_forgetting(directory.accounts.database().clone()));
+            }
+            let router = Service::new(directory, enrolling, Duration::from_secs(config.limits.read_timeout)).router();
+            let listener = TcpListener::bind(config.listen).await.map_err(|why| Failed::Listen(config.listen, why))?;
+            Ok(listen::serve(listener, &config.tls, router, config.limits).await?)
+        },
+    )
 }
 
 fn enrol(number: &str, identity: &str, config: &Path, out: Option<&Path>) -> Result<(), Failed> {
@@ -184,9 +192,8 @@ fn withdraw(jid: &str, config: &Config) -> Result<(), Failed> {
     if jid.domain() != config.domain {
         return Err(Failed::OtherDomain(config.domain.clone()));
     }
-    let directory = Directory::open(config)?;
-    let ended = current_thread()?.block_on(directory.end(jid.pseudonym().as_str()))?;
-    if ended { Ok(()) } else { Err(Failed::NoAccount) }
+    let end = async { Directory::open(config).await?.end(jid.pseudonym().as_str()).await };
+    if current_thread()?.block_on(end)? { Ok(()) } else { Err(Failed::NoAccount) }
 }
 
 fn current_thread() -> io::Result<tokio::runtime::Runtime> {

@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// Where HTTPS is served.
     pub listen: SocketAddr,
-    /// The database file.
-    pub database: PathBuf,
+    /// Where the database is.
+    pub database: Location,
+    /// What PostgreSQL's URL does not say.
+    #[serde(default)]
+    postgresql: Postgresql,
     /// The XMPP domain of all accounts; part of each pseudonym's salt.
     pub domain: String,
     /// The server's certificate.
@@ -30,6 +33,51 @@ pub struct Config {
     pub limits: Limits,
     /// How phones enrol by themselves; without it they can't.
     pub enrolment: Option<Enrolment>,
+}
+
+/// Where the database is: a file's path, or PostgreSQL's URL.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "String")]
+pub enum Location {
+    /// A SQLite file.
+    File(PathBuf),
+    /// PostgreSQL.
+    Server(Server),
+}
+
+impl From<String> for Location {
+    fn from(text: String) -> Self {
+        match text.split_once("://") {
+            Some(_) => Self::Server(Server { url: text, password: None, ca: None }),
+            None => Self::File(text.into()),
+        }
+    }
+}
+
+/// A PostgreSQL server.
+#[derive(Clone)]
+pub struct Server {
+    /// `postgresql://user@host/database`, as libpq(5) writes it; a host that begins with `/` is a socket's directory.
+    pub url: String,
+    /// File with the password; readable by its owner alone.
+    pub password: Option<PathBuf>,
+    /// PEM file of the CA that vouches for the server; without it the connection is not encrypted.
+    pub ca: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Server {
+    /// Not the URL: there may be a password in it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Server(..)")
+    }
+}
+
+/// Files for a connection to PostgreSQL.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Postgresql {
+    password: Option<PathBuf>,
+    ca: Option<PathBuf>,
 }
 
 /// PEM files.
@@ -169,6 +217,13 @@ pub struct SmsLimits {
     pub global_per_hour: u32,
 }
 
+impl SmsLimits {
+    fn allow_any(&self) -> bool {
+        let Self { number_per_day, block_per_hour, country_per_hour, global_per_hour } = *self;
+        [number_per_day, block_per_hour, country_per_hour, global_per_hour].iter().all(|most| *most > 0)
+    }
+}
+
 impl Default for SmsLimits {
     fn default() -> Self {
         Self { number_per_day: 5, block_per_hour: 30, country_per_hour: 500, global_per_hour: 1_000 }
@@ -212,6 +267,10 @@ impl Config {
             .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
         config.check()?;
         let base = path.parent().unwrap_or(Path::new(""));
+        if let Location::Server(server) = &mut config.database {
+            let Postgresql { password, ca } = std::mem::take(&mut config.postgresql);
+            (server.password, server.ca) = (password, ca);
+        }
         for file in config.paths() {
             *file = base.join(&*file);
         }
@@ -224,15 +283,21 @@ impl Config {
             Gateway::Smpp(smpp) => Some(std::iter::once(&mut smpp.password).chain(&mut smpp.ca)),
             Gateway::Modem(_) => None,
         });
-        [&mut self.database, &mut self.tls.certificate, &mut self.tls.key, &mut self.phones.ca]
+        let database: Vec<_> = match &mut self.database {
+            Location::File(path) => vec![path],
+            Location::Server(server) => server.password.iter_mut().chain(&mut server.ca).collect(),
+        };
+        [&mut self.tls.certificate, &mut self.tls.key, &mut self.phones.ca]
             .into_iter()
             .chain(smpp.into_iter().flatten())
+            .chain(database)
             .chain(self.epochs.iter_mut().flat_map(|epoch| [&mut epoch.voprf, &mut epoch.ed25519, &mut epoch.x25519]))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         let rules = [
             (!self.domain.is_empty() && self.domain.len() <= 255, "domain", "the XMPP domain, such as im.example.org"),
+            (self.is_database(), "database", "a file, or postgresql://USER@HOST/NAME"),
             (self.ejabberd.api.starts_with("http://"), "ejabberd.api", "http://127.0.0.1:PORT/api"),
             (!self.epochs.is_empty(), "epoch", "write at least one [[epoch]]; `shunt-directory keygen` prints it"),
             (self.epochs.iter().all(|epoch| is_epoch(epoch.name)), "epoch.name", "one lower-case letter"),
@@ -249,6 +314,11 @@ impl Config {
             (self.limits.read_timeout > 0, "limits.read_timeout", "at least 1 second"),
             (self.limits.connection_life > 0, "limits.connection_life", "at least 1 second"),
             (
+                self.enrolment.as_ref().is_none_or(|enrolment| enrolment.limits.allow_any()),
+                "enrolment.limits",
+                "each at least 1; leave [enrolment] out where no phone may enrol",
+            ),
+            (
                 self.enrolment.as_ref().is_none_or(|enrolment| (1..=600).contains(&enrolment.life)),
                 "enrolment.life",
                 "1 to 600 seconds",
@@ -257,6 +327,15 @@ impl Config {
         match rules.into_iter().find(|(holds, ..)| !holds) {
             Some((_, key, hint)) => Err(ConfigError::Value { key, hint }),
             None => Ok(()),
+        }
+    }
+
+    fn is_database(&self) -> bool {
+        match &self.database {
+            Location::File(_) => true,
+            Location::Server(server) => {
+                server.url.starts_with("postgresql://") || server.url.starts_with("postgres://")
+            }
         }
     }
 
@@ -297,7 +376,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("directory.toml");
         std::fs::write(&path, EXAMPLE.replace("/var/lib/shunt-directory/directory.db", "directory.db")).unwrap();
-        assert_eq!(Config::load(&path).unwrap().database, dir.path().join("directory.db"));
+        let Location::File(file) = Config::load(&path).unwrap().database else { panic!("a file") };
+        assert_eq!(file, dir.path().join("directory.db"));
+    }
+
+    #[test]
+    fn a_url_is_postgresql_and_never_shown() {
+        let url = "postgresql://shunt:hush@db.example.org/shunt";
+        let text = EXAMPLE.replace("/var/lib/shunt-directory/directory.db", url);
+        let location = load(&text).unwrap().database;
+        assert!(matches!(&location, Location::Server(server) if server.url == url));
+        assert!(!format!("{location:?}").contains("hush"));
+        let other = EXAMPLE.replace("/var/lib/shunt-directory/directory.db", "mysql://db.example.org/shunt");
+        assert!(load(&other).unwrap_err().to_string().starts_with("database"));
     }
 
     #[test]

@@ -1,31 +1,35 @@
 //! Enrolment by the phone itself: `start` sends the code, `confirm` makes the account.
 //!
-//! The number is in memory from `start` to `confirm`, or until the session's time is over.
+//! The number is in memory while a `start` sends its SMS, and while a `confirm` is answered; between the
+//! two nothing here knows it.
 
 use super::accounts::TokenHash;
 use super::api::Refusal;
 use super::config::Enrolment;
-use super::evaluate::Directory;
+use super::database::Database;
+use super::evaluate::{Directory, unavailable};
 use super::gateway::{Gateway, GatewayError};
-use super::keys::{self, KeyError};
+use super::keys;
 use super::limits::{Asked, Limited, Limits};
 use super::number::{self, Enrollable, NumberError};
-use super::provision::ProvisionError;
 use super::service::{Service, now};
-use super::sessions::{self, Attempt, Begun, Request, Sessions};
+use super::sessions::{self, Attempt, Begun, Request, Salt, Sessions};
 use crate::model::{PhoneNumber, Timestamp};
 use crate::seal::{
     Answer, AnswerKey, Code, Confirm, EnrolmentError, Header, NewAccount, Purpose, SessionId, Start, code_sms,
+    slow_hash,
 };
-use rand_core::OsRng;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long a `start` waits for the network's word on its SMS; without one the SMS may still come.
 const SMS: Duration = Duration::from_secs(12);
+
+/// How often what is over is deleted.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// What enrolments share.
 pub(super) struct Enrolling {
@@ -39,37 +43,48 @@ pub(super) struct Enrolling {
 /// Why phones can't enrol by themselves.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EnrollingError {
-    #[error(transparent)]
-    Keys(#[from] KeyError),
+    #[error("enrolment: `current_epoch` has no keys")]
+    Epoch,
     #[error("enrolment.gateway: {0}")]
     Gateway(std::io::Error),
 }
 
 impl Enrolling {
     /// Must be called within the runtime.
-    pub(super) fn start(config: &Enrolment) -> Result<Self, EnrollingError> {
+    pub(super) fn start(config: &Enrolment, directory: &Directory, epoch: char) -> Result<Self, EnrollingError> {
+        let database = directory.accounts.database();
+        let key = directory.epochs.secrets(epoch).ok_or(EnrollingError::Epoch)?.enrolment.tag(&[b"code SMS"]);
         Ok(Self {
-            sessions: Sessions::new(Duration::from_secs(config.life), &*keys::random()?),
-            limits: Limits::new(config.limits, now())?,
+            sessions: Sessions::new(config.life, database.clone()),
+            limits: Limits::new(config.limits, database.clone(), &key),
             gateway: Gateway::start(&config.gateway).map_err(EnrollingError::Gateway)?,
             trusted_proxies: config.trusted_proxies.clone(),
             alarm: config.alarm.clone(),
         })
     }
 
-    fn allow(&self, number: &Enrollable, client: IpAddr) -> Result<(), Refusal> {
-        let Enrollable { number, country } = number;
-        let asked = Asked { number: number.as_e164(), country, client };
-        let charged = self.limits.charge(asked, now()).map_err(|error| {
-            log::error!("{error}");
-            Refusal::Unavailable
-        })?;
-        charged.map_err(|limited| {
-            if limited.first {
-                self.tell(limited, country);
+    /// Empties the database of what is over, for as long as the service runs.
+    pub(super) async fn keep_forgetting(self: Arc<Self>, database: Database) {
+        loop {
+            let forgotten = async {
+                self.sessions.forget(now()).await?;
+                self.limits.forget(now()).await?;
+                database.scrub().await
+            };
+            if let Err(error) = forgotten.await {
+                log::error!("what is over could not be deleted, in a minute again: {error}");
             }
-            Refusal::EnrolmentLimit(limited.wait)
-        })
+            tokio::time::sleep(SWEEP).await;
+        }
+    }
+
+    /// What is known of a start already, and its answer.
+    async fn known(&self, id: &SessionId, request: &Request) -> Result<Option<Result<u64, Refusal>>, Refusal> {
+        let known = self.sessions.known(id, request, now()).await.map_err(unavailable)?;
+        Ok(known.map(|begun| match begun {
+            Begun::Again(left) => Ok(left),
+            Begun::Conflict => Err(Refusal::SessionConflict),
+        }))
     }
 
     /// Once a window: what a single subscriber can cause is only noted.
@@ -113,28 +128,36 @@ impl Service {
         self.enrolling.clone().ok_or(Refusal::EnrolmentClosed)
     }
 
+    async fn allow(&self, enrolling: &Enrolling, wanted: &Enrollable, client: IpAddr) -> Result<(), Refusal> {
+        let asked = Asked { country: &wanted.country, client };
+        let slow = async |salt: Vec<u8>| {
+            let number = wanted.number.clone();
+            self.on_a_core(move |_| slow_hash(number.as_e164().as_bytes(), &salt).map_err(|error| failed(&error))).await
+        };
+        enrolling.limits.charge(asked, now(), slow).await?.map_err(|limited| {
+            if limited.first {
+                enrolling.tell(limited, &wanted.country);
+            }
+            Refusal::EnrolmentLimit(limited.wait)
+        })
+    }
+
     /// Sends a code; the seconds that it is good for.
     pub(super) async fn start(&self, id: SessionId, client: IpAddr, bytes: Vec<u8>) -> Result<u64, Refusal> {
         let enrolling = self.enrolling()?;
         let header = header(&bytes, &id)?;
-        let request = sessions::request(&bytes);
-        if let Some(known) = enrolling.sessions.known(&id, &request, Instant::now()) {
-            return begun(&known, enrolling.sessions.life());
+        let request = sessions::digest_of(&bytes);
+        if let Some(known) = enrolling.known(&id, &request).await? {
+            return known;
         }
         let wanted = self.on_a_core(move |directory| directory.wanted(header, &bytes)).await?;
-        enrolling.allow(&wanted, client)?;
-        let code = Code::new(&mut OsRng);
-        let number = wanted.number;
-        let made = enrolling.sessions.begin(header, request, number.clone(), code, Instant::now());
-        if made != Begun::New {
-            return begun(&made, enrolling.sessions.life());
-        }
-        let life = enrolling.sessions.life();
-        let ending = Arc::clone(&enrolling);
-        tokio::spawn(async move {
-            tokio::time::sleep(life).await;
-            ending.sessions.end(&id, Instant::now());
-        });
+        self.allow(&enrolling, &wanted, client).await?;
+        let made = enrolling.sessions.begin(&header, &request, now()).await.map_err(|error| failed(&error))?;
+        let Some(salt) = made else {
+            return enrolling.known(&id, &request).await?.unwrap_or(Err(Refusal::Unavailable));
+        };
+        let code = self.directory.code(&header, &salt, &wanted.number)?;
+        let (number, life) = (wanted.number, enrolling.sessions.life());
         // It goes on when the phone hangs up: what became of the SMS must be known to the session.
         let sending = tokio::spawn(async move {
             let sent = enrolling.gateway.send(&number, code_sms(code, &id).into()).await;
@@ -143,13 +166,15 @@ impl Service {
                 Err(GatewayError::Mute) => log::warn!("nobody knows whether a code was sent"),
                 Err(error) => {
                     log::error!("no code was sent: {error}");
-                    enrolling.sessions.abandon(&id);
+                    if let Err(error) = enrolling.sessions.abandon(&id).await {
+                        log::error!("{error}");
+                    }
                 }
             }
             sent
         });
         match timeout(SMS, sending).await {
-            Ok(Ok(Ok(()) | Err(GatewayError::Mute))) | Err(_) => Ok(life.as_secs()),
+            Ok(Ok(Ok(()) | Err(GatewayError::Mute))) | Err(_) => Ok(life),
             Ok(Ok(Err(_)) | Err(_)) => Err(Refusal::SmsFailed),
         }
     }
@@ -158,7 +183,7 @@ impl Service {
     pub(super) async fn confirm(&self, id: SessionId, bytes: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         let enrolling = self.enrolling()?;
         let header = header(&bytes, &id)?;
-        let request = sessions::request(&bytes);
+        let request = sessions::digest_of(&bytes);
         let (confirm, key) = self
             .on_a_core(move |directory| {
                 let secrets = directory.epochs.secrets(header.epoch).ok_or(Refusal::UnknownEpoch)?;
@@ -166,13 +191,14 @@ impl Service {
                 Ok((confirm, key))
             })
             .await?;
-        match enrolling.sessions.attempt(&header, &request, confirm.code, Instant::now()) {
-            Attempt::Right(number) => {
+        let is_right =
+            |salt: &Salt| self.directory.code(&header, salt, &confirm.number).is_ok_and(|code| code == confirm.code);
+        match enrolling.sessions.attempt(&header, &request, is_right, now()).await.map_err(unavailable)? {
+            Attempt::Right => {
                 let service = self.clone();
                 // It goes on when the phone hangs up: its next try gets the answer.
-                let working = tokio::spawn(async move {
-                    service.answered(&enrolling, header, request, number, confirm.purpose, key).await
-                });
+                let working =
+                    tokio::spawn(async move { service.answered(&enrolling, header, request, confirm, key).await });
                 working.await.map_err(|_| Refusal::Unavailable)?
             }
             Attempt::Again(answer) => Ok(answer),
@@ -189,8 +215,7 @@ impl Service {
         enrolling: &Enrolling,
         header: Header,
         request: Request,
-        number: PhoneNumber,
-        purpose: Purpose,
+        Confirm { number, purpose, .. }: Confirm,
         key: AnswerKey,
     ) -> Result<Vec<u8>, Refusal> {
         let id = header.session;
@@ -205,9 +230,13 @@ impl Service {
             answer.seal(&id, &key).map_err(|_| Refusal::Unavailable)
         }
         .await;
-        match &answered {
-            Ok(answer) => enrolling.sessions.finish(&id, request, answer.clone()),
-            Err(_) => enrolling.sessions.fail(&id),
+        let noted = match &answered {
+            Ok(answer) => enrolling.sessions.finish(&id, &request, answer).await,
+            Err(_) => enrolling.sessions.fail(&id).await,
+        };
+        // The phone has its answer; were it lost, its next try would make the account anew.
+        if let Err(error) = noted {
+            log::error!("{error}");
         }
         answered
     }
@@ -241,25 +270,25 @@ impl Service {
         if jid != known.certificate.jid || header.identity != known.certificate.identity {
             return Err(Refusal::UnknownToken);
         }
-        self.directory.recertify(&known, true).await.map(Answer::Renewed)
+        if !self.directory.accounts.prove(token, now()).await.map_err(unavailable)? {
+            return Err(Refusal::UnknownToken);
+        }
+        self.directory.recertify(token, &known).await.map(Answer::Renewed)
     }
 }
 
-pub(super) fn failed(error: &ProvisionError) -> Refusal {
+pub(super) fn failed(error: &dyn std::error::Error) -> Refusal {
     log::error!("{error}");
     Refusal::Unavailable
 }
 
-fn begun(begun: &Begun, life: Duration) -> Result<u64, Refusal> {
-    match begun {
-        Begun::New => Ok(life.as_secs()),
-        Begun::Again(left) => Ok(left.as_secs()),
-        Begun::Conflict => Err(Refusal::SessionConflict),
-        Begun::Full => Err(Refusal::Unavailable),
-    }
-}
-
 impl Directory {
+    /// The code of a session, for this number.
+    fn code(&self, header: &Header, salt: &Salt, number: &PhoneNumber) -> Result<Code, Refusal> {
+        let secrets = self.epochs.secrets(header.epoch).ok_or(Refusal::UnknownEpoch)?;
+        Ok(secrets.enrolment.code(header, salt, number))
+    }
+
     /// The number that a start asks for, if it can be enrolled.
     fn wanted(&self, header: Header, bytes: &[u8]) -> Result<Enrollable, Refusal> {
         let secrets = self.epochs.secrets(header.epoch).ok_or(Refusal::UnknownEpoch)?;

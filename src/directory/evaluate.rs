@@ -1,8 +1,9 @@
 //! Look-ups: one request from token to proofs.
 
-use super::accounts::{Accounts, AccountsError, TokenHash};
+use super::accounts::{Accounts, TokenHash};
 use super::api::{Evaluation, Refusal};
 use super::config::Config;
+use super::database::DatabaseError;
 use super::ejabberd::Ejabberd;
 use super::keys::Epochs;
 use super::provision::ProvisionError;
@@ -19,9 +20,9 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn open(config: &Config) -> Result<Self, ProvisionError> {
+    pub(super) async fn open(config: &Config) -> Result<Self, ProvisionError> {
         Ok(Self {
-            accounts: Accounts::open(&config.database)?,
+            accounts: Accounts::open(&config.database).await?,
             epochs: Epochs::load(&config.epochs)?,
             ejabberd: Ejabberd::new(&config.ejabberd.api)?,
             domain: config.domain.clone(),
@@ -52,11 +53,13 @@ impl Service {
         points: Vec<[u8; 32]>,
     ) -> Result<Vec<Evaluation>, Refusal> {
         let accounts = &self.directory.accounts;
-        let account = accounts.find(token).await.map_err(unavailable)?.ok_or(Refusal::UnknownToken)?;
+        if !accounts.knows_token(token).await.map_err(unavailable)? {
+            return Err(Refusal::UnknownToken);
+        }
         self.directory.evaluator(epoch)?;
         let checked = self.on_a_core(move |_| points.iter().all(is_element).then_some(points).ok_or(Refusal::BadPoint));
         let points = checked.await?;
-        let charged = accounts.charge(account, points.len(), now()).await.map_err(unavailable)?;
+        let charged = accounts.charge(token, points.len(), now()).await.map_err(unavailable)?;
         charged.ok_or(Refusal::UnknownToken)?.map_err(|overdrawn| Refusal::Budget(overdrawn.wait))?;
         self.on_a_core(move |directory| directory.evaluations(epoch, &points)).await
     }
@@ -68,7 +71,7 @@ fn is_element(point: &[u8; 32]) -> bool {
     CompressedRistretto(*point).decompress().is_some_and(|element| !element.is_identity())
 }
 
-pub(super) fn unavailable(error: AccountsError) -> Refusal {
+pub(super) fn unavailable(error: DatabaseError) -> Refusal {
     log::error!("{error}");
     Refusal::Unavailable
 }

@@ -1,14 +1,19 @@
-//! Limits against SMS pumping: how many code SMS are sent, to whom and for whom.
+//! Limits against SMS pumping: how many code SMS are sent, to whom and for whom, by all instances together.
 //!
-//! What is counted is known by an HMAC under a random key that lives a day and only in memory: the
-//! counters tell nobody a number or an address.
+//! What is counted is known by an HMAC under a key that lives a day: half of it follows from the epoch's
+//! enrolment key, which the instances hold in a file, half is random, in the database, and deleted when
+//! the day is over. So neither a copy of the database tells a number or an address, nor a later one
+//! together with the key. A number goes through the slow hash before: who holds both in the same day has as
+//! much work with it as with a pseudonym.
 
+use super::api::Refusal;
 use super::config::SmsLimits;
-use super::keys::{self, KeyError};
+use super::database::{Database, DatabaseError, values};
+use super::evaluate::unavailable;
+use super::keys;
 use ring::hmac;
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use zeroize::Zeroizing;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
@@ -37,8 +42,10 @@ impl Limit {
         }
     }
 
-    fn window(self) -> i64 {
-        if self == Self::Number { DAY } else { HOUR }
+    /// When the hour or day of `now` ends.
+    fn ends(self, now: i64) -> i64 {
+        let window = if self == Self::Number { DAY } else { HOUR };
+        (now.div_euclid(window) + 1) * window
     }
 
     fn most(self, limits: &SmsLimits) -> u32 {
@@ -64,96 +71,136 @@ pub(super) struct Limited {
 /// What an SMS is counted under.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    pub(super) number: &'a str,
     pub(super) country: &'a str,
     pub(super) client: IpAddr,
 }
 
 type Tag = [u8; 16];
 
-struct Count {
-    window: i64,
-    sent: u32,
-    refused: bool,
-}
-
-struct Today {
-    day: i64,
-    hour: i64,
+/// A day's key, and the random half of it.
+struct Day {
     key: hmac::Key,
-    counts: HashMap<Tag, Count>,
+    salt: Vec<u8>,
 }
 
-/// The counters of one process.
-pub(super) struct Limits {
-    limits: SmsLimits,
-    today: Mutex<Today>,
-}
-
-impl Limits {
-    pub(super) fn new(limits: SmsLimits, now: i64) -> Result<Self, KeyError> {
-        Ok(Self { limits, today: Mutex::new(Today::new(now)?) })
-    }
-
-    /// Counts one SMS, if no limit is reached; else nothing is counted.
-    pub(super) fn charge(&self, asked: Asked<'_>, now: i64) -> Result<Result<(), Limited>, KeyError> {
-        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        today.turn(now)?;
-        let block = block(asked.client);
-        let under: [(Limit, &[u8]); 4] = [
-            (Limit::Global, b""),
-            (Limit::Country, asked.country.as_bytes()),
-            (Limit::Block, &block),
-            (Limit::Number, asked.number.as_bytes()),
-        ];
-        let tagged = under.map(|(limit, value)| (limit, today.tag(limit, value)));
-        for (limit, tag) in tagged {
-            let most = limit.most(&self.limits);
-            let count = today.count(limit, tag, now);
-            if count.sent >= most {
-                let first = !std::mem::replace(&mut count.refused, true);
-                let left = (count.window + 1) * limit.window() - now;
-                return Ok(Err(Limited { limit, wait: u32::try_from(left).unwrap_or(1).max(1), first }));
-            }
-        }
-        for (limit, tag) in tagged {
-            today.count(limit, tag, now).sent += 1;
-        }
-        Ok(Ok(()))
-    }
-}
-
-impl Today {
-    fn new(now: i64) -> Result<Self, KeyError> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, keys::random()?.as_slice());
-        Ok(Self { day: now.div_euclid(DAY), hour: now.div_euclid(HOUR), key, counts: HashMap::new() })
-    }
-
-    /// A new day has a new key; a new hour forgets what was counted by the hour.
-    fn turn(&mut self, now: i64) -> Result<(), KeyError> {
-        if self.day != now.div_euclid(DAY) {
-            *self = Self::new(now)?;
-        } else if self.hour != now.div_euclid(HOUR) {
-            self.hour = now.div_euclid(HOUR);
-            let (day, hour) = (self.day, self.hour);
-            self.counts.retain(|_, count| count.window == day || count.window == hour);
-        }
-        Ok(())
-    }
-
+impl Day {
     fn tag(&self, limit: Limit, value: &[u8]) -> Tag {
         let tag = hmac::sign(&self.key, &[limit.token().as_bytes(), b"\0", value].concat());
         tag.as_ref().first_chunk().copied().unwrap_or_default()
     }
+}
 
-    fn count(&mut self, limit: Limit, tag: Tag, now: i64) -> &mut Count {
-        let window = now.div_euclid(limit.window());
-        let fresh = || Count { window, sent: 0, refused: false };
-        let count = self.counts.entry(tag).or_insert_with(fresh);
-        if count.window != window {
-            *count = fresh();
+/// The counters of all instances. Times are seconds since 1970.
+pub(super) struct Limits {
+    limits: SmsLimits,
+    database: Database,
+    key: hmac::Key,
+}
+
+impl Limits {
+    /// `key`: the same at all instances, in no database.
+    pub(super) fn new(limits: SmsLimits, database: Database, key: &[u8; 32]) -> Self {
+        Self { limits, database, key: hmac::Key::new(hmac::HMAC_SHA256, key) }
+    }
+
+    /// Counts one SMS, if no limit is reached; else nothing is counted, but for the block whose number
+    /// had to be hashed: `slow` is the slow hash of the number with a salt.
+    pub(super) async fn charge(
+        &self,
+        asked: Asked<'_>,
+        now: i64,
+        slow: impl AsyncFnOnce(Vec<u8>) -> Result<Zeroizing<[u8; 32]>, Refusal>,
+    ) -> Result<Result<(), Limited>, Refusal> {
+        let day = self.day(now).await?;
+        let block = day.tag(Limit::Block, &block(asked.client));
+        if let Err(limited) = self.count(Limit::Block, &block, now).await? {
+            return Ok(Err(limited));
         }
-        count
+        let shared = [
+            (Limit::Country, day.tag(Limit::Country, asked.country.as_bytes())),
+            (Limit::Global, day.tag(Limit::Global, b"")),
+        ];
+        if let Err(limited) = self.count_all(&shared, now).await? {
+            self.uncount(&[(Limit::Block, block)], now).await?;
+            return Ok(Err(limited));
+        }
+        let number = day.tag(Limit::Number, slow(day.salt.clone()).await?.as_slice());
+        let counted = self.count(Limit::Number, &number, now).await?;
+        if counted.is_err() {
+            self.uncount(&shared, now).await?;
+        }
+        Ok(counted)
+    }
+
+    /// All of them, or none.
+    async fn count_all(&self, counters: &[(Limit, Tag)], now: i64) -> Result<Result<(), Limited>, Refusal> {
+        for (index, (limit, tag)) in counters.iter().enumerate() {
+            if let Err(limited) = self.count(*limit, tag, now).await? {
+                self.uncount(counters.get(..index).unwrap_or_default(), now).await?;
+                return Ok(Err(limited));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn count(&self, limit: Limit, tag: &Tag, now: i64) -> Result<Result<(), Limited>, Refusal> {
+        let (most, ends) = (i64::from(limit.most(&self.limits)), limit.ends(now));
+        let counted = self.database.execute(
+            "INSERT INTO sms (tag, ends, sent, refused) VALUES ($1, $2, 1, 0)
+             ON CONFLICT (tag, ends) DO UPDATE SET sent = sms.sent + 1 WHERE sms.sent < $3",
+            values![tag, ends, most],
+        );
+        if counted.await.map_err(unavailable)? > 0 {
+            return Ok(Ok(()));
+        }
+        let first = self
+            .database
+            .execute("UPDATE sms SET refused = 1 WHERE tag = $1 AND ends = $2 AND refused = 0", values![tag, ends]);
+        let first = first.await.map_err(unavailable)? > 0;
+        Ok(Err(Limited { limit, wait: u32::try_from(ends - now).unwrap_or(1).max(1), first }))
+    }
+
+    async fn uncount(&self, counters: &[(Limit, Tag)], now: i64) -> Result<(), Refusal> {
+        for (limit, tag) in counters {
+            let uncounted = self.database.execute(
+                "UPDATE sms SET sent = sent - 1 WHERE tag = $1 AND ends = $2 AND sent > 0",
+                values![tag, limit.ends(now)],
+            );
+            uncounted.await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    async fn day(&self, now: i64) -> Result<Day, Refusal> {
+        let day = now.div_euclid(DAY);
+        let salt = async || {
+            let found = self.database.one("SELECT salt FROM day WHERE day = $1", values![day]).await?;
+            found.map(|mut found| found.take::<Vec<u8>>()).transpose()
+        };
+        let salt = match salt().await.map_err(unavailable)? {
+            Some(salt) => salt,
+            None => {
+                let fresh = keys::random().map_err(|error| {
+                    log::error!("{error}");
+                    Refusal::Unavailable
+                })?;
+                let made = self.database.execute(
+                    "INSERT INTO day (day, salt) VALUES ($1, $2) ON CONFLICT (day) DO NOTHING",
+                    values![day, &*fresh],
+                );
+                made.await.map_err(unavailable)?;
+                // Another instance may have been faster.
+                salt().await.map_err(unavailable)?.ok_or(Refusal::Unavailable)?
+            }
+        };
+        let key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.key, &salt).as_ref());
+        Ok(Day { key, salt })
+    }
+
+    /// Deletes what was counted in hours and days that are over, and their keys.
+    pub(super) async fn forget(&self, now: i64) -> Result<(), DatabaseError> {
+        self.database.execute("DELETE FROM sms WHERE ends <= $1", values![now]).await?;
+        self.database.execute("DELETE FROM day WHERE day < $1", values![now.div_euclid(DAY)]).await.map(drop)
     }
 }
 
@@ -167,71 +214,105 @@ fn block(client: IpAddr) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::config::Location;
+    use ring::digest::{SHA256, digest};
+    use tempfile::TempDir;
 
     const NOW: i64 = 1_800_000_000;
 
-    fn limits() -> Limits {
+    async fn limits() -> (Limits, TempDir) {
+        let dir = TempDir::new().unwrap();
+        let database = Database::open(&Location::File(dir.path().join("directory.db"))).await.unwrap();
         let limits = SmsLimits { number_per_day: 2, block_per_hour: 3, country_per_hour: 5, global_per_hour: 6 };
-        Limits::new(limits, NOW).unwrap()
+        (Limits::new(limits, database, &[1; 32]), dir)
     }
 
-    fn ask(limits: &Limits, number: &str, country: &str, client: &str, now: i64) -> Result<(), Limited> {
-        limits.charge(Asked { number, country, client: client.parse().unwrap() }, now).unwrap()
+    /// The slow hash is not what is tried here.
+    async fn ask(limits: &Limits, number: &str, country: &str, client: &str, now: i64) -> Result<(), Limited> {
+        let slow = async |salt: Vec<u8>| {
+            let mut hash = Zeroizing::new([0; 32]);
+            hash.copy_from_slice(digest(&SHA256, &[number.as_bytes(), &salt].concat()).as_ref());
+            Ok(hash)
+        };
+        limits.charge(Asked { country, client: client.parse().unwrap() }, now, slow).await.unwrap()
     }
 
-    #[test]
-    fn each_limit_holds_alone_and_tells_how_long() {
-        let limits = limits();
+    async fn rows(limits: &Limits, table: &'static str) -> i64 {
+        limits.database.one(table, values![]).await.unwrap().unwrap().take().unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_limit_holds_alone_and_tells_how_long() {
+        let (limits, _dir) = limits().await;
         for client in ["192.0.2.1", "198.51.100.1"] {
-            ask(&limits, "a", "DE", client, NOW).unwrap();
+            ask(&limits, "a", "DE", client, NOW).await.unwrap();
         }
-        let limited = ask(&limits, "a", "DE", "203.0.113.1", NOW).unwrap_err();
+        let limited = ask(&limits, "a", "DE", "203.0.113.1", NOW).await.unwrap_err();
         assert_eq!((limited.limit, limited.wait), (Limit::Number, (86_400 - NOW % 86_400) as u32));
 
-        ask(&limits, "b", "DE", "192.0.2.200", NOW).unwrap();
-        ask(&limits, "c", "DE", "::ffff:192.0.2.9", NOW).unwrap();
-        let limited = ask(&limits, "d", "DE", "192.0.2.3", NOW).unwrap_err();
+        ask(&limits, "b", "DE", "192.0.2.200", NOW).await.unwrap();
+        ask(&limits, "c", "DE", "::ffff:192.0.2.9", NOW).await.unwrap();
+        let limited = ask(&limits, "d", "DE", "192.0.2.3", NOW).await.unwrap_err();
         assert_eq!((limited.limit, limited.wait), (Limit::Block, (3_600 - NOW % 3_600) as u32));
 
-        ask(&limits, "d", "DE", "2001:db8:1::1", NOW).unwrap();
-        assert_eq!(ask(&limits, "e", "DE", "2001:db8:2::1", NOW).unwrap_err().limit, Limit::Country);
-        ask(&limits, "e", "FR", "2001:db8:1:ffff::1", NOW).unwrap();
-        assert_eq!(ask(&limits, "f", "IT", "2001:db8:3::1", NOW).unwrap_err().limit, Limit::Global);
+        ask(&limits, "d", "DE", "2001:db8:1::1", NOW).await.unwrap();
+        assert_eq!(ask(&limits, "e", "DE", "2001:db8:2::1", NOW).await.unwrap_err().limit, Limit::Country);
+        ask(&limits, "e", "FR", "2001:db8:1:ffff::1", NOW).await.unwrap();
+        assert_eq!(ask(&limits, "f", "IT", "2001:db8:3::1", NOW).await.unwrap_err().limit, Limit::Global);
     }
 
-    #[test]
-    fn what_is_refused_is_not_counted_and_the_first_refusal_is_marked() {
-        let limits = limits();
+    #[tokio::test]
+    async fn what_is_refused_is_not_counted_and_the_first_refusal_is_marked() {
+        let (limits, _dir) = limits().await;
         for number in ["a", "b", "c"] {
-            ask(&limits, number, "DE", "192.0.2.1", NOW).unwrap();
+            ask(&limits, number, "DE", "192.0.2.1", NOW).await.unwrap();
         }
-        assert!(ask(&limits, "d", "DE", "192.0.2.1", NOW).unwrap_err().first);
+        assert!(ask(&limits, "d", "DE", "192.0.2.1", NOW).await.unwrap_err().first);
         for _ in 0..100 {
-            assert!(!ask(&limits, "d", "DE", "192.0.2.1", NOW).unwrap_err().first);
+            assert!(!ask(&limits, "d", "DE", "192.0.2.1", NOW).await.unwrap_err().first);
         }
-        ask(&limits, "d", "DE", "198.51.100.1", NOW).unwrap();
+        ask(&limits, "d", "DE", "198.51.100.1", NOW).await.unwrap();
     }
 
-    #[test]
-    fn an_hour_or_a_day_later_it_begins_anew_and_nothing_is_left_of_the_old() {
-        let limits = limits();
+    #[tokio::test]
+    async fn an_hour_or_a_day_later_it_begins_anew_and_nothing_is_left_of_the_old() {
+        let (limits, _dir) = limits().await;
         for (number, client) in [("a", "192.0.2.1"), ("a", "198.51.100.1"), ("b", "192.0.2.1"), ("c", "192.0.2.1")] {
-            ask(&limits, number, "DE", client, NOW).unwrap();
+            ask(&limits, number, "DE", client, NOW).await.unwrap();
         }
         let later = NOW + HOUR;
-        ask(&limits, "d", "DE", "192.0.2.1", later).unwrap();
-        assert_eq!(ask(&limits, "a", "DE", "192.0.2.1", later).unwrap_err().limit, Limit::Number);
-        ask(&limits, "a", "DE", "192.0.2.1", NOW + DAY).unwrap();
-        assert_eq!(limits.today.lock().unwrap().counts.len(), 4);
+        ask(&limits, "d", "DE", "192.0.2.1", later).await.unwrap();
+        assert_eq!(ask(&limits, "a", "DE", "192.0.2.1", later).await.unwrap_err().limit, Limit::Number);
+        ask(&limits, "a", "DE", "192.0.2.1", NOW + DAY).await.unwrap();
+        limits.forget(NOW + DAY).await.unwrap();
+        assert_eq!(rows(&limits, "SELECT count(*) FROM sms").await, 4);
+        assert_eq!(rows(&limits, "SELECT count(*) FROM day").await, 1);
     }
 
-    #[test]
-    fn nothing_counted_can_be_told_by_another_days_key() {
-        let limits = limits();
-        ask(&limits, "a", "DE", "192.0.2.1", NOW).unwrap();
-        let tag = |limits: &Limits| limits.today.lock().unwrap().tag(Limit::Number, b"a");
-        let before = tag(&limits);
-        ask(&limits, "b", "DE", "192.0.2.1", NOW + DAY).unwrap();
-        assert_ne!(tag(&limits), before);
+    #[tokio::test]
+    async fn nothing_counted_can_be_told_by_another_days_key_or_another_directory() {
+        let (limits, _dir) = limits().await;
+        let tag = async |limits: &Limits, now| limits.day(now).await.unwrap().tag(Limit::Country, b"DE");
+        let today = tag(&limits, NOW).await;
+        assert_eq!(tag(&limits, NOW + HOUR).await, today);
+        assert_ne!(tag(&limits, NOW + DAY).await, today);
+        let other = Limits::new(limits.limits, limits.database.clone(), &[2; 32]);
+        assert_ne!(tag(&other, NOW).await, today);
+        limits.forget(NOW + DAY).await.unwrap();
+        assert_ne!(tag(&limits, NOW).await, today, "the day's key is gone");
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_one_number_again_and_again_is_stopped_before_the_slow_hash() {
+        let (limits, _dir) = limits().await;
+        for client in ["192.0.2.1", "198.51.100.1"] {
+            ask(&limits, "a", "DE", client, NOW).await.unwrap();
+        }
+        for limit in [Limit::Number, Limit::Number, Limit::Number, Limit::Block] {
+            assert_eq!(ask(&limits, "a", "DE", "203.0.113.1", NOW).await.unwrap_err().limit, limit);
+        }
+        for (number, client) in [("b", "2001:db8:1::1"), ("b", "2001:db8:2::1"), ("c", "2001:db8:3::1")] {
+            ask(&limits, number, "DE", client, NOW).await.expect("nothing else was counted for it");
+        }
     }
 }

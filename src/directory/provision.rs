@@ -1,7 +1,8 @@
 //! From a proven number and an identity key to an account, here and at the XMPP server.
 
-use super::accounts::{Account, AccountsError};
+use super::accounts::Account;
 use super::config::Config;
+use super::database::DatabaseError;
 use super::ejabberd::EjabberdError;
 use super::evaluate::Directory;
 use super::keys::{self, KeyError};
@@ -38,7 +39,7 @@ pub(super) enum ProvisionError {
     #[error(transparent)]
     Ejabberd(#[from] EjabberdError),
     #[error(transparent)]
-    Accounts(#[from] AccountsError),
+    Database(#[from] DatabaseError),
 }
 
 /// An account that exists nowhere yet: all that can fail without the server has been done.
@@ -128,7 +129,7 @@ pub(super) async fn provision(
 ) -> Result<Zeroizing<String>, ProvisionError> {
     let ca = std::fs::read_to_string(&config.phones.ca)
         .map_err(|source| ProvisionError::Ca { path: config.phones.ca.clone(), source })?;
-    let directory = Directory::open(config)?;
+    let directory = Directory::open(config).await?;
     let account = directory.prepare(config.current_epoch, number, identity, now)?;
     let file = AccountFile {
         number: number.clone(),

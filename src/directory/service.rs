@@ -4,6 +4,7 @@ use super::api::{EvaluateResponse, MOST_BODY, Refusal, answer, field, json, pars
 use super::enrol::Enrolling;
 use super::evaluate::{Directory, unavailable};
 use crate::seal::SessionId;
+use crate::sys::forget::wipe_stack;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::request::Parts;
@@ -41,9 +42,8 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(directory: Arc<Directory>, enrolling: Option<Enrolling>, body_timeout: Duration) -> Self {
+    pub(super) fn new(directory: Arc<Directory>, enrolling: Option<Arc<Enrolling>>, body_timeout: Duration) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let enrolling = enrolling.map(Arc::new);
         Self { directory, enrolling, cores: Arc::new(Semaphore::new(cores)), body_timeout }
     }
 
@@ -71,6 +71,7 @@ impl Service {
         let directory = Arc::clone(&self.directory);
         let done = tokio::task::spawn_blocking(move || {
             let done = work(&directory);
+            wipe_stack();
             drop(core);
             done
         });
@@ -193,7 +194,7 @@ fn done(done: Result<(), Refusal>) -> Response<Body> {
 }
 
 async fn health(State(service): State<Service>) -> Response<Body> {
-    match service.directory.accounts.find(&[0; 32]).await {
+    match service.directory.accounts.knows_token(&[0; 32]).await {
         Ok(_) => json(StatusCode::OK, &serde_json::json!({ "status": "ok" })),
         Err(error) => unavailable(error).response(),
     }

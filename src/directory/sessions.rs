@@ -1,47 +1,45 @@
-//! Enrolments under way: in memory only, ten minutes at most.
+//! Enrolments under way: ten minutes at most, in the database, so that any instance takes the code.
 //!
-//! A session is found by the id that the phone drew. Instances behind one balancer share none: the id
-//! stands in the path of both requests, so that a balancer which hashes the path finds the right one.
-//! A sealed token that phones carried instead could be tried against each instance five times.
+//! What is kept of one shows nothing of its number: the number comes again with the code, and whether the
+//! code is right is told by making it anew from both, the session, and a random salt in its row
+//! (`EnrolmentKey::code`). A row stays behind for two days, without salt and answer: its request was
+//! made by then, and is never taken again.
 
-use crate::model::PhoneNumber;
-use crate::seal::{Code, Header, SessionId};
+use super::database::{Database, DatabaseError, Record, values};
+use super::keys::{self, KeyError};
+use crate::seal::{Header, SessionId};
 use ring::digest::{SHA256, digest};
-use ring::hmac;
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 /// How often a code may be guessed.
-const TRIES: u8 = 5;
+const TRIES: i64 = 5;
 
-/// Sessions at once; each is under 1 KB, with its answer under 3 KB.
-const MOST: usize = 20_000;
+/// How long a used id is remembered, in seconds: its request is refused as too old after that (`Start::is_of`).
+const REMEMBERED: i64 = 2 * 86_400;
 
-/// How long a used id is remembered: its request is refused as too old after that (`Start::is_of`).
-const REMEMBERED: Duration = Duration::from_secs(2 * 86_400);
+/// How long an instance may work on a right code, in seconds: ejabberd is asked four things, each of
+/// which may take fifteen. An instance that died meanwhile is not waited for any longer.
+const WORK: i64 = 60;
 
 /// SHA-256 of a request: the same bytes are the same request.
 pub(super) type Request = [u8; 32];
 
+/// What a session's code depends on.
+pub(super) type Salt = [u8; 16];
+
 /// What a `start` meets.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begun {
-    /// A session is there now.
-    New,
-    /// The same request began one that lasts for so long.
-    Again(Duration),
+    /// The same request began one that lasts for so many seconds.
+    Again(u64),
     /// The id is, or was, another request's.
     Conflict,
-    /// Too many sessions.
-    Full,
 }
 
 /// What a `confirm` meets.
-#[derive(PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     /// The right code: whoever got this must call [`Sessions::finish`] or [`Sessions::fail`].
-    Right(PhoneNumber),
+    Right,
     /// The same request was answered by this.
     Again(Vec<u8>),
     /// The right code is being worked on.
@@ -56,245 +54,308 @@ pub(super) enum Attempt {
     Unknown,
 }
 
-enum State {
-    Waiting { number: PhoneNumber, code: hmac::Tag, tries: u8, busy: bool },
-    Spent,
-    Done { request: Request, answer: Vec<u8> },
-}
-
-struct Session {
-    header: Header,
-    request: Request,
-    ends: Instant,
-    state: State,
-}
-
-#[derive(Default)]
-struct Inner {
-    open: HashMap<SessionId, Session>,
-    used: HashMap<SessionId, Instant>,
-}
-
-/// The sessions of this process.
+/// The sessions of all instances. Times are seconds since 1970.
 pub(super) struct Sessions {
-    life: Duration,
-    /// Codes are kept and compared as tags under this key: in constant time.
-    key: hmac::Key,
-    inner: Mutex<Inner>,
+    life: u64,
+    database: Database,
 }
 
-/// Names a request by its bytes.
-pub(super) fn request(bytes: &[u8]) -> Request {
+/// SHA-256, which names a request by its bytes.
+pub(super) fn digest_of(bytes: &[u8]) -> [u8; 32] {
     digest(&SHA256, bytes).as_ref().try_into().unwrap_or_default()
 }
 
-impl Sessions {
-    pub(super) fn new(life: Duration, key: &[u8; 32]) -> Self {
-        Self { life, key: hmac::Key::new(hmac::HMAC_SHA256, key), inner: Mutex::default() }
-    }
+/// What a session is found by.
+fn name(id: &SessionId) -> [u8; 32] {
+    digest_of(id.as_bytes())
+}
 
-    /// How long a session lasts.
-    pub(super) fn life(&self) -> Duration {
-        self.life
-    }
+/// A row, as far as a confirmation is judged by it.
+struct Row {
+    phone: Vec<u8>,
+    salt: Vec<u8>,
+    tries: i64,
+    ends: i64,
+    busy: i64,
+    answered: Vec<u8>,
+    answer: Vec<u8>,
+}
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is known of a request before it costs anything.
-    pub(super) fn known(&self, id: &SessionId, request: &Request, now: Instant) -> Option<Begun> {
-        self.inner().known(id, request, now)
-    }
-
-    /// Makes a session.
-    pub(super) fn begin(
-        &self,
-        header: Header,
-        request: Request,
-        number: PhoneNumber,
-        code: Code,
-        now: Instant,
-    ) -> Begun {
-        let mut inner = self.inner();
-        inner.forget(now);
-        if let Some(known) = inner.known(&header.session, &request, now) {
-            return known;
-        }
-        if inner.open.len() >= MOST {
-            return Begun::Full;
-        }
-        let state = State::Waiting { number, code: hmac::sign(&self.key, &code.to_bytes()), tries: TRIES, busy: false };
-        let session = Session { header, request, ends: now + self.life, state };
-        inner.open.insert(header.session, session);
-        Begun::New
-    }
-
-    /// The SMS did not leave: as if it had never begun.
-    pub(super) fn abandon(&self, id: &SessionId) {
-        self.inner().open.remove(id);
-    }
-
-    /// Its time is over.
-    pub(super) fn end(&self, id: &SessionId, now: Instant) {
-        let mut inner = self.inner();
-        if inner.open.remove(id).is_some() {
-            inner.used.insert(*id, now);
-        }
-    }
-
-    /// Tries a code.
-    pub(super) fn attempt(&self, header: &Header, request: &Request, code: Code, now: Instant) -> Attempt {
-        let mut inner = self.inner();
-        let known = inner.open.get_mut(&header.session);
-        let Some(session) = known.filter(|session| session.header == *header && session.ends > now) else {
-            return Attempt::Unknown;
-        };
-        match &mut session.state {
-            State::Done { request: answered, answer } if answered == request => Attempt::Again(answer.clone()),
-            State::Done { .. } => Attempt::Conflict,
-            State::Spent => Attempt::Spent,
-            State::Waiting { busy: true, .. } => Attempt::Busy,
-            State::Waiting { number, code: right, tries, busy } => {
-                if hmac::verify(&self.key, &code.to_bytes(), right.as_ref()).is_ok() {
-                    *busy = true;
-                    return Attempt::Right(number.clone());
-                }
-                *tries = tries.saturating_sub(1);
-                if *tries > 0 {
-                    return Attempt::Wrong;
-                }
-                session.state = State::Spent;
-                Attempt::Spent
-            }
-        }
-    }
-
-    /// The right code got its answer; the number is forgotten.
-    pub(super) fn finish(&self, id: &SessionId, request: Request, answer: Vec<u8>) {
-        if let Some(session) = self.inner().open.get_mut(id) {
-            session.state = State::Done { request, answer };
-        }
-    }
-
-    /// It got none: the same request may come again.
-    pub(super) fn fail(&self, id: &SessionId) {
-        if let Some(Session { state: State::Waiting { busy, .. }, .. }) = self.inner().open.get_mut(id) {
-            *busy = false;
-        }
+impl Row {
+    fn read(mut record: Record) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            phone: record.take()?,
+            salt: record.take()?,
+            tries: record.take()?,
+            ends: record.take()?,
+            busy: record.take()?,
+            answered: record.take()?,
+            answer: record.take()?,
+        })
     }
 }
 
-impl Inner {
-    fn known(&self, id: &SessionId, request: &Request, now: Instant) -> Option<Begun> {
-        match self.open.get(id) {
-            Some(session) if session.request == *request && session.ends > now => {
-                Some(Begun::Again(session.ends - now))
+impl Sessions {
+    pub(super) fn new(life: u64, database: Database) -> Self {
+        Self { life, database }
+    }
+
+    /// How many seconds a session lasts.
+    pub(super) fn life(&self) -> u64 {
+        self.life
+    }
+
+    /// What is known of a request before it costs anything.
+    pub(super) async fn known(
+        &self,
+        id: &SessionId,
+        request: &Request,
+        now: i64,
+    ) -> Result<Option<Begun>, DatabaseError> {
+        let found = self.database.one("SELECT request, ends FROM enrolment WHERE id = $1", values![&name(id)]).await?;
+        let Some(mut found) = found else { return Ok(None) };
+        let (of, ends): (Request, i64) = (found.take()?, found.take()?);
+        Ok(Some(match u64::try_from(ends - now) {
+            Ok(left) if left > 0 && of == *request => Begun::Again(left),
+            _ => Begun::Conflict,
+        }))
+    }
+
+    /// Makes a session; `None`: its id is taken.
+    pub(super) async fn begin(
+        &self,
+        header: &Header,
+        request: &Request,
+        now: i64,
+    ) -> Result<Option<Salt>, SessionsError> {
+        let salt = keys::random()?;
+        let salt: Salt = salt.first_chunk().copied().unwrap_or_default();
+        let made = self.database.execute(
+            "INSERT INTO enrolment (id, request, phone, salt, tries, ends, busy, answered, answer)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (id) DO NOTHING",
+            values![
+                &name(&header.session),
+                request,
+                &digest_of(&header.phone()),
+                &salt,
+                TRIES,
+                now + self.life.cast_signed(),
+                0,
+                &[],
+            ],
+        );
+        Ok((made.await? > 0).then_some(salt))
+    }
+
+    /// The SMS did not leave: as if it had never begun.
+    pub(super) async fn abandon(&self, id: &SessionId) -> Result<(), DatabaseError> {
+        self.database.execute("DELETE FROM enrolment WHERE id = $1", values![&name(id)]).await.map(drop)
+    }
+
+    /// Tries a code: `is_right` tells of a session's salt whether it is the one.
+    pub(super) async fn attempt(
+        &self,
+        header: &Header,
+        request: &Request,
+        is_right: impl Fn(&Salt) -> bool,
+        now: i64,
+    ) -> Result<Attempt, DatabaseError> {
+        let name = name(&header.session);
+        loop {
+            let found = self.database.one(
+                "SELECT phone, salt, tries, ends, busy, answered, answer FROM enrolment WHERE id = $1",
+                values![&name],
+            );
+            let Some(found) = found.await? else { return Ok(Attempt::Unknown) };
+            let row = Row::read(found)?;
+            let Ok(salt) = Salt::try_from(row.salt.as_slice()) else { return Ok(Attempt::Unknown) };
+            if row.phone != digest_of(&header.phone()) || row.ends <= now {
+                return Ok(Attempt::Unknown);
             }
-            Some(_) => Some(Begun::Conflict),
-            None => self.used.contains_key(id).then_some(Begun::Conflict),
+            if !row.answered.is_empty() {
+                return Ok(if row.answered == request { Attempt::Again(row.answer) } else { Attempt::Conflict });
+            }
+            if row.tries <= 0 {
+                return Ok(Attempt::Spent);
+            }
+            if row.busy > now {
+                return Ok(Attempt::Busy);
+            }
+            let (attempt, tries, busy) = match is_right(&salt) {
+                true => (Attempt::Right, row.tries, now + WORK),
+                false if row.tries > 1 => (Attempt::Wrong, row.tries - 1, 0),
+                false => (Attempt::Spent, 0, 0),
+            };
+            let changed = self.database.execute(
+                "UPDATE enrolment SET tries = $1, busy = $2
+                 WHERE id = $3 AND tries = $4 AND busy = $5 AND answered = $6",
+                values![tries, busy, &name, row.tries, row.busy, row.answered.as_slice()],
+            );
+            // Another attempt came between: this one is judged anew.
+            if changed.await? > 0 {
+                return Ok(attempt);
+            }
         }
     }
 
-    /// Ids whose requests are refused by their date by now.
-    fn forget(&mut self, now: Instant) {
-        self.used.retain(|_, ended| now.duration_since(*ended) < REMEMBERED);
+    /// The right code got its answer.
+    pub(super) async fn finish(&self, id: &SessionId, request: &Request, answer: &[u8]) -> Result<(), DatabaseError> {
+        let changed = self.database.execute(
+            "UPDATE enrolment SET busy = $1, answered = $2, answer = $3 WHERE id = $4",
+            values![0, request, answer, &name(id)],
+        );
+        changed.await.map(drop)
     }
+
+    /// It got none: the same request may come again.
+    pub(super) async fn fail(&self, id: &SessionId) -> Result<(), DatabaseError> {
+        self.database.execute("UPDATE enrolment SET busy = $1 WHERE id = $2", values![0, &name(id)]).await.map(drop)
+    }
+
+    /// Empties what is over, and deletes what would be refused by its date.
+    pub(super) async fn forget(&self, now: i64) -> Result<(), DatabaseError> {
+        let emptied = self.database.execute(
+            "UPDATE enrolment SET salt = $1, phone = $1, answered = $1, answer = $1 WHERE ends <= $2 AND salt <> $1",
+            values![&[], now],
+        );
+        emptied.await?;
+        self.database.execute("DELETE FROM enrolment WHERE ends <= $1", values![now - REMEMBERED]).await.map(drop)
+    }
+}
+
+/// Why no session was made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionsError {
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::config::Location;
     use crate::model::Timestamp;
     use crate::seal::Identity;
     use rand_core::OsRng;
+    use tempfile::TempDir;
 
-    const LIFE: Duration = Duration::from_secs(600);
+    const NOW: i64 = 1_800_000_000;
+    const LIFE: i64 = 600;
 
     fn header() -> Header {
         Header { session: SessionId::new(&mut OsRng), identity: Identity::new(Timestamp(0)).key(), epoch: 'a' }
     }
 
-    fn code(text: &str) -> Code {
-        Code::from_typed(text).unwrap()
+    async fn sessions(dir: &TempDir) -> Sessions {
+        let database = Database::open(&Location::File(dir.path().join("directory.db"))).await.unwrap();
+        Sessions::new(LIFE.unsigned_abs(), database)
     }
 
-    fn number() -> PhoneNumber {
-        PhoneNumber::from_e164("+4917612345678").unwrap()
+    struct Begin {
+        sessions: Sessions,
+        header: Header,
+        salt: Salt,
+        _dir: TempDir,
     }
 
-    fn begun(header: Header, now: Instant) -> Sessions {
-        let sessions = Sessions::new(LIFE, &[1; 32]);
-        assert_eq!(sessions.begin(header, [1; 32], number(), code("12345678"), now), Begun::New);
-        sessions
+    async fn begun() -> Begin {
+        let dir = TempDir::new().unwrap();
+        let (sessions, header) = (sessions(&dir).await, header());
+        let salt = sessions.begin(&header, &[1; 32], NOW).await.unwrap().unwrap();
+        Begin { sessions, header, salt, _dir: dir }
     }
 
-    #[test]
-    fn the_right_code_gets_the_number_once_and_the_same_request_the_same_answer() {
-        let (header, now) = (header(), Instant::now());
-        let sessions = begun(header, now);
-        let attempt = |request| sessions.attempt(&header, &[request; 32], code("12345678"), now);
-        assert!(attempt(2) == Attempt::Right(number()));
-        assert!(attempt(2) == Attempt::Busy);
-        sessions.finish(&header.session, [2; 32], b"answer".to_vec());
-        assert!(attempt(2) == Attempt::Again(b"answer".to_vec()));
-        assert!(attempt(3) == Attempt::Conflict);
+    impl Begin {
+        async fn attempt(&self, header: &Header, request: u8, right: bool, now: i64) -> Attempt {
+            let is_right = |salt: &Salt| *salt == self.salt && right;
+            self.sessions.attempt(header, &[request; 32], is_right, now).await.unwrap()
+        }
+
+        async fn known(&self, request: u8, now: i64) -> Option<Begun> {
+            self.sessions.known(&self.header.session, &[request; 32], now).await.unwrap()
+        }
     }
 
-    #[test]
-    fn a_failure_of_ours_costs_no_attempt() {
-        let (header, now) = (header(), Instant::now());
-        let sessions = begun(header, now);
+    #[tokio::test]
+    async fn the_right_code_counts_once_and_the_same_request_gets_the_same_answer() {
+        let begun = begun().await;
+        let header = begun.header;
+        assert_eq!(begun.attempt(&header, 2, true, NOW).await, Attempt::Right);
+        assert_eq!(begun.attempt(&header, 2, true, NOW).await, Attempt::Busy);
+        begun.sessions.finish(&header.session, &[2; 32], b"answer").await.unwrap();
+        assert_eq!(begun.attempt(&header, 2, true, NOW).await, Attempt::Again(b"answer".to_vec()));
+        assert_eq!(begun.attempt(&header, 3, true, NOW).await, Attempt::Conflict);
+    }
+
+    #[tokio::test]
+    async fn a_failure_of_ours_costs_no_attempt_and_an_instance_s_death_a_minute() {
+        let begun = begun().await;
+        let header = begun.header;
         for _ in 0..10 {
-            assert!(sessions.attempt(&header, &[2; 32], code("12345678"), now) == Attempt::Right(number()));
-            sessions.fail(&header.session);
+            assert_eq!(begun.attempt(&header, 2, true, NOW).await, Attempt::Right);
+            begun.sessions.fail(&header.session).await.unwrap();
         }
+        assert_eq!(begun.attempt(&header, 2, true, NOW).await, Attempt::Right);
+        assert_eq!(begun.attempt(&header, 2, true, NOW + WORK - 1).await, Attempt::Busy);
+        assert_eq!(begun.attempt(&header, 2, true, NOW + WORK).await, Attempt::Right);
     }
 
-    #[test]
-    fn five_wrong_codes_and_the_right_one_is_too_late() {
-        let (header, now) = (header(), Instant::now());
-        let sessions = begun(header, now);
+    #[tokio::test]
+    async fn five_wrong_codes_and_the_right_one_is_too_late() {
+        let begun = begun().await;
+        let header = begun.header;
         for _ in 0..4 {
-            assert!(sessions.attempt(&header, &[2; 32], code("12345679"), now) == Attempt::Wrong);
+            assert_eq!(begun.attempt(&header, 2, false, NOW).await, Attempt::Wrong);
         }
-        assert!(sessions.attempt(&header, &[2; 32], code("00000000"), now) == Attempt::Spent);
-        assert!(sessions.attempt(&header, &[2; 32], code("12345678"), now) == Attempt::Spent);
-        assert_eq!(sessions.begin(header, [4; 32], number(), code("12345678"), now), Begun::Conflict);
+        assert_eq!(begun.attempt(&header, 2, false, NOW).await, Attempt::Spent);
+        assert_eq!(begun.attempt(&header, 2, true, NOW).await, Attempt::Spent);
+        assert_eq!(begun.known(4, NOW).await, Some(Begun::Conflict));
     }
 
-    #[test]
-    fn a_late_code_meets_no_session_and_its_id_is_never_used_again() {
-        let (header, now) = (header(), Instant::now());
-        let sessions = begun(header, now);
-        let late = now + LIFE;
-        assert!(sessions.attempt(&header, &[2; 32], code("12345678"), late) == Attempt::Unknown);
-        assert_eq!(sessions.known(&header.session, &[1; 32], late), Some(Begun::Conflict));
-        sessions.end(&header.session, late);
-        assert_eq!(sessions.begin(header, [1; 32], number(), code("12345678"), late), Begun::Conflict);
-        let forgotten = late + REMEMBERED;
-        assert_eq!(sessions.begin(header, [1; 32], number(), code("12345678"), forgotten), Begun::New);
+    #[tokio::test]
+    async fn guesses_at_once_are_no_more_than_five() {
+        let begun = begun().await;
+        let guesses = (0..20).map(|_| begun.attempt(&begun.header, 2, false, NOW));
+        let told = futures_util::future::join_all(guesses).await;
+        assert_eq!(told.iter().filter(|attempt| **attempt == Attempt::Wrong).count(), 4);
     }
 
-    #[test]
-    fn the_same_start_again_begins_nothing_and_another_under_its_id_conflicts() {
-        let (header, now) = (header(), Instant::now());
-        let sessions = begun(header, now);
-        let later = now + Duration::from_secs(100);
-        assert_eq!(sessions.known(&header.session, &[1; 32], later), Some(Begun::Again(Duration::from_secs(500))));
-        assert_eq!(sessions.known(&header.session, &[9; 32], later), Some(Begun::Conflict));
-        sessions.abandon(&header.session);
-        assert_eq!(sessions.known(&header.session, &[1; 32], later), None, "its SMS did not leave");
-    }
-
-    #[test]
-    fn another_phone_or_epoch_meets_no_session() {
-        let (header, now) = (header(), Instant::now());
-        let sessions = begun(header, now);
-        let other_phone = Header { identity: Identity::new(Timestamp(0)).key(), ..header };
-        for other in [other_phone, Header { epoch: 'b', ..header }] {
-            assert!(sessions.attempt(&other, &[2; 32], code("12345678"), now) == Attempt::Unknown);
+    #[tokio::test]
+    async fn a_late_code_meets_no_session_and_its_id_is_never_used_again() {
+        let begun = begun().await;
+        let (header, late) = (begun.header, NOW + LIFE);
+        assert_eq!(begun.attempt(&header, 2, true, late - 1).await, Attempt::Right);
+        begun.sessions.fail(&header.session).await.unwrap();
+        assert_eq!(begun.attempt(&header, 2, true, late).await, Attempt::Unknown);
+        for now in [late - 1, late, late + REMEMBERED - 1] {
+            begun.sessions.forget(now).await.unwrap();
+            assert_eq!(begun.sessions.begin(&header, &[1; 32], now).await.unwrap(), None);
         }
-        assert!(sessions.attempt(&header, &[2; 32], code("12345678"), now) == Attempt::Right(number()));
+        assert_eq!(begun.known(1, late).await, Some(Begun::Conflict));
+        assert_eq!(begun.attempt(&header, 2, true, NOW).await, Attempt::Unknown, "what it needed is gone");
+        begun.sessions.forget(late + REMEMBERED).await.unwrap();
+        assert_eq!(begun.known(1, late + REMEMBERED).await, None);
+    }
+
+    #[tokio::test]
+    async fn the_same_start_again_begins_nothing_and_another_under_its_id_conflicts() {
+        let begun = begun().await;
+        assert_eq!(begun.known(1, NOW + 100).await, Some(Begun::Again(500)));
+        assert_eq!(begun.known(9, NOW + 100).await, Some(Begun::Conflict));
+        assert_eq!(begun.sessions.begin(&begun.header, &[1; 32], NOW).await.unwrap(), None);
+        begun.sessions.abandon(&begun.header.session).await.unwrap();
+        assert_eq!(begun.known(1, NOW + 100).await, None, "its SMS did not leave");
+    }
+
+    #[tokio::test]
+    async fn another_phone_or_epoch_meets_no_session() {
+        let begun = begun().await;
+        let other_phone = Header { identity: Identity::new(Timestamp(0)).key(), ..begun.header };
+        for other in [other_phone, Header { epoch: 'b', ..begun.header }] {
+            assert_eq!(begun.attempt(&other, 2, true, NOW).await, Attempt::Unknown);
+        }
+        assert_eq!(begun.attempt(&begun.header, 2, true, NOW).await, Attempt::Right);
     }
 }

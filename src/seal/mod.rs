@@ -45,7 +45,7 @@ pub use keys::{DirectoryKeys, EpochKey};
 pub use letter::{BODY_MAX, LEASE_MAX_MS, Letter, LetterError, Party, Payload};
 pub use outbound::{Pseudonym, Sealed};
 pub use proof::{CallerProof, ProofError};
-pub use pseudonym::{Blinding, Evaluation, PseudonymError, Transcript};
+pub use pseudonym::{Blinding, Evaluation, PseudonymError, Transcript, slow_hash};
 pub use safety::safety_number;
 pub use session::{Expected, OpenError, Opened, SESSIONS_MAX, SealError, Session, SessionError, open, seal};
 pub use wording::skeleton;

@@ -32,6 +32,15 @@ unsafe impl GlobalAlloc for Wiping {
     }
 }
 
+/// Overwrites what earlier calls left on this thread's stack, as deep as ours go.
+#[inline(never)]
+#[allow(unsafe_code)]
+pub fn wipe_stack() {
+    let mut below = std::mem::MaybeUninit::<[u8; 128 * 1024]>::uninit();
+    // SAFETY: the array is this frame's own, and is written within its length.
+    unsafe { libc::explicit_bzero(below.as_mut_ptr().cast(), size_of_val(&below)) };
+}
+
 /// No core file, no ptrace by the same user, and, where the system lets us, no page in swap. Whether
 /// memory could be locked.
 pub fn keep_out_of_dumps_and_swap() -> io::Result<bool> {

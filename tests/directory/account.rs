@@ -1,7 +1,8 @@
 //! What a phone does with its account, at a real ejabberd.
 
 use super::client::blinded;
-use super::enrolment::start;
+use super::enrolment::kept;
+use super::kept::{Kept, on_both};
 use super::phone::{Enrolled, NUMBER, Phone, now};
 use super::scram::{Login, logs_in};
 use hyper::Method;
@@ -11,19 +12,17 @@ use shunt::seal::{
 };
 use shunt_kit::directory::Directory;
 
-fn set(directory: &Directory, column: &str, days_ago: i64) {
-    let database = rusqlite::Connection::open(directory.database()).unwrap();
+async fn set(directory: &Directory, column: &str, days_ago: i64) {
     let day = now().seconds() / 86_400 - days_ago;
-    database.execute(&format!("UPDATE account SET {column} = ?1"), [day]).unwrap();
+    directory.sql(&format!("UPDATE account SET {column} = {day}")).await.unwrap();
 }
 
 async fn renew(phone: &Phone, enrolled: &Enrolled, renewal: &[u8]) -> super::client::Answer {
     phone.device(enrolled).field(Method::POST, "/v1/certificate", "renewal", renewal).await
 }
 
-#[tokio::test]
-async fn a_certificate_is_renewed_by_its_key_for_ninety_days_and_then_by_a_fresh_sms() {
-    let (cloud, directory, mut provider) = start("").await;
+async fn a_certificate_is_renewed_by_its_key_for_ninety_days_and_then_by_a_fresh_sms(on: Kept) {
+    let (cloud, directory, mut provider) = kept(on, "").await;
     let mut phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
     let enrolled = phone.enrol(&mut provider).await;
     let certificate = &enrolled.account.certificate;
@@ -40,15 +39,16 @@ async fn a_certificate_is_renewed_by_its_key_for_ninety_days_and_then_by_a_fresh
     let strange = phone.client.field(Method::POST, "/v1/certificate", "renewal", &renewal).await;
     assert_eq!(strange.refusal(), (401, "unknown-token"));
 
-    set(&directory, "proven", 89);
+    set(&directory, "proven", 89).await;
     renew(&phone, &enrolled, &renewal).await.field("certificate");
-    set(&directory, "proven", 90);
+    set(&directory, "proven", 90).await;
     assert_eq!(renew(&phone, &enrolled, &renewal).await.refusal(), (403, "proof-needed"));
 
     phone.anew();
     let code = phone.code(&mut provider).await;
     let by_sms = async |token: &str, phone: &Phone| {
-        let confirm = Confirm { code, purpose: Purpose::Renew { token: token.to_owned().into() } };
+        let confirm =
+            Confirm { number: phone.number.clone(), code, purpose: Purpose::Renew { token: token.to_owned().into() } };
         let (request, key) = confirm.seal(phone.session, phone.identity.key(), &phone.key).unwrap();
         (phone.post(&request).await, key)
     };
@@ -63,9 +63,8 @@ async fn a_certificate_is_renewed_by_its_key_for_ninety_days_and_then_by_a_fresh
     assert!(logs_in(&cloud, &Login::of(&enrolled, cloud.ca_pem())).await, "the account is the same");
 }
 
-#[tokio::test]
-async fn a_new_secret_ends_the_old_one_and_a_lost_answer_is_found_out_by_trying() {
-    let (cloud, directory, mut provider) = start("").await;
+async fn a_new_secret_ends_the_old_one_and_a_lost_answer_is_found_out_by_trying(on: Kept) {
+    let (cloud, directory, mut provider) = kept(on, "").await;
     let phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
     let enrolled = phone.enrol(&mut provider).await;
     let secret = new_secret(&mut OsRng).unwrap();
@@ -89,9 +88,8 @@ async fn a_new_secret_ends_the_old_one_and_a_lost_answer_is_found_out_by_trying(
     assert_eq!(theirs.refusal(), (400, "bad-request"), "another phone's key");
 }
 
-#[tokio::test]
-async fn a_withdrawn_or_long_unseen_account_is_gone_from_both() {
-    let (cloud, mut directory, mut provider) = start("").await;
+async fn a_withdrawn_or_long_unseen_account_is_gone_from_both(on: Kept) {
+    let (cloud, mut directory, mut provider) = kept(on, "").await;
     let first = Phone::new(&directory, cloud.ca_pem(), NUMBER);
     let enrolled = first.enrol(&mut provider).await;
     let device = first.device(&enrolled);
@@ -104,14 +102,20 @@ async fn a_withdrawn_or_long_unseen_account_is_gone_from_both() {
     let second = Phone::new(&directory, cloud.ca_pem(), NUMBER);
     let enrolled = second.enrol(&mut provider).await;
     let login = Login::of(&enrolled, cloud.ca_pem());
-    set(&directory, "seen", 179);
+    set(&directory, "seen", 179).await;
     directory.stop().await.unwrap();
     directory.restart().await.unwrap();
     let (_, point) = blinded(&second.number);
     second.device(&enrolled).evaluate('a', &[point]).await.evaluations();
-    set(&directory, "seen", 180);
+    set(&directory, "seen", 180).await;
     directory.stop().await.unwrap();
     directory.restart().await.unwrap();
     while directory.command(&["accounts"]).await.unwrap() != b"0\n" {}
     assert!(!logs_in(&cloud, &login).await);
 }
+
+on_both!(
+    a_certificate_is_renewed_by_its_key_for_ninety_days_and_then_by_a_fresh_sms,
+    a_new_secret_ends_the_old_one_and_a_lost_answer_is_found_out_by_trying,
+    a_withdrawn_or_long_unseen_account_is_gone_from_both,
+);

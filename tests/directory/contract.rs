@@ -109,7 +109,8 @@ async fn every_answer_in_the_file_is_given_and_no_other() {
     let code = CodeSms::parse(&provider.sms().await.unwrap().text).unwrap().code;
     notes.note("post", CONFIRM, &phone.confirm(other(code)).await);
     let confirm = async |phone: &Phone, code, purpose| {
-        let (request, _) = Confirm { code, purpose }.seal(phone.session, phone.identity.key(), &phone.key).unwrap();
+        let confirm = Confirm { number: phone.number.clone(), code, purpose };
+        let (request, _) = confirm.seal(phone.session, phone.identity.key(), &phone.key).unwrap();
         phone.post(&request).await
     };
     let token = new_secret(&mut OsRng).unwrap();

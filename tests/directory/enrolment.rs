@@ -2,6 +2,7 @@
 
 use super::BINARY;
 use super::client::blinded;
+use super::kept::Kept;
 use super::phone::{NUMBER, Phone, now, other};
 use super::scram::{Login, logs_in};
 use super::site::Site;
@@ -14,18 +15,27 @@ use std::time::Duration;
 
 /// A cloud whose directory sends codes through an SMPP provider.
 pub(super) async fn start(more: &str) -> (Cloud, Directory, Provider) {
+    kept(Kept::InAFile, more).await
+}
+
+pub(super) async fn kept(kept: Kept, more: &str) -> (Cloud, Directory, Provider) {
     let cloud = Cloud::start().await.unwrap();
     let provider = Provider::start().await.unwrap();
     let more = format!("[enrolment]\n{}{more}", provider.gateway(cloud.dir()).unwrap());
-    let directory = cloud.start_directory_with(Path::new(BINARY), &more).await.unwrap();
+    let directory = cloud.start_directory_with(Path::new(BINARY), &kept.database().await, &more).await.unwrap();
     (cloud, directory, provider)
 }
 
 /// A directory without an XMPP server, for all that ends before an account.
-async fn site(first: &str, more: &str) -> (Site, Provider, tempfile::TempDir) {
+pub(super) async fn site(kept: Kept, first: &str, more: &str) -> (Site, Provider, tempfile::TempDir) {
+    site_at(&kept.database().await, first, more).await
+}
+
+pub(super) async fn site_at(database: &str, first: &str, more: &str) -> (Site, Provider, tempfile::TempDir) {
     let provider = Provider::start().await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let site = Site::with(&format!("[enrolment]\n{first}{}{more}", provider.gateway(dir.path()).unwrap())).await;
+    let more = format!("[enrolment]\n{first}{}{more}", provider.gateway(dir.path()).unwrap());
+    let site = Site::at(database, &more).await;
     (site, provider, dir)
 }
 
@@ -95,7 +105,7 @@ async fn without_the_xmpp_server_a_right_code_stays_good() {
 
 #[tokio::test]
 async fn five_wrong_codes_end_an_enrolment() {
-    let (site, mut provider, _dir) = site("", "").await;
+    let (site, mut provider, _dir) = site(Kept::InAFile, "", "").await;
     let mut phone = phone(&site, NUMBER);
     let code = phone.code(&mut provider).await;
     for _ in 0..4 {
@@ -108,9 +118,9 @@ async fn five_wrong_codes_end_an_enrolment() {
 }
 
 #[tokio::test]
-async fn a_late_code_and_one_from_before_a_restart_meet_no_session() {
-    let (mut site, mut provider, _dir) = site("life = 1\n", "").await;
-    let mut phone = phone(&site, NUMBER);
+async fn a_late_code_meets_no_session() {
+    let (site, mut provider, _dir) = site(Kept::InAFile, "life = 1\n", "").await;
+    let phone = phone(&site, NUMBER);
     let (request, late) = (phone.request(), phone.confirmation(Code::from_typed("00000000").unwrap()));
     assert_eq!(phone.put(&request).await.status, 202);
     provider.sms().await.unwrap();
@@ -122,17 +132,11 @@ async fn a_late_code_and_one_from_before_a_restart_meet_no_session() {
         }
     }
     assert_eq!(phone.put(&request).await.refusal(), (409, "session-conflict"), "a replay sends no SMS");
-
-    phone.anew();
-    let code = phone.code(&mut provider).await;
-    site.directory.crash().await.unwrap();
-    site.directory.restart().await.unwrap();
-    assert_eq!(phone.confirm(code).await.refusal(), (404, "session-unknown"));
 }
 
 #[tokio::test]
 async fn a_number_that_gets_no_code_is_refused_by_name() {
-    let (site, _provider, _dir) = site("", "").await;
+    let (site, _provider, _dir) = site(Kept::InAFile, "", "").await;
     for (number, refusal) in [
         ("+49302270000", (422, "number-not-mobile")),
         ("+499001234567", (422, "number-not-mobile")),
@@ -146,7 +150,7 @@ async fn a_number_that_gets_no_code_is_refused_by_name() {
 
 #[tokio::test]
 async fn what_is_no_request_of_this_phone_and_day_is_refused_by_name() {
-    let (site, mut provider, _dir) = site("", "").await;
+    let (site, mut provider, _dir) = site(Kept::InAFile, "", "").await;
     let mut phone = phone(&site, NUMBER);
     let day = Duration::from_secs(86_400);
     for made in [now().minus(day * 2), now().plus(day * 2)] {

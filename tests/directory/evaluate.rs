@@ -1,6 +1,7 @@
 //! Look-ups: what a device gets, and for how many numbers.
 
 use super::client::blinded;
+use super::kept::{Kept, on_both};
 use super::site::{Site, number, seconds};
 use hyper::header;
 use shunt::seal::{Blinding, EpochKey};
@@ -47,9 +48,8 @@ async fn an_unknown_token_gets_nothing_and_is_told_before_anything_else() {
     assert_eq!(site.client.with_token("").evaluate('a', &points(1)).await.refusal(), (401, "unknown-token"));
 }
 
-#[tokio::test]
-async fn a_budget_that_is_used_up_says_when_to_come_again_and_grants_no_part() {
-    let site = Site::start().await;
+async fn a_budget_that_is_used_up_says_when_to_come_again_and_grants_no_part(on: Kept) {
+    let site = Site::kept(on, "").await;
     let before = seconds();
     site.leave(3).await;
     let refused = site.client.evaluate('a', &points(5)).await;
@@ -79,9 +79,8 @@ async fn a_request_refused_for_its_content_costs_nothing() {
     assert_eq!(site.client.evaluate('a', &points(1)).await.evaluations().len(), 1);
 }
 
-#[tokio::test]
-async fn a_crash_gives_nothing_back() {
-    let mut site = Site::start().await;
+async fn a_crash_gives_nothing_back(on: Kept) {
+    let mut site = Site::kept(on, "").await;
     site.leave(2).await;
     assert_eq!(site.client.evaluate('a', &points(2)).await.evaluations().len(), 2);
     site.directory.crash().await.unwrap();
@@ -89,9 +88,8 @@ async fn a_crash_gives_nothing_back() {
     assert_eq!(site.client.evaluate('a', &points(1)).await.refusal(), (429, "budget"));
 }
 
-#[tokio::test]
-async fn requests_at_once_never_overspend_together() {
-    let site = Site::start().await;
+async fn requests_at_once_never_overspend_together(on: Kept) {
+    let site = Site::kept(on, "").await;
     site.leave(4).await;
     let askers: Vec<_> = (0..8)
         .map(|_| {
@@ -106,3 +104,9 @@ async fn requests_at_once_never_overspend_together() {
     answers.sort_unstable();
     assert_eq!(answers, [200, 200, 200, 200, 429, 429, 429, 429]);
 }
+
+on_both!(
+    a_budget_that_is_used_up_says_when_to_come_again_and_grants_no_part,
+    a_crash_gives_nothing_back,
+    requests_at_once_never_overspend_together,
+);

@@ -33,7 +33,7 @@ async fn each_limit_refuses_by_name_and_the_country_s_raises_an_alarm_without_a_
         answer.status.as_u16()
     };
     assert_eq!(ask("+4917612345601", "192.0.2.1").await, 202);
-    assert_eq!(ask("+4917612345601", "198.51.100.1").await, 429, "one SMS a number");
+    assert_eq!(ask("+4917612345601", "203.0.113.1").await, 429, "one SMS a number");
     assert_eq!(ask("+4917612345602", "192.0.2.2").await, 202);
     assert_eq!(ask("+4917612345603", "192.0.2.3").await, 429, "two SMS a block");
     assert_eq!(ask("+4917612345603", "198.51.100.1").await, 202);

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod account;
+mod accounts;
 mod client;
 mod contract;
 mod enrol;
@@ -14,6 +15,8 @@ mod evaluate;
 mod forgetting;
 mod fuzzed;
 mod gateways;
+mod instances;
+mod kept;
 mod limits;
 mod phone;
 mod scram;

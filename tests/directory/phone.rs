@@ -91,7 +91,7 @@ impl Phone {
 
     pub(super) fn confirmation(&self, code: Code) -> Confirmation {
         let (blinding, blinded) = blinded(&self.number);
-        let confirm = Confirm { code, purpose: Purpose::Enrol { blinded } };
+        let confirm = Confirm { number: self.number.clone(), code, purpose: Purpose::Enrol { blinded } };
         let (request, key) = confirm.seal(self.session, self.identity.key(), &self.key).unwrap();
         Confirmation { request, key, blinding }
     }

@@ -2,6 +2,7 @@
 
 use super::BINARY;
 use super::client::Client;
+use super::kept::Kept;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::digest::{SHA256, digest};
@@ -43,6 +44,14 @@ impl Site {
 
     /// With further lines of configuration.
     pub(super) async fn with(more: &str) -> Self {
+        Self::kept(Kept::InAFile, more).await
+    }
+
+    pub(super) async fn kept(kept: Kept, more: &str) -> Self {
+        Self::at(&kept.database().await, more).await
+    }
+
+    pub(super) async fn at(database: &str, more: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let pki = Pki::generate("im.example.org", dir.path()).unwrap();
         let around = Around {
@@ -52,26 +61,31 @@ impl Site {
             domain: "im.example.org",
             api: "http://127.0.0.1:9/api",
             xmpp: ([127, 0, 0, 1], 9).into(),
+            database,
             more,
         };
         let directory = Directory::start(&around).await.unwrap();
         let account = Account { pseudonym: "aexample", token: &hash(TOKEN), certificate: b"" };
-        Accounts::open(&directory.database()).unwrap().put(&account, seconds()).await.unwrap();
+        accounts(&directory).await.put(&account, seconds()).await.unwrap();
         let client = Client::of(&directory, &pki.ca_pem, TOKEN);
         Self { directory, client, pki, _dir: dir }
     }
 
     /// Leaves `left` evaluations in the device's bucket.
     pub(super) async fn leave(&self, left: u32) {
-        let accounts = Accounts::open(&self.directory.database()).unwrap();
-        let row = accounts.find(&hash(TOKEN)).await.unwrap().unwrap();
-        let there = accounts.charge(row, 0, seconds()).await.unwrap().unwrap().unwrap().left(seconds());
-        accounts.charge(row, (there - left) as usize, seconds()).await.unwrap().unwrap().unwrap();
+        let accounts = accounts(&self.directory).await;
+        let there = accounts.charge(&hash(TOKEN), 0, seconds()).await.unwrap().unwrap().unwrap().left(seconds());
+        accounts.charge(&hash(TOKEN), (there - left) as usize, seconds()).await.unwrap().unwrap().unwrap();
     }
 
     pub(super) fn epoch_key(&self) -> EpochKey {
         epoch_key(&self.directory)
     }
+}
+
+/// Its accounts, by a process beside it.
+async fn accounts(directory: &Directory) -> Accounts {
+    Accounts::open(&directory.database().to_owned().into()).await.unwrap()
 }
 
 /// The public keys as `keygen` told them to the operator.

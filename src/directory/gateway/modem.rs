@@ -4,6 +4,7 @@ use super::{Backend, GatewayError, Sms, serve};
 use crate::model::{Address, Body, Line, LineId, PhoneNumber, SimState};
 use crate::modem::modemmanager::{ModemManager, Options};
 use crate::modem::{Modem, ModemError, ModemEvent, NewSms, Retry};
+use crate::sys::forget::wipe_stack;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -23,7 +24,7 @@ struct Modems {
 
 /// On a thread of its own: nothing of the modem code may move between threads.
 pub(super) fn start(bus: Option<String>, queue: mpsc::Receiver<Sms>) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(wipe_stack).build()?;
     std::thread::Builder::new().name("modem".into()).spawn(move || {
         LocalSet::new().block_on(&runtime, async {
             let modems = loop {

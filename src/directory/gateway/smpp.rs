@@ -3,6 +3,7 @@
 use super::{Backend, GatewayError, Sms, serve};
 use crate::directory::config::Smpp;
 use crate::directory::files;
+use crate::directory::tls::pinned;
 use crate::model::PhoneNumber;
 use futures_util::StreamExt;
 use rusmpp::pdus::{BindTransmitter, SubmitSm};
@@ -10,8 +11,7 @@ use rusmpp::tokio_codec::CommandCodec;
 use rusmpp::types::{COctetString, EmptyOrFullCOctetString, OctetString};
 use rusmpp::values::{InterfaceVersion, Npi, Ton};
 use rusmpp::{Command, CommandId, CommandStatus, Pdu};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,21 +68,11 @@ pub(super) fn start(config: Smpp, queue: mpsc::Receiver<Sms>) -> io::Result<()> 
     let password = files::read_private(&config.password)?;
     let password = std::str::from_utf8(&password).map_err(io::Error::other)?.trim().to_owned().into();
     let tls = config.ca.as_deref().map(|ca| pinned(&std::fs::read(ca)?)).transpose()?;
+    let tls = tls.map(|tls| TlsConnector::from(Arc::new(tls)));
     let provider =
         Provider { config, password, tls, link: None, sequence: 0, not_before: Instant::now(), pause: PAUSE };
     tokio::spawn(serve(provider, queue));
     Ok(())
-}
-
-fn pinned(ca: &[u8]) -> io::Result<TlsConnector> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca).map_err(io::Error::other)?).map_err(io::Error::other)?;
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 impl Provider {

@@ -2,7 +2,6 @@
 
 use super::{EnrolmentError, SessionId};
 use data_encoding::BASE32_NOPAD;
-use rand_core::{CryptoRng, RngCore};
 use ring::digest::{SHA256, digest};
 use std::fmt;
 
@@ -21,15 +20,11 @@ const BETWEEN: &str = ". Tell it to nobody. #";
 pub struct Code(u32);
 
 impl Code {
-    /// A new one, each as likely as any other.
-    pub fn new<R: RngCore + CryptoRng>(rng: &mut R) -> Self {
-        loop {
-            // 27 bits: three of four draws are below.
-            let drawn = rng.next_u32() >> 5;
-            if drawn < CODES {
-                return Self(drawn);
-            }
-        }
+    /// One that follows from 256 bits that nobody can tell from random ones: the remainder's bias is
+    /// under 2^-37.
+    pub(super) fn from_tag(tag: &[u8; 32]) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = *tag;
+        Self((u64::from_be_bytes([a, b, c, d, e, f, g, h]) % u64::from(CODES)) as u32)
     }
 
     /// As a person types it: eight digits, spaces and hyphens between them.

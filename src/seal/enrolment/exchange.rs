@@ -1,7 +1,8 @@
 //! One sealed request and its sealed answer: HPKE in base mode with X25519, HKDF-SHA256 and
 //! ChaCha20-Poly1305 (RFC 9180); the answer under a key exported from it, as RFC 9458 §4.4 does.
 
-use super::{EnrolmentError, SessionId};
+use super::{Code, EnrolmentError, SessionId};
+use crate::model::PhoneNumber;
 use crate::seal::column::expand;
 use crate::seal::{CodecError, IdentityKey};
 use hpke::aead::{AeadCtxR, AeadCtxS, ChaCha20Poly1305};
@@ -10,6 +11,7 @@ use hpke::kem::X25519HkdfSha256;
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable, setup_receiver, setup_sender};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Salt};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -107,6 +109,7 @@ impl fmt::Debug for AnswerKey {
 pub struct EnrolmentKey {
     secret: <X25519HkdfSha256 as Kem>::PrivateKey,
     public: [u8; 32],
+    tags: hmac::Key,
 }
 
 impl fmt::Debug for EnrolmentKey {
@@ -124,6 +127,13 @@ impl Header {
         bytes.extend_from_slice(self.identity.curve25519());
         bytes.push(u8::try_from(self.epoch).map_err(|_| EnrolmentError::Header)?);
         bytes.try_into().map_err(|_| EnrolmentError::Header)
+    }
+
+    /// Identity key and epoch: who begins a session in one is the only one that may confirm it.
+    #[must_use]
+    pub fn phone(&self) -> Vec<u8> {
+        let epoch = self.epoch.to_string();
+        [self.identity.ed25519().as_slice(), self.identity.curve25519(), epoch.as_bytes()].concat()
     }
 
     /// The header of a request of the right length.
@@ -181,7 +191,29 @@ impl EnrolmentKey {
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let (secret, public) = X25519HkdfSha256::derive_keypair(seed);
-        Self { secret, public: public.to_bytes().into() }
+        let tags = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, seed), b"shunt enrolment 1 tags");
+        Self { secret, public: public.to_bytes().into(), tags: hmac::Key::new(hmac::HMAC_SHA256, tags.as_ref()) }
+    }
+
+    /// A digest of these parts, the first of which says what for, under a key that follows from the
+    /// epoch's: the same at every instance that holds its file, and nobody else's.
+    #[must_use]
+    pub fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.tags);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.sign().as_ref().try_into().unwrap_or_default()
+    }
+
+    /// The code of a session whose row has this salt, for this number: made anew when it is to be
+    /// compared, so that neither code nor number is kept by anybody.
+    #[must_use]
+    pub fn code(&self, header: &Header, salt: &[u8; 16], number: &PhoneNumber) -> Code {
+        let (session, phone) = (header.session.as_bytes(), header.phone());
+        let tag = self.tag(&[b"code", salt, session, &phone, number.as_e164().as_bytes()]);
+        Code::from_tag(&tag)
     }
 
     /// What phones pin.

@@ -30,6 +30,8 @@ pub struct Start {
 /// Gives the code back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirm {
+    /// The number once more: the directory kept none since [`Start`].
+    pub number: PhoneNumber,
     /// The code.
     pub code: Code,
     /// What for.
@@ -98,6 +100,7 @@ struct StartWire<'a> {
 
 #[derive(Serialize, Deserialize)]
 struct ConfirmWire<'a> {
+    number: &'a str,
     code: u32,
     #[serde(borrow)]
     purpose: PurposeWire<'a>,
@@ -138,6 +141,12 @@ fn secret(text: &str) -> Result<Zeroizing<String>, EnrolmentError> {
     }
 }
 
+/// A number in the one form that we write.
+fn exactly(text: &str) -> Result<PhoneNumber, EnrolmentError> {
+    let number = PhoneNumber::from_e164(text).map_err(|_| EnrolmentError::Number)?;
+    if number.as_e164() == text { Ok(number) } else { Err(EnrolmentError::Number) }
+}
+
 fn plain<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> {
     Ok(Zeroizing::new(codec::encode(VERSION, value)?))
 }
@@ -159,11 +168,7 @@ impl Start {
     pub fn open(key: &EnrolmentKey, request: &[u8]) -> Result<(Header, Self), EnrolmentError> {
         let (header, plain, _) = key.open(Kind::Start, request)?;
         let wire: StartWire<'_> = codec::decode(VERSION, &plain, MAX)?;
-        let number = PhoneNumber::from_e164(wire.number).map_err(|_| EnrolmentError::Number)?;
-        if number.as_e164() != wire.number {
-            return Err(EnrolmentError::Number);
-        }
-        Ok((header, Self { number, made: crate::seal::certificate::time(wire.made)? }))
+        Ok((header, Self { number: exactly(wire.number)?, made: crate::seal::certificate::time(wire.made)? }))
     }
 
     /// Refuses what was made over a day before or after `now`: phones without network time are hours
@@ -190,7 +195,7 @@ impl Confirm {
             Purpose::Enrol { blinded } => PurposeWire::Enrol(*blinded),
             Purpose::Renew { token } => PurposeWire::Renew(token),
         };
-        let plain = plain(&ConfirmWire { code: self.code.number(), purpose })?;
+        let plain = plain(&ConfirmWire { number: self.number.as_e164(), code: self.code.number(), purpose })?;
         exchange::seal(Kind::Confirm, Header { session, identity, epoch: to.epoch }, &to.enrolment, &plain)
     }
 
@@ -202,7 +207,8 @@ impl Confirm {
             PurposeWire::Enrol(blinded) => Purpose::Enrol { blinded },
             PurposeWire::Renew(token) => Purpose::Renew { token: secret(token)? },
         };
-        Ok((header, Self { code: Code::from_number(wire.code)?, purpose }, answer))
+        let number = exactly(wire.number)?;
+        Ok((header, Self { number, code: Code::from_number(wire.code)?, purpose }, answer))
     }
 }
 

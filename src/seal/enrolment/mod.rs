@@ -1,8 +1,8 @@
 //! How a phone gets its account: what it and the directory say to each other (protocol.md §4).
 //!
 //! A session has an id that the phone draws. `start` shows the directory the number, sealed; the
-//! code comes by SMS with a tag of that id; `confirm` gives the code back together with the phone's
-//! own blinded point, and its answer holds the account. Everything towards the directory is sealed
+//! code comes by SMS with a tag of that id; `confirm` gives number and code back together with the phone's
+//! own blinded point, and its answer holds the account. Between the two the directory knows neither. Everything towards the directory is sealed
 //! to its key of the epoch (RFC 9180) and of one length; the answer is sealed to the one who asked.
 //!
 //! Over HTTPS (`config/directory.openapi.yaml`); `sealed`, `renewal` and `certificate` are base64 with
@@ -18,8 +18,7 @@
 //!
 //! Errors are `{"error", "message"}`. Start: 422 `number-invalid`, `number-not-mobile`; 429
 //! `enrolment-limit`; 502 `sms-failed`; 409 `session-conflict` (another request under this id); 403
-//! `clock`. Confirm: 404 `session-unknown` (never there, over, or the directory was restarted: begin
-//! anew); 403 `code-wrong`; 410 `code-spent` (five attempts: begin anew). Both: 400 `bad-request`, 404
+//! `clock`. Confirm: 404 `session-unknown` (never there, or over: begin anew); 403 `code-wrong`; 410 `code-spent` (five attempts: begin anew). Both: 400 `bad-request`, 404
 //! `unknown-epoch`.
 
 mod code;

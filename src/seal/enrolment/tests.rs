@@ -25,6 +25,10 @@ fn start(session: SessionId, number: &str) -> SealedRequest {
     Start { number, made: NOW }.seal(session, identity(), &pinned()).unwrap()
 }
 
+fn code() -> Code {
+    Code::from_typed("12345678").unwrap()
+}
+
 fn account() -> NewAccount {
     NewAccount {
         secret: new_secret(&mut OsRng).unwrap(),
@@ -46,7 +50,7 @@ fn a_start_shows_the_directory_number_session_and_key() {
 fn every_request_has_one_length_whatever_it_holds() {
     let session = SessionId::new(&mut OsRng);
     let confirm = |purpose| {
-        let confirm = Confirm { code: Code::from_typed("00000001").unwrap(), purpose };
+        let confirm = Confirm { number: number(), code: Code::from_typed("00000001").unwrap(), purpose };
         confirm.seal(session, identity(), &pinned()).unwrap().0
     };
     let token = || new_secret(&mut OsRng).unwrap();
@@ -65,8 +69,8 @@ fn every_request_has_one_length_whatever_it_holds() {
 #[test]
 fn a_right_code_gets_the_account_and_nobody_else_reads_it() {
     let session = SessionId::new(&mut OsRng);
-    let code = Code::new(&mut OsRng);
-    let asked = Confirm { code, purpose: Purpose::Enrol { blinded: [7; 32] } };
+    let code = code();
+    let asked = Confirm { number: number(), code, purpose: Purpose::Enrol { blinded: [7; 32] } };
     let (sealed, mine) = asked.seal(session, identity(), &pinned()).unwrap();
     let (_, confirm, key) = Confirm::open(&Directory::new().enrolment(), sealed.as_bytes()).unwrap();
     assert_eq!(confirm, asked);
@@ -107,7 +111,7 @@ fn no_byte_of_a_request_or_answer_can_be_changed() {
         changed[index] ^= 1;
         assert!(Start::open(&directory, &changed).is_err(), "byte {index}");
     }
-    let confirm = Confirm { code: Code::new(&mut OsRng), purpose: Purpose::Enrol { blinded: [7; 32] } };
+    let confirm = Confirm { number: number(), code: code(), purpose: Purpose::Enrol { blinded: [7; 32] } };
     let (_, key) = confirm.seal(session, identity(), &pinned()).unwrap();
     let answer = Answer::Enrolled(account()).seal(&session, &key).unwrap();
     for index in (0..answer.len()).step_by(7) {
@@ -117,6 +121,23 @@ fn no_byte_of_a_request_or_answer_can_be_changed() {
     }
     assert!(Answer::open(&session, &key, &answer[1..]).is_err());
     assert!(Start::open(&directory, &request.as_bytes()[..225]).is_err());
+}
+
+#[test]
+fn a_code_is_of_one_session_phone_number_and_salt() {
+    let key = Directory::new().enrolment();
+    let header = Header { session: SessionId::new(&mut OsRng), identity: identity(), epoch: 'a' };
+    let code = key.code(&header, &[1; 16], &number());
+    assert_eq!(Directory::new().enrolment().code(&header, &[1; 16], &number()), code, "the same at every instance");
+    let others = [
+        key.code(&header, &[2; 16], &number()),
+        key.code(&header, &[1; 16], &PhoneNumber::from_e164(BOB).unwrap()),
+        key.code(&Header { session: SessionId::new(&mut OsRng), ..header }, &[1; 16], &number()),
+        key.code(&Header { identity: identity(), ..header }, &[1; 16], &number()),
+        key.code(&Header { epoch: 'b', ..header }, &[1; 16], &number()),
+        EnrolmentKey::from_seed(&[12; 32]).code(&header, &[1; 16], &number()),
+    ];
+    assert!(others.iter().all(|other| *other != code), "one in a hundred million is");
 }
 
 #[test]
@@ -160,7 +181,7 @@ fn a_code_sms_is_one_segment_and_read_by_its_own_session_alone() {
 
 #[test]
 fn any_other_text_is_somebodys_sms() {
-    let text = code_sms(Code::new(&mut OsRng), &SessionId::new(&mut OsRng));
+    let text = code_sms(code(), &SessionId::new(&mut OsRng));
     for other in [
         String::new(),
         format!("{text} "),
@@ -190,7 +211,10 @@ fn what_a_person_types_is_a_code_or_is_not() {
 
 #[test]
 fn codes_are_drawn_from_all_of_them() {
-    let drawn: Vec<_> = (0..2_000).map(|_| Code::new(&mut OsRng).number()).collect();
+    let key = Directory::new().enrolment();
+    let header = Header { session: SessionId::new(&mut OsRng), identity: identity(), epoch: 'a' };
+    let code = |nth: u128| key.code(&header, &nth.to_be_bytes(), &number()).number();
+    let drawn: Vec<_> = (0..2_000).map(code).collect();
     assert!(drawn.iter().all(|code| *code < 100_000_000));
     for tenth in 0..10 {
         assert!(drawn.iter().filter(|code| **code / 10_000_000 == tenth).count() > 100);

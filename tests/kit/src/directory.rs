@@ -4,6 +4,7 @@
 
 use crate::cloud::{Child, Cloud, Pki};
 use crate::log::Log;
+use crate::postgres::psql;
 use anyhow::{Context, Result, bail};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 /// How long it may take to listen.
 const START: Duration = Duration::from_secs(20);
+
+/// A directory's own database.
+pub const FILE: &str = "directory.db";
 
 /// The epoch of every directory of the kit.
 pub const EPOCH: char = 'a';
@@ -33,6 +37,8 @@ pub struct Around<'a> {
     pub api: &'a str,
     /// The XMPP server that phones are told.
     pub xmpp: SocketAddr,
+    /// Its database: a file in its own directory, or the URL of PostgreSQL.
+    pub database: &'a str,
     /// Further lines for the configuration's end, such as a `[limits]` table.
     pub more: &'a str,
 }
@@ -41,6 +47,7 @@ pub struct Around<'a> {
 pub struct Directory {
     binary: PathBuf,
     dir: PathBuf,
+    database: String,
     addr: SocketAddr,
     child: Child,
 }
@@ -51,14 +58,14 @@ impl Cloud {
     /// # Errors
     /// It did not start; the end of its log is in the text.
     pub async fn start_directory(&self, binary: &Path) -> Result<Directory> {
-        self.start_directory_with(binary, "").await
+        self.start_directory_with(binary, FILE, "").await
     }
 
-    /// The same with further lines of configuration, such as `[enrolment]`.
+    /// The same with a database and further lines of configuration, such as `[enrolment]`.
     ///
     /// # Errors
     /// As [`Cloud::start_directory`].
-    pub async fn start_directory_with(&self, binary: &Path, more: &str) -> Result<Directory> {
+    pub async fn start_directory_with(&self, binary: &Path, database: &str, more: &str) -> Result<Directory> {
         Directory::start(&Around {
             binary,
             dir: self.dir(),
@@ -66,6 +73,7 @@ impl Cloud {
             domain: self.domain(),
             api: &self.api_url(),
             xmpp: self.xmpp_addr(),
+            database,
             more,
         })
         .await
@@ -93,7 +101,11 @@ impl Directory {
         std::fs::write(dir.join("directory.toml"), config(SocketAddr::from(([127, 0, 0, 1], 0))))?;
         let (child, addr) = serve(around.binary, &dir).await?;
         std::fs::write(dir.join("directory.toml"), config(addr))?;
-        Ok(Self { binary: around.binary.into(), dir, addr, child })
+        let database = match around.database {
+            FILE => dir.join(FILE).to_string_lossy().into_owned(),
+            other => other.to_owned(),
+        };
+        Ok(Self { binary: around.binary.into(), dir, database, addr, child })
     }
 
     /// Where it serves HTTPS; the certificate names `localhost` and 127.0.0.1 too.
@@ -135,10 +147,37 @@ impl Directory {
         ))
     }
 
-    /// Its database file.
+    /// Its database: a path, or a URL.
     #[must_use]
-    pub fn database(&self) -> PathBuf {
-        self.dir.join("directory.db")
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Changes its database behind its back.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn sql(&self, statement: &str) -> Result<()> {
+        if self.database.contains("://") {
+            return psql(&self.database, statement).await.map(drop);
+        }
+        Ok(rusqlite::Connection::open(&self.database)?.execute_batch(statement)?)
+    }
+
+    /// Starts another instance: the same keys and database, a port of its own.
+    ///
+    /// # Errors
+    /// As [`Directory::start`].
+    pub async fn another(&self, name: &str) -> Result<Self> {
+        let dir = self.dir.with_file_name(name);
+        std::fs::create_dir(&dir)?;
+        let config = std::fs::read_to_string(self.config())?;
+        let config = config
+            .replace(&format!("listen = \"{}\"", self.addr), "listen = \"127.0.0.1:0\"")
+            .replace(&format!("database = {FILE:?}"), &format!("database = {:?}", self.database));
+        std::fs::write(dir.join("directory.toml"), config)?;
+        let (child, addr) = serve(&self.binary, &dir).await?;
+        Ok(Self { binary: self.binary.clone(), database: self.database.clone(), dir, addr, child })
     }
 
     /// All that it keeps: configuration, keys, database, log.
@@ -215,7 +254,7 @@ impl Directory {
 fn configuration(around: &Around<'_>, epoch: &str, addr: SocketAddr) -> String {
     format!(
         "listen = \"{addr}\"\n\
-         database = \"directory.db\"\n\
+         database = {database:?}\n\
          domain = {domain:?}\n\
          current_epoch = \"{EPOCH}\"\n\
          [tls]\ncertificate = {cert:?}\nkey = {key:?}\n\
@@ -224,6 +263,7 @@ fn configuration(around: &Around<'_>, epoch: &str, addr: SocketAddr) -> String {
          [phones]\nservers = [\"{xmpp}\"]\ndirectory = \"https://{addr}\"\nca = {ca:?}\n\
          {more}\n",
         domain = around.domain,
+        database = around.database,
         cert = around.pki.cert,
         key = around.pki.key,
         api = around.api,

@@ -45,7 +45,8 @@ impl World {
         let (cloud, smsc) = (Cloud::start().await?, Smsc::new());
         let gateway = Phone::builder(&smsc, GATEWAY).start().await?;
         let more = format!("[enrolment]\n[enrolment.gateway.modem]\nbus = \"{}\"\n", gateway.bus().address());
-        let directory = cloud.start_directory_with(&programs.join("shunt-directory"), &more).await?;
+        let directory =
+            cloud.start_directory_with(&programs.join("shunt-directory"), crate::directory::FILE, &more).await?;
         Ok(Self { smsc, cloud, directory, programs: programs.to_owned(), gateway: Some(gateway) })
     }
 

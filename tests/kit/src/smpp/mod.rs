@@ -1,6 +1,7 @@
 //! An SMPP provider that is not ours: Perl's Net::SMPP as the server.
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -18,7 +19,7 @@ const SCRIPT: &str = include_str!("provider.pl");
 pub struct Provider {
     addr: SocketAddr,
     lines: Lines<BufReader<ChildStdout>>,
-    _child: Child,
+    child: Child,
 }
 
 /// An SMS that it took, or refused by its number's ending.
@@ -61,13 +62,34 @@ impl Provider {
         let mut lines = BufReader::new(stdout).lines();
         let first = timeout(PATIENCE, lines.next_line()).await??.context("is libnet-smpp-perl installed?")?;
         let port: u16 = first.strip_prefix("port\t").context("no port told")?.parse()?;
-        Ok(Self { addr: ([127, 0, 0, 1], port).into(), lines, _child: child })
+        Ok(Self { addr: ([127, 0, 0, 1], port).into(), lines, child })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// It gives no answer from now on (SIGSTOP).
+    ///
+    /// # Errors
+    /// It ended.
+    pub fn stop(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// It answers again, also what came meanwhile.
+    ///
+    /// # Errors
+    /// It ended.
+    pub fn go_on(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let id = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("the provider ended")?;
+        Ok(kill_process(id, signal)?)
     }
 
     /// Lines for a directory's configuration that make it this provider's customer; the password's
