@@ -155,10 +155,18 @@ async fn an_enrolment_outlives_crashes_a_restart_the_switch_and_an_absent_direct
     alice.kill_core().await.unwrap();
     alice.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();
     reason(alice.shunt(), "directory-unreachable").await;
-    // The directory keeps sessions in memory: this one is lost with it, and that is told.
+    // Its ten minutes are over meanwhile, and that is told.
+    world.directory.sql("UPDATE enrolment SET ends = 0").await.unwrap();
     world.directory.restart().await.unwrap();
     reason(alice.shunt(), "enrolment-expired").await;
+    // Anew: what was begun before the directory's crash is confirmed after it.
+    world.smsc.hold(ALICE);
     enrol(alice.shunt(), ALICE).await.unwrap();
+    reason(alice.shunt(), "code-awaited").await;
+    world.directory.crash().await.unwrap();
+    world.smsc.release(ALICE);
+    reason(alice.shunt(), "directory-unreachable").await;
+    world.directory.restart().await.unwrap();
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
     assert!(alice.shunt().received().is_empty());
 }
