@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod beside;
 mod chatty;
 mod conversation;
 mod mmcli;
 mod mmsd;
+mod monitoring;
 mod screen;
 mod session;
 mod table;
@@ -17,6 +19,8 @@ use std::path::Path;
 
 const ALICE: &str = "+4915112345601";
 const BOB: &str = "+4915112345602";
+/// Nobody is enrolled with it.
+const CAROL: &str = "+4915112345699";
 
 fn programs() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_shuntd")).parent().unwrap()

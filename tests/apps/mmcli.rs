@@ -1,6 +1,6 @@
 //! `mmcli` through the doors of two phones, each with the real core behind it.
 
-use super::{ALICE, BOB, leaving_sms, phone, programs, row};
+use super::{ALICE, BOB, CAROL, leaving_sms, phone, programs, row};
 use shunt_kit::phone::{Sms, sms::state};
 use shunt_kit::proxy::{Mode, Proxy};
 use shunt_kit::world::{World, go_online};
@@ -9,11 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use zbus::OwnedObjectPath;
 
-/// Nobody is enrolled with it.
-const CAROL: &str = "+4915112345699";
-
 /// Creates a text and sends it, as a user of `mmcli` does; its object.
-async fn send(door: &Door, to: &str, text: &str) -> OwnedObjectPath {
+pub(crate) async fn send(door: &Door, to: &str, text: &str) -> OwnedObjectPath {
     let fields = format!("--messaging-create-sms=number='{to}',text='{text}',delivery-report-request=no");
     let made = door.mmcli(&["-m", "any", &fields]).await.unwrap();
     let path = made.split_whitespace().find(|word| word.contains("/SMS/")).unwrap().to_owned();

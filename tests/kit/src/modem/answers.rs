@@ -196,15 +196,15 @@ fn constant(shared: &Shared, name: &str, rest: &str) -> Answer {
         ("+CSMS", "?") => data("+CSMS: 0,1,1,1"),
         ("+CSCA", "?") => data(format!("+CSCA: \"{}\",145", crate::smsc::Smsc::ADDRESS)),
         ("+CMGF", "=0") | ("+CMEE", "=1") | ("+CSCS", "=\"GSM\"") | ("+CFUN", "=1" | "=4") => Answer::Done,
-        ("+CGATT", "=1") | ("+CGACT", "?") | ("+CNMA", _) => Answer::Done,
+        ("+CGATT", "=1") | ("+CGACT", "?") | ("+CNMA", _) | ("+CHUP", "") => Answer::Done,
         _ if !name.starts_with('+') => basic(name, rest),
         _ => Answer::Error,
     }
 }
 
-/// Basic commands (V.250): echo, result codes, hang up and their like.
+/// Basic commands (V.250): echo, result codes, dial, hang up and their like. A call never gets beyond dialling.
 fn basic(name: &str, rest: &str) -> Answer {
-    let known = ["E", "V", "X", "&C", "H", "Q", "Z", "&F"];
+    let known = ["E", "V", "X", "&C", "D", "H", "Q", "Z", "&F"];
     if rest.is_empty() && known.iter().any(|k| name.starts_with(k)) { Answer::Done } else { Answer::Error }
 }
 
