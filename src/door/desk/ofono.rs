@@ -65,10 +65,12 @@ impl Desk {
 
     /// oFono keeps no message that it has told of, so neither does the core.
     fn incoming_by_ofono(&mut self, modem: &str, im: &Im, content: &Content) -> bool {
+        // Unlike ModemManager, oFono tells the zone's minutes too.
+        let stamp = format!("{}00", content.stamp);
         let information = HashMap::from([
             ("Sender", Variant::from(content.from.as_str())),
-            ("SentTime", Variant::from(content.stamp.as_str())),
-            ("LocalSentTime", Variant::from(content.stamp.as_str())),
+            ("SentTime", Variant::from(stamp.as_str())),
+            ("LocalSentTime", Variant::from(stamp.as_str())),
         ]);
         let args = [Arg::Text(&content.text), Arg::Other];
         let before = self.out.len();
