@@ -10,13 +10,20 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::LocalSet;
 
-/// Until the bus or ModemManager is tried again.
+/// How long the bus, or a modem on it, is waited for.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// A code is worth nothing after that.
 const VALIDITY_MINUTES: u32 = 10;
 
+/// The bus and what is on it, found again when it is gone.
 struct Modems {
+    bus: Option<String>,
+    found: Option<Found>,
+}
+
+struct Found {
+    connection: zbus::Connection,
     modem: ModemManager,
     events: UnboundedReceiver<ModemEvent>,
     lines: HashMap<LineId, Line>,
@@ -27,30 +34,55 @@ pub(super) fn start(bus: Option<String>, queue: mpsc::Receiver<Sms>) -> std::io:
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(wipe_stack).build()?;
     std::thread::Builder::new().name("modem".into()).spawn(move || {
         LocalSet::new().block_on(&runtime, async {
-            let modems = loop {
-                match connect(bus.as_deref()).await {
-                    Ok(modems) => break modems,
-                    Err(error) => log::error!("the SMS gateway has no ModemManager: {error}"),
-                }
-                tokio::time::sleep(PAUSE).await;
-            };
+            let mut modems = Modems { bus, found: None };
+            modems.idle().await;
             serve(modems, queue).await;
         });
     })?;
     Ok(())
 }
 
-async fn connect(bus: Option<&str>) -> Result<Modems, Box<dyn std::error::Error>> {
+async fn find(bus: Option<&str>) -> Result<Found, Box<dyn std::error::Error>> {
     let connection = match bus {
         Some(address) => zbus::connection::Builder::address(address).build().await?,
         None => zbus::Connection::system().await?,
     };
     let name = |iccid: &str| LineId(iccid.into());
     let (modem, events) = ModemManager::start(&connection, Options { enable: true }, std::rc::Rc::new(name)).await?;
-    Ok(Modems { modem, events, lines: HashMap::new() })
+    Ok(Found { connection, modem, events, lines: HashMap::new() })
 }
 
 impl Modems {
+    /// A bus that was restarted leaves its old connection dead: it is asked before each SMS.
+    async fn found(&mut self) -> Result<&mut Found, GatewayError> {
+        let alive = match &self.found {
+            Some(found) => found.is_alive().await,
+            None => false,
+        };
+        if !alive {
+            self.found = None;
+            match tokio::time::timeout(PAUSE, find(self.bus.as_deref())).await {
+                Ok(Ok(found)) => self.found = Some(found),
+                Ok(Err(error)) => log::error!("the SMS gateway has no ModemManager: {error}"),
+                Err(_) => log::error!("the SMS gateway has no ModemManager: the bus does not answer"),
+            }
+        }
+        self.found.as_mut().ok_or_else(|| GatewayError::Unavailable("there is no ModemManager on the bus".into()))
+    }
+}
+
+impl Found {
+    async fn is_alive(&self) -> bool {
+        let ping = self.connection.call_method(
+            Some("org.freedesktop.DBus"),
+            "/org/freedesktop/DBus",
+            Some("org.freedesktop.DBus.Peer"),
+            "Ping",
+            &(),
+        );
+        matches!(tokio::time::timeout(PAUSE, ping).await, Ok(Ok(_)))
+    }
+
     fn note(&mut self, event: ModemEvent) {
         match event {
             ModemEvent::Line(line) => {
@@ -59,8 +91,15 @@ impl Modems {
             ModemEvent::LineGone(line) => {
                 self.lines.remove(&line);
             }
+            ModemEvent::Service { up: false } => self.lines.clear(),
             // Nobody reads what is sent to the gateway.
-            ModemEvent::NoSim | ModemEvent::Received(_) | ModemEvent::Report(_) | ModemEvent::Service { .. } => {}
+            ModemEvent::NoSim | ModemEvent::Received(_) | ModemEvent::Report(_) | ModemEvent::Service { up: true } => {}
+        }
+    }
+
+    fn note_all(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.note(event);
         }
     }
 
@@ -68,9 +107,7 @@ impl Modems {
     async fn line(&mut self) -> Result<LineId, GatewayError> {
         let registered = |line: &&Line| matches!(line.sim, SimState::Home | SimState::Roaming);
         loop {
-            while let Ok(event) = self.events.try_recv() {
-                self.note(event);
-            }
+            self.note_all();
             if let Some(line) = self.lines.values().find(registered) {
                 return Ok(line.id.clone());
             }
@@ -88,25 +125,26 @@ impl Backend for Modems {
     const IDLE: Duration = Duration::from_secs(60);
 
     async fn send(&mut self, to: &PhoneNumber, text: &str) -> Result<(), GatewayError> {
-        let line = self.line().await?;
+        let found = self.found().await?;
+        let line = found.line().await?;
         let sms = NewSms {
             to: Address(to.as_e164().into()),
             body: Body(text.into()),
             report: false,
             validity_minutes: Some(VALIDITY_MINUTES),
         };
-        let object = self.modem.create(&line, &sms).await.map_err(|error| told(&error))?;
-        let sent = self.modem.send(&line, &object).await;
+        let object = found.modem.create(&line, &sms).await.map_err(|error| told(&error))?;
+        let sent = found.modem.send(&line, &object).await;
         // Whatever became of it: ModemManager is not to keep the number.
-        if let Err(error) = self.modem.delete(&line, &object).await {
+        if let Err(error) = found.modem.delete(&line, &object).await {
             log::warn!("an SMS of the gateway stays in ModemManager: {error}");
         }
         sent.map(drop).map_err(|error| told(&error))
     }
 
     async fn idle(&mut self) {
-        while let Ok(event) = self.events.try_recv() {
-            self.note(event);
+        if let Ok(found) = self.found().await {
+            found.note_all();
         }
     }
 }
