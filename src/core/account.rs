@@ -87,8 +87,16 @@ impl Core {
         checked: &Result<(), AccountError>,
     ) -> Result<(), StoreError> {
         let Import { file, reply } = import;
-        if let Err(error) = checked {
-            turn.answer(reply, Err(refused(error)));
+        // While it was checked the store may have failed, or the phone been withdrawn.
+        let own = self.identity.as_ref().map(Identity::key) == Some(file.certificate.identity);
+        let refusal = match (self.degraded, checked) {
+            (Some(token), _) => Some(Error::Store(token)),
+            (None, Err(error)) => Some(refused(error)),
+            (None, Ok(())) if !own || self.withdrawal.is_some() => Some(refused(&AccountError::OtherIdentity)),
+            (None, Ok(())) => None,
+        };
+        if let Some(error) = refusal {
+            turn.answer(reply, Err(error));
             return Ok(());
         }
         self.tell_ended(turn, None);

@@ -5,19 +5,18 @@ use super::event::Event;
 use super::jobs;
 use super::ledger::entries;
 use super::turn::{Effect, ModemJob, Turn};
+use super::wire::Wall;
 use crate::bus::{Bus, Reply, Request, SendOptions, Settlement, Sleep};
 use crate::model::{Address, Body, Instant, Reason, TextId};
 use crate::modem::{Modem, ModemEvent};
 use crate::router::SwitchInput;
 use crate::store::{Store, StoreError, Unusable};
 use crate::sys::{WakeLock, WakeLocks, control, now, unmap_unused, warden};
-use crate::wall::{Channel, FromUplink, Permit, ToUplink};
+use crate::wall::FromUplink;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Frames that may wait for the uplink to take them. One that lets more pile up is hung.
-const FRAMES: usize = 2048;
 /// Frames from the uplink that may wait for the core; then the uplink waits.
 const RECEIVED: usize = 64;
 /// While a text is in flight the device stays awake, this long at most.
@@ -47,14 +46,6 @@ pub(super) enum Ended {
 /// Opens a store; `None` where only a new start can.
 pub(super) type Reopen = Rc<dyn Fn() -> Result<Option<Store>, Unusable>>;
 
-/// The wall to the living uplink.
-struct Wall {
-    /// Which uplink's: frames of an earlier one count no more.
-    life: u64,
-    permit: Permit,
-    frames: mpsc::Sender<ToUplink>,
-}
-
 /// The core with everything that it acts through.
 pub(super) struct Daemon<M> {
     pub(super) core: Core,
@@ -68,10 +59,10 @@ pub(super) struct Daemon<M> {
     pub(super) reopen: Option<Reopen>,
     pub(super) looked: Instant,
     pub(super) purged: Option<Instant>,
-    wall: Option<Wall>,
-    lives: u64,
-    events: mpsc::UnboundedSender<Event>,
-    received: mpsc::Sender<(u64, Option<FromUplink>)>,
+    pub(super) wall: Option<Wall>,
+    pub(super) lives: u64,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+    pub(super) received: mpsc::Sender<(u64, Option<FromUplink>)>,
     locks: WakeLocks,
     awake: Option<WakeLock>,
     sleep: Sleep,
@@ -323,77 +314,6 @@ impl<M: Modem + 'static> Daemon<M> {
                 false
             }
         }
-    }
-
-    fn write_frame(&mut self, frame: ToUplink) {
-        let Some(wall) = &mut self.wall else { return };
-        if let Err(violation) = wall.permit.sent(&frame) {
-            log::warn!("the uplink is ended: {violation}");
-            return self.wall_broken();
-        }
-        if wall.frames.try_send(frame).is_err() {
-            log::warn!("the uplink takes nothing: it is ended");
-            self.wall_broken();
-        }
-    }
-
-    fn wall_broken(&mut self) {
-        self.wall = None;
-        // The loop ends before its channel: nobody waits then.
-        drop(self.events.send(Event::WallClosed));
-    }
-
-    /// Holds a frame from the wall against the permit table.
-    fn judged(&mut self, life: u64, frame: Option<FromUplink>) -> Option<Event> {
-        let wall = self.wall.as_mut().filter(|wall| wall.life == life)?;
-        let Some(frame) = frame else { return Some(Event::WallClosed) };
-        match wall.permit.check(&frame) {
-            Ok(()) => Some(Event::Wall(Box::new(frame))),
-            Err(violation) => {
-                log::warn!("the uplink is ended: {violation}");
-                Some(Event::WallClosed)
-            }
-        }
-    }
-
-    fn warden_event(&mut self, event: warden::Event) -> Event {
-        if let warden::Event::Started(stream) = event {
-            self.lives += 1;
-            let life = self.lives;
-            let (mut sender, mut receiver) = Channel::<ToUplink, FromUplink>::from_stream(stream).split();
-            let (frames, mut to_write) = mpsc::channel(FRAMES);
-            let received = self.received.clone();
-            tokio::task::spawn_local(async move {
-                loop {
-                    let frame = receiver.recv().await.unwrap_or_else(|error| {
-                        log::warn!("the wall: {error}");
-                        None
-                    });
-                    let ended = frame.is_none();
-                    if received.send((life, frame)).await.is_err() || ended {
-                        return;
-                    }
-                }
-            });
-            let broken = self.received.clone();
-            // In one queue with the bus's tasks, so that a turn's effects happen in their order.
-            tokio::spawn(async move {
-                while let Some(frame) = to_write.recv().await {
-                    if let Err(error) = sender.send(&frame).await {
-                        log::warn!("the wall: {error}");
-                        // The loop ends before its channel: nobody waits then.
-                        drop(broken.send((life, None)).await);
-                        return;
-                    }
-                }
-            });
-            self.wall = Some(Wall { life, permit: Permit::new(), frames });
-            return Event::UplinkStarted;
-        }
-        if !matches!(event, warden::Event::StartFailed(_)) {
-            self.wall = None;
-        }
-        Event::Warden(event)
     }
 
     fn ask_warden(&mut self, request: control::Request) {

@@ -2,6 +2,7 @@
 //! Everything that the next start needs is stored before it is sent.
 
 use super::Core;
+use super::ended::Ended;
 use super::event::Event;
 use super::turn::{Effect, ModemJob, Turn};
 use crate::bus::{Caller, Error, Reply};
@@ -20,76 +21,6 @@ use zeroize::Zeroizing;
 
 /// The store's name for the enrolment under way.
 const ENROLMENT: &str = "enrolment";
-/// The store's name for why there is no account any more.
-const ENDED: &str = "ended";
-
-/// Why an enrolment ended without an account, or an account ended; `StateReason`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// No code, or no answer, within ten minutes.
-    Expired,
-    /// The fifth wrong code.
-    Spent,
-    /// The directory sends no codes to that number.
-    Number,
-    /// Too many codes were asked for.
-    Limited,
-    /// The directory does not serve the pinned epoch.
-    Epoch,
-    /// The phone's clock is more than a day off.
-    Clock,
-    /// The directory enrols no phones by themselves.
-    Closed,
-    /// The directory refused, or its answer does not hold.
-    Refused,
-    /// The number was enrolled elsewhere, or the operator ended the account.
-    SignedOut,
-}
-
-impl Ended {
-    const ALL: [Self; 9] = [
-        Self::Expired,
-        Self::Spent,
-        Self::Number,
-        Self::Limited,
-        Self::Epoch,
-        Self::Clock,
-        Self::Closed,
-        Self::Refused,
-        Self::SignedOut,
-    ];
-
-    /// The D-Bus token.
-    pub(super) fn token(self) -> &'static str {
-        match self {
-            Self::Expired => "enrolment-expired",
-            Self::Spent => "attempts-used",
-            Self::Number => "number-refused",
-            Self::Limited => "too-many-codes",
-            Self::Epoch => "epoch-unknown",
-            Self::Clock => "clock-wrong",
-            Self::Closed => "enrolment-closed",
-            Self::Refused => "enrolment-refused",
-            Self::SignedOut => "signed-out",
-        }
-    }
-
-    /// What a caller that waits for its code's outcome is told.
-    fn error(self) -> Error {
-        Error::EnrolmentEnded(match self {
-            Self::Expired => "ten minutes are over: enrol again",
-            Self::Spent => "five codes were wrong: enrol again",
-            Self::Number => "the directory sends no codes to this number: it must be a mobile number that it serves",
-            Self::Limited => "too many codes were asked for: enrol again tomorrow",
-            Self::Epoch => "the directory does not know the epoch pinned under [cloud]: update the configuration",
-            Self::Clock => "this phone's clock is more than a day off: set it",
-            Self::Closed => "this directory enrols no phones by themselves: ask its operator for an account file",
-            Self::Refused => "the directory's answer cannot be used; the journal says why",
-            Self::SignedOut => "the number was enrolled on another phone, or the account was ended",
-        })
-    }
-}
-
 /// What is kept of an enrolment; its order is the encoding.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -145,9 +76,7 @@ impl Enrolment {
 impl Core {
     /// Takes up an enrolment of an earlier life.
     pub(super) fn load_enrolment(&mut self, tx: &crate::store::Tx<'_>) -> Result<(), StoreError> {
-        if let Some(token) = tx.blob(ENDED)? {
-            self.ended = Ended::ALL.into_iter().find(|ended| ended.token().as_bytes() == token.as_slice());
-        }
+        self.load_ended(tx)?;
         let Some(bytes) = tx.blob(ENROLMENT)? else { return Ok(()) };
         let Ok(kept) = postcard::from_bytes::<Kept>(&bytes) else {
             log::error!("the stored enrolment is unreadable: enrol again");
@@ -499,17 +428,6 @@ impl Core {
     fn told(&mut self, turn: &mut Turn<'_, '_>, outcome: Result<(), Error>) {
         if let Some(reply) = self.enrolment.as_mut().and_then(|enrolment| enrolment.waits.take()) {
             turn.answer(reply, outcome);
-        }
-    }
-
-    /// Why there is no account, until there is one or it is tried anew.
-    pub(super) fn tell_ended(&mut self, turn: &mut Turn<'_, '_>, ended: Option<Ended>) {
-        if self.ended != ended {
-            self.ended = ended;
-            turn.write(move |tx| match ended {
-                Some(ended) => tx.put_blob(ENDED, ended.token().as_bytes()),
-                None => tx.drop_blob(ENDED),
-            });
         }
     }
 }

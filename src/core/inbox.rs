@@ -184,7 +184,8 @@ impl Core {
         let kept = self.strangers.kept.remove(&name).unwrap_or_default();
         self.check_next_stranger(turn);
         let Some(peer) = number else { return Ok(()) };
-        if self.account.as_ref().is_some_and(|account| account.number == peer) {
+        // Ourselves; or the account has ended meanwhile, and nothing is noted of anybody any more.
+        if self.account.as_ref().is_none_or(|account| account.number == peer) {
             return Ok(());
         }
         let Some(proof) = &stranger.letter.proof else { return Ok(()) };

@@ -17,7 +17,8 @@
 //! | `rest` | sleep and waking |
 //! | `ledger` | what left for the uplink |
 //! | `export` | all that is held about the user |
-//! | `enrol`, `own`, `secret`, `withdraw` | how the phone gets its account, keeps it and ends it |
+//! | `wire` | the wall's end in the loop |
+//! | `enrol`, `ended`, `own`, `secret`, `withdraw` | how the phone gets its account, keeps it and ends it |
 //! | `account`, `peers`, `contacts` | what is kept about us and others |
 //! | `roots` | what the config's cloud is trusted by |
 //! | `trust` | safety numbers, and keys that change |
@@ -26,6 +27,7 @@ mod account;
 mod contacts;
 mod door;
 mod driver;
+mod ended;
 mod enrol;
 mod evaluate;
 mod event;
@@ -51,6 +53,7 @@ mod start;
 mod trust;
 mod turn;
 mod watches;
+mod wire;
 mod withdraw;
 
 pub use start::{Args, run};
@@ -91,7 +94,7 @@ pub(crate) struct Core {
     account_line: Option<LineId>,
     enrolment: Option<enrol::Enrolment>,
     /// Why there is no account, where there is a reason.
-    ended: Option<enrol::Ended>,
+    ended: Option<ended::Ended>,
     own: own::Own,
     secrets: secret::Secrets,
     withdrawal: Option<withdraw::Withdrawal>,

@@ -3,7 +3,7 @@
 
 use super::Core;
 use super::account::ACCOUNT;
-use super::enrol::Ended;
+use super::ended::Ended;
 use super::turn::Turn;
 use crate::model::{Instant, SimState, Timestamp};
 use crate::router::{EnrolInput, Phase, Renewal, Sim, SwitchInput, Tenure};

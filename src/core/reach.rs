@@ -76,6 +76,8 @@ impl Core {
     ) -> Result<(), StoreError> {
         self.reaching.busy.remove(&peer);
         match result {
+            // The account has ended meanwhile: nothing is noted of anybody any more.
+            _ if self.account.is_none() => self.route(turn, Input::ProbeFailed(peer)),
             Ok(pseudonym) => {
                 let name = pseudonym.as_str().to_owned();
                 self.change_peer(turn, &peer, |record| record.pseudonym = Some(name.clone()))?;

@@ -18,6 +18,8 @@ async fn an_export_holds_texts_consent_and_ledger_and_no_secret() {
         bob.shunt().send(ALICE, &format!("re: {text}")).await.unwrap();
         alice.shunt().wait_received(|got| got.text == format!("re: {text}")).await.unwrap();
     }
+    alice.shunt().set_contacts(&["0151 12345603"]).await.unwrap();
+    alice.shunt().verify(BOB, true).await.unwrap();
     go_off(alice.shunt()).await.unwrap();
     let file = alice.path("export.json");
     let (code, _, err) = run(&alice, &["export", file.to_str().unwrap()]).await;
@@ -29,6 +31,8 @@ async fn an_export_holds_texts_consent_and_ledger_and_no_secret() {
     };
     assert_eq!((texts("outgoing"), texts("incoming")), (vec!["two", "one"], vec!["re: two", "re: one"]));
     assert_eq!((&all["account"]["number"], &all["peers"][0]["number"]), (&ALICE.into(), &BOB.into()));
+    assert_eq!(all["contacts"], serde_json::json!(["+4915112345603"]));
+    assert_eq!((&all["peers"][0]["trust"], &all["peers"][0]["wrote-to"]), (&"verified".into(), &true.into()));
     let switches = all["switches"].as_array().unwrap();
     let shown = |n: usize| (&switches[n]["on"], &switches[n]["consent"], &switches[n]["locale"]);
     assert_eq!(switches.len(), 2);

@@ -97,7 +97,7 @@ impl Relay {
 }
 
 /// Everything that a stranger has: its own account, and one more key of its own.
-struct Stranger {
+pub(super) struct Stranger {
     account: AccountFile,
     identity: Identity,
     relay: Relay,
@@ -107,7 +107,7 @@ struct Stranger {
 }
 
 impl Stranger {
-    async fn enrol(world: &World, target: &Phone) -> Self {
+    pub(super) async fn enrol(world: &World, target: &Phone) -> Self {
         let identity = Identity::new(now());
         let file = world.directory.provision(STRANGER, &identity.key().to_text()).await.unwrap();
         let account = AccountFile::parse(&file).unwrap();
@@ -148,18 +148,44 @@ impl Stranger {
         self.probe_by(&self.identity, &self.account.jid, proof).0
     }
 
-    fn send(&mut self, envelope: &[u8]) {
+    /// A true first letter, and the session that it begins.
+    pub(super) fn first_probe(&self) -> (Vec<u8>, Session) {
+        self.probe_by(&self.identity, &self.account.jid, Some(self.proof()))
+    }
+
+    pub(super) fn number(&self) -> String {
+        self.account.number.as_e164().to_owned()
+    }
+
+    /// Publishes its key bundle as of so long ago.
+    pub(super) fn publish(&mut self, age: Duration) {
+        let bundle = self.identity.bundle(&self.account.certificate, now().minus(age)).unwrap();
+        self.relay.say(&json!({ "publish": STANDARD.encode(bundle) }), "published");
+    }
+
+    /// Takes the next letter unread.
+    pub(super) fn letter_came(&mut self) {
+        self.relay.letter();
+    }
+
+    /// Whether a letter has come that was not taken.
+    pub(super) fn has_letter(&mut self) -> bool {
+        self.relay.untaken();
+        self.relay.heard.iter().any(|line| line.get("letter").is_some())
+    }
+
+    pub(super) fn send(&mut self, envelope: &[u8]) {
         let to = self.to.to_string();
         self.relay.send(&to, envelope);
     }
 
-    fn say(&mut self, session: &mut Session, payload: Payload) {
+    pub(super) fn say(&mut self, session: &mut Session, payload: Payload) {
         let letter = self.letter((&self.account.jid, self.identity.key()), payload, None);
         let envelope = seal(session, &letter).unwrap().as_bytes().to_vec();
         self.send(&envelope);
     }
 
-    fn read(&mut self, sessions: &mut Vec<Session>) -> Payload {
+    pub(super) fn read(&mut self, sessions: &mut Vec<Session>) -> Payload {
         let envelope = self.relay.letter();
         let expected = Expected { to: &self.account.jid, from: &self.to, pinned: Some(self.target.identity) };
         open(&mut self.identity, sessions, &expected, &envelope).unwrap().letter.payload
@@ -172,7 +198,7 @@ fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-fn text(lease: LeaseId) -> Payload {
+pub(super) fn text(lease: LeaseId) -> Payload {
     Payload::Text { id: TextId(random()), lease, body: Body("from a stranger".into()), sent: now(), ordinal: 0 }
 }
 
@@ -224,7 +250,7 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     assert_eq!(stranger.relay.untaken(), 0, "{:?}", stranger.relay.heard);
 
     // What is true is answered: the stranger would hear an answer. A replay of it is not.
-    let (envelope, session) = stranger.probe_by(&stranger.identity, &mine, Some(stranger.proof()));
+    let (envelope, session) = stranger.first_probe();
     let mut sessions = vec![session];
     stranger.send(&envelope);
     let Payload::Answer { lease, .. } = stranger.read(&mut sessions) else { panic!("no answer") };
@@ -275,6 +301,7 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
         stranger.send(&envelope);
     }
     alice.logged("a stranger's letter is passed over", 10).await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "from a friend").await.unwrap();
     let got = alice.shunt().wait_received(|_| true).await.unwrap();
     assert_eq!((got.text.as_str(), got.bearer.as_str()), ("from a friend", "im"));

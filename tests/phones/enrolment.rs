@@ -128,6 +128,35 @@ async fn each_way_to_fail_has_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn too_many_codes_and_a_clock_that_is_wrong_are_named() {
+    let mut world = enrolling().await;
+    let alice = blank(&world, ALICE).await;
+    let shunt = alice.shunt();
+    world.smsc.hold(ALICE);
+    // As if the phone's clock were two days behind.
+    world.directory.stop().await.unwrap();
+    world.directory.restart_as_of("+2d").await.unwrap();
+    enrol(shunt, ALICE).await.unwrap();
+    reason(shunt, "clock-wrong").await;
+    assert_eq!(world.smsc.waiting_for(ALICE), 0, "no code was sent");
+    world.directory.stop().await.unwrap();
+    world.directory.restart().await.unwrap();
+    for sent in 1..=5 {
+        enrol(shunt, ALICE).await.unwrap();
+        let gone = async {
+            while world.smsc.waiting_for(ALICE) < sent {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), gone).await.expect("a code is sent");
+    }
+    enrol(shunt, ALICE).await.unwrap();
+    reason(shunt, "too-many-codes").await;
+    assert_eq!(shunt.state().await.unwrap(), ("waiting".into(), "too-many-codes".into()));
+    assert_eq!((world.smsc.waiting_for(ALICE), alice.shunt_pid("shuntd-uplink").is_some()), (5, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_enrolment_outlives_crashes_a_restart_the_switch_and_an_absent_directory() {
     let mut world = enrolling().await;
     let mut alice = blank(&world, ALICE).await;

@@ -12,6 +12,7 @@ mod hostile;
 mod main_job;
 mod metered;
 mod ofono;
+mod presence;
 mod restarts;
 mod secret;
 mod server;

@@ -1,8 +1,8 @@
 """An XMPP client (slixmpp) that says what it is told to, for a stranger whose letters a test makes.
 
 Usage: relay.py HOST PORT JID PASSWORD CA. Commands are JSON lines: {"fetch": JID} asks for a key bundle,
-{"send": JID, "sealed": BASE64} sends a letter. It prints JSON lines: {"online": true}, {"bundle": BASE64 or null},
-{"sent": true} once the server has it, {"letter": BASE64, "from": JID}, {"presence": TYPE, "from": JID}.
+{"publish": BASE64} publishes one of its own, {"send": JID, "sealed": BASE64} sends a letter. It prints JSON lines: {"online": true}, {"bundle": BASE64 or null},
+{"published": true}, {"sent": true} once the server has it, {"letter": BASE64, "from": JID}, {"presence": TYPE, "from": JID}.
 """
 
 import asyncio
@@ -54,12 +54,26 @@ class Relay(slixmpp.ClientXMPP):
             command = json.loads(line)
             if "fetch" in command:
                 await self.fetch(command["fetch"])
+            elif "publish" in command:
+                await self.publish(command["publish"])
             else:
                 xml = f"<message type='headline' to='{command['send']}'><sealed xmlns='urn:shunt:1'>{command['sealed']}</sealed></message>"
                 self.send_raw(xml)
                 await self.plugin["xep_0199"].ping(self.boundjid.domain, timeout=60)
                 tell(sent=True)
         os._exit(0)
+
+    async def publish(self, bundle):
+        iq = self.make_iq_set()
+        pubsub = ET.SubElement(iq.xml, f"{{{PUBSUB}}}pubsub")
+        publish = ET.SubElement(pubsub, f"{{{PUBSUB}}}publish", node="urn:shunt:1:keys:0")
+        item = ET.SubElement(publish, f"{{{PUBSUB}}}item", id="current")
+        ET.SubElement(item, SHUNT + "bundle").text = bundle
+        options = ET.SubElement(ET.SubElement(pubsub, f"{{{PUBSUB}}}publish-options"), "{jabber:x:data}x", type="submit")
+        for name, value in (("FORM_TYPE", f"{PUBSUB}#publish-options"), ("pubsub#access_model", "open")):
+            ET.SubElement(ET.SubElement(options, "{jabber:x:data}field", var=name), "{jabber:x:data}value").text = value
+        await iq.send(timeout=60)
+        tell(published=True)
 
     async def fetch(self, whose):
         iq = self.make_iq_get(ito=whose)

@@ -65,6 +65,7 @@ async fn the_secret_of_an_imported_account_is_replaced_and_logs_nobody_in_any_mo
     alice.stop_shunt().await.unwrap();
     alice.start_shunt(world.config()).await.unwrap();
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "to the same account").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "to the same account").await.unwrap().bearer, "im");
     assert!(!alice.shunt_log().contains(CHANGED), "once is enough");
@@ -109,6 +110,7 @@ async fn an_answer_that_is_lost_costs_nobody_the_account_whether_the_core_lives_
     bob.logged(CHANGED, 1).await.unwrap();
     alice.logged(CHANGED, 1).await.unwrap();
     assert!(!logs_in(&world, &alices).await && !logs_in(&world, &bobs).await);
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     alice.shunt().send(BOB, "still there").await.unwrap();
     assert_eq!(bob.shunt().wait_received(|text| text.text == "still there").await.unwrap().bearer, "im");
 }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use shunt::model::Timestamp;
 use shunt::seal::{AccountFile, DirectorySigner};
+use shunt_kit::modem::Identity;
 use shunt_kit::phone::Phone;
 use shunt_kit::world::{go_off, go_online};
 use std::time::{Duration, SystemTime};
@@ -92,6 +93,47 @@ async fn a_sim_that_was_out_ends_presence_until_a_code_has_proven_the_number_ane
     bob.shunt().send(ALICE, "SIM again").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "SIM again").await.unwrap().bearer, "im");
     assert_eq!(alice.shunt().state().await.unwrap().0, "online");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_sim_ends_presence_and_sends_by_sms_until_the_own_one_has_proven_the_number_anew() {
+    let world = enrolling().await;
+    let bob = world.phone(BOB).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    let mut alice = blank(&world, ALICE).await;
+    enrol(alice.shunt(), ALICE).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
+    bob.shunt().send(ALICE, "own SIM").await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "own SIM").await.unwrap().bearer, "im");
+
+    let other = "+4915112345677";
+    let imei = alice.modem().identity().imei.clone();
+    alice.modem().set_other_sim(Some(Identity { imei, ..Identity::of(other) }));
+    alice.reattach().await.unwrap();
+    // Leases of before run on for three minutes; whoever asks now gets none.
+    go_off(bob.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    let sent = bob.shunt().send(ALICE, "to the number").await.unwrap();
+    bob.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
+    assert_eq!(alice.shunt().route(BOB).await.unwrap().reason, "other-line");
+    alice.shunt().send(BOB, "by the other SIM").await.unwrap();
+    let got = bob.shunt().wait_received(|text| text.text == "by the other SIM").await.unwrap();
+    assert_eq!((got.bearer.as_str(), got.from.as_str()), ("sms", other));
+    assert_eq!(alice.shunt().shown("to the number"), 0, "its SIM is in no phone");
+
+    let gateway = world.gateway().unwrap().number().to_owned();
+    let codes = |number| world.smsc.traffic().between(&gateway, number).len();
+    assert_eq!((codes(ALICE), codes(other)), (1, 0));
+    alice.modem().set_other_sim(None);
+    alice.reattach().await.unwrap();
+    alice.logged("the number was proven anew", 1).await.unwrap();
+    assert_eq!((codes(ALICE), codes(other)), (2, 0));
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "to the number").await.unwrap().bearer, "sms");
+    go_off(bob.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    bob.shunt().send(ALICE, "own SIM again").await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "own SIM again").await.unwrap().bearer, "im");
 }
 
 #[tokio::test(flavor = "multi_thread")]

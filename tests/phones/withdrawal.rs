@@ -3,6 +3,7 @@
 use super::enrolment::{blank, enrol, enrolling, withdraw};
 use super::{ALICE, BOB};
 use shunt_kit::phone::Phone;
+use shunt_kit::shunt::error_name;
 use shunt_kit::world::World;
 
 /// A phone that has enrolled and is online.
@@ -67,6 +68,24 @@ async fn a_withdrawal_that_was_killed_under_way_ends_after_the_restart() {
     let passwd = accounts.iter().find(|table| table.name == "passwd").unwrap();
     assert!(passwd.rows.is_empty(), "no account is left at the server");
     world.directory.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_imported_while_the_phone_is_wiped_is_not_taken() {
+    let world = enrolling().await;
+    let mut alice = world.builder(ALICE).start().await.unwrap();
+    alice.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();
+    let shunt = alice.shunt();
+    let identity = shunt.identity().await.unwrap();
+    let path = alice.path("account.json");
+    std::fs::write(&path, world.directory.provision(ALICE, &identity).await.unwrap()).unwrap();
+    // The check takes longer than a wipe.
+    let (imported, withdrawn) = tokio::join!(shunt.import(&path), withdraw(shunt));
+    assert_eq!(error_name(&imported.unwrap_err()).unwrap(), "org.shunt.Error.BadAccount");
+    assert_eq!(withdrawn, Ok(()));
+    assert_ne!(shunt.identity().await.unwrap(), identity);
+    shunt.set_enabled(true).await.unwrap();
+    shunt.wait_reason("no-account").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -99,7 +99,7 @@ impl Directory {
         let config = |addr: SocketAddr| configuration(around, &String::from_utf8_lossy(&made.stdout), addr);
         // The system draws the port; then it is written down, for account files and restarts.
         std::fs::write(dir.join("directory.toml"), config(SocketAddr::from(([127, 0, 0, 1], 0))))?;
-        let (child, addr) = serve(around.binary, &dir).await?;
+        let (child, addr) = serve(around.binary, &dir, None).await?;
         std::fs::write(dir.join("directory.toml"), config(addr))?;
         let database = match around.database {
             FILE => dir.join(FILE).to_string_lossy().into_owned(),
@@ -176,7 +176,7 @@ impl Directory {
             .replace(&format!("listen = \"{}\"", self.addr), "listen = \"127.0.0.1:0\"")
             .replace(&format!("database = {FILE:?}"), &format!("database = {:?}", self.database));
         std::fs::write(dir.join("directory.toml"), config)?;
-        let (child, addr) = serve(&self.binary, &dir).await?;
+        let (child, addr) = serve(&self.binary, &dir, None).await?;
         Ok(Self { binary: self.binary.clone(), database: self.database.clone(), dir, addr, child })
     }
 
@@ -246,7 +246,16 @@ impl Directory {
     /// # Errors
     /// As [`Directory::start`].
     pub async fn restart(&mut self) -> Result<()> {
-        (self.child, _) = serve(&self.binary, &self.dir).await?;
+        (self.child, _) = serve(&self.binary, &self.dir, None).await?;
+        Ok(())
+    }
+
+    /// The same with a clock that is so far off, such as `+2d` (libfaketime's words).
+    ///
+    /// # Errors
+    /// As [`Directory::start`].
+    pub async fn restart_as_of(&mut self, offset: &str) -> Result<()> {
+        (self.child, _) = serve(&self.binary, &self.dir, Some(offset)).await?;
         Ok(())
     }
 }
@@ -274,13 +283,18 @@ fn configuration(around: &Around<'_>, epoch: &str, addr: SocketAddr) -> String {
 }
 
 /// Starts the service and waits until it says where it listens.
-async fn serve(binary: &Path, dir: &Path) -> Result<(Child, SocketAddr)> {
+async fn serve(binary: &Path, dir: &Path, offset: Option<&str>) -> Result<(Child, SocketAddr)> {
     let log = dir.join("log");
     let mut stderr = OpenOptions::new().create(true).append(true).open(&log)?;
     let before = usize::try_from(stderr.metadata()?.len())?;
     stderr.flush()?;
+    let mut command = Command::new(binary);
+    if let Some(offset) = offset {
+        let library = format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
+        command.env("LD_PRELOAD", library).env("FAKETIME", offset).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
     let mut child = Child::spawn(
-        Command::new(binary)
+        command
             .args(["--log", "debug", "serve", "--config"])
             .arg(dir.join("directory.toml"))
             .stdout(File::options().write(true).open("/dev/null")?)

@@ -166,7 +166,7 @@ fn network(shared: &Shared, state: &mut State, name: &str, rest: &str) -> Answer
 }
 
 fn constant(shared: &Shared, name: &str, rest: &str) -> Answer {
-    let sim = &shared.identity;
+    let sim = &shared.sim();
     match (name, rest) {
         ("+GCAP", _) => data("+GCAP: +CGSM,+DS,+ES"),
         ("+WS46", "=?") => data("+WS46: (12,22,25,28,29)"),

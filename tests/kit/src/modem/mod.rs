@@ -33,12 +33,20 @@ pub struct Modem {
 /// What the port, the SMSC and the test have in common.
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
+    /// Another SIM than its own, while that is in.
+    other_sim: Mutex<Option<Identity>>,
     pub(crate) smsc: Smsc,
     state: Mutex<State>,
     changes: Changes,
 }
 
 impl Shared {
+    /// What the SIM that is in says of itself.
+    pub(crate) fn sim(&self) -> Identity {
+        let other = self.other_sim.lock().unwrap_or_else(PoisonError::into_inner);
+        other.as_ref().unwrap_or(&self.identity).clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,6 +79,7 @@ impl Modem {
             changes: Changes::new(),
             smsc: smsc.clone(),
             identity,
+            other_sim: Mutex::default(),
         });
         smsc.register(&shared.identity.number, &shared);
         Self { shared, port: Mutex::new(None), tcp: Mutex::new(None) }
@@ -156,6 +165,13 @@ impl Modem {
     /// Takes the SIM out or puts it in. ModemManager notices at the next plugging in.
     pub fn set_sim_present(&self, present: bool) {
         self.shared.change(|s| s.sim_absent = !present);
+    }
+
+    /// Puts another SIM in, or its own again. ModemManager notices at the next plugging in.
+    pub fn set_other_sim(&self, other: Option<Identity>) {
+        self.shared.smsc.unregister(&self.shared.sim().number);
+        *self.shared.other_sim.lock().unwrap_or_else(PoisonError::into_inner) = other;
+        self.shared.smsc.register(&self.shared.sim().number, &self.shared);
     }
 
     /// Whether the SIM is in.

@@ -191,7 +191,7 @@ async fn submit(shared: &Shared, text: &[u8], length: usize) -> Option<Answer> {
         s.reference = s.reference.wrapping_add(1);
         s.reference
     });
-    let number = &shared.identity.number;
+    let number = &shared.sim().number;
     let verdict = shared.smsc.submit(number, reference, &parsed);
     shared.smsc.answer_may_go(number).await;
     let taken = Some(Answer::Data(format!("+CMGS: {reference}")));

@@ -81,6 +81,11 @@ impl Smsc {
         self.change(|s| s.modems.insert(number.to_owned(), Arc::downgrade(modem)));
     }
 
+    /// That number's SIM is in no phone.
+    pub(crate) fn unregister(&self, number: &str) {
+        self.change(|s| s.modems.remove(number));
+    }
+
     /// Something about a phone's attachment changed: what waits for it may go now.
     pub(crate) fn forward(&self) {
         self.state().forward();
