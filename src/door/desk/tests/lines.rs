@@ -76,6 +76,8 @@ fn a_modem_that_modemmanager_does_not_have_yet_is_told_of_when_it_comes() {
     scene.lines_are(&[(LINE, OTHER)]);
     assert_eq!(scene.told_at(true), (MODEM.to_owned(), vec!["PropertiesChanged".into(), "Deleted".into()]));
     assert_eq!(scene.told_at(false), (OTHER.to_owned(), vec![]));
+    scene.lines_are(&[(LINE, OTHER)]);
+    assert_eq!(scene.told_at(false), (OTHER.to_owned(), vec![]), "tried again");
     let added = Head { path: MM_PATH, interface: OBJECTS, member: "InterfacesAdded", ..signal() };
     let nothing = crate::door::desk::objects::Dict::new();
     scene.bus_says(&added, &(object(OTHER), HashMap::from([(MESSAGING, nothing)])));
