@@ -90,7 +90,7 @@ fuzz:
 	tests/fuzz/run $(FUZZ_SECONDS)
 
 figures:
-	@tests/packages demo >&2
+	@tests/packages figures >&2
 	$(CARGO) build --locked --release --features directory --bins --example figures
 	$(RELEASE)/examples/figures $(RELEASE) $(ARGS)
 
