@@ -125,7 +125,7 @@ impl Core {
         }
         self.switch_event(turn, SwitchInput::Enrolling(false))?;
         self.switch_event(turn, SwitchInput::Account(true))?;
-        turn.answer(reply, Ok(()));
+        turn.promise(reply);
         Ok(())
     }
 }

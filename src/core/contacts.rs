@@ -57,7 +57,7 @@ impl Core {
             self.contacts.0.iter().flat_map(|digits| digits.to_be_bytes()).collect::<Vec<u8>>(),
         );
         turn.write(move |tx| if bytes.is_empty() { tx.drop_blob(CONTACTS) } else { tx.put_blob(CONTACTS, &bytes) });
-        turn.answer(reply, Ok(()));
+        turn.promise(reply);
     }
 }
 

@@ -61,7 +61,8 @@ impl Core {
         let (class, peer) = self.classify(to, line);
         let verdict = self.router.route(now, line.map(|line| &line.id), peer.as_ref(), class).verdict;
         // One that is under way must not be overtaken; and a start's restore has not told of it yet.
-        let waits = self.restore_by.is_some() || peer.is_some_and(|peer| self.router.is_busy(&peer));
+        let restoring = self.restore_by.is_some() && self.enabled;
+        let waits = restoring || peer.is_some_and(|peer| self.router.is_busy(&peer));
         Ok(class == Class::Mobile && (waits || !matches!(verdict, Verdict::Sms { .. })))
     }
 

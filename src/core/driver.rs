@@ -7,10 +7,10 @@ use super::ledger::entries;
 use super::turn::{Effect, ModemJob, Turn};
 use super::wire::Wall;
 use crate::bus::{Bus, Reply, Request, SendOptions, Settlement, Sleep};
-use crate::model::{Address, Body, Instant, Reason, TextId};
+use crate::model::{Address, Bearer, Body, Instant, Reason, TextId};
 use crate::modem::{Modem, ModemEvent};
 use crate::router::SwitchInput;
-use crate::store::{Store, StoreError, Unusable};
+use crate::store::{OnMark, Store, StoreError, Unusable};
 use crate::sys::{WakeLock, WakeLocks, control, now, unmap_unused, warden};
 use crate::wall::FromUplink;
 use std::rc::Rc;
@@ -23,6 +23,8 @@ const RECEIVED: usize = 64;
 const AWAKE: Duration = Duration::from_secs(40);
 /// How often an unusable store is looked at again, at the most.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// And if nothing else happens, this often.
+const LOOK_UNASKED: Duration = Duration::from_secs(60);
 /// What is over its retention goes this often.
 const PURGE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
@@ -58,6 +60,10 @@ pub(super) struct Daemon<M> {
     /// Opens a store that could not be used, where waiting may help.
     pub(super) reopen: Option<Reopen>,
     pub(super) looked: Instant,
+    /// Without it the switch counts as off.
+    pub(super) mark: OnMark,
+    /// This turn's Off lasts, whatever becomes of the store.
+    off_lasts: bool,
     pub(super) purged: Option<Instant>,
     pub(super) wall: Option<Wall>,
     pub(super) lives: u64,
@@ -81,7 +87,7 @@ pub(super) struct Inputs {
 impl<M: Modem + 'static> Daemon<M> {
     pub(super) fn new(
         core: Core,
-        store: Store,
+        (store, mark): (Store, OnMark),
         (bus, requests): (Bus, mpsc::Receiver<Request>),
         (modem, modem_events): (M, mpsc::UnboundedReceiver<ModemEvent>),
         metered: mpsc::UnboundedReceiver<bool>,
@@ -99,6 +105,8 @@ impl<M: Modem + 'static> Daemon<M> {
             own: None,
             reopen: None,
             looked: now().mono,
+            mark,
+            off_lasts: false,
             purged: None,
             wall: None,
             lives: 0,
@@ -120,7 +128,8 @@ impl<M: Modem + 'static> Daemon<M> {
         };
         self.turn(Event::Tick);
         loop {
-            let deadline = self.core.deadline();
+            let unusable = self.reopen.as_ref().map(|_| self.looked.plus(LOOK_UNASKED));
+            let deadline = self.core.deadline().into_iter().chain(unusable).min();
             let event = tokio::select! {
                 Some(request) = inputs.requests.recv() => Event::Request(Box::new(request)),
                 Some(event) = inputs.events.recv() => event,
@@ -149,6 +158,7 @@ impl<M: Modem + 'static> Daemon<M> {
     /// One turn.
     fn turn(&mut self, event: Event) {
         let now = now();
+        self.off_lasts = false;
         let event = match event {
             // The icon: answered from memory, without a transaction.
             Event::Request(request) => match *request {
@@ -170,7 +180,10 @@ impl<M: Modem + 'static> Daemon<M> {
                 Request::Send { to, text, options, reply, .. } if self.core.is_emergency(&to, &options) => {
                     return self.emergency(to, text, options, reply);
                 }
-                request => Event::Request(Box::new(request)),
+                request => match self.mark_switch(request) {
+                    Some(request) => Event::Request(Box::new(request)),
+                    None => return,
+                },
             },
             event => event,
         };
@@ -211,6 +224,9 @@ impl<M: Modem + 'static> Daemon<M> {
         // While the switch is off there is nobody to take leave of.
         self.sleep.want(self.core.enabled);
         self.purge(now.mono);
+        for request in self.core.early() {
+            self.turn(Event::Request(Box::new(request)));
+        }
     }
 
     /// An emergency text goes to the modem before the store, the switch or any queue could delay it;
@@ -233,6 +249,7 @@ impl<M: Modem + 'static> Daemon<M> {
         match effect {
             Effect::Frame(frame) => self.write_frame(frame),
             Effect::Answer(answer) => answer(),
+            Effect::Promise(answer) => answer(self.lasting()),
             Effect::Changed(text) => self.bus.changed(&text),
             Effect::Deleted(id) => self.bus.deleted(id),
             Effect::Received(arrived) => self.bus.received(&arrived),
@@ -245,13 +262,51 @@ impl<M: Modem + 'static> Daemon<M> {
                 // The loop ends before its channel: nobody waits then.
                 tokio::task::spawn_blocking(move || drop(events.send(job())));
             }
-            Effect::Compact(reply) => self.compact(reply),
+            Effect::Compact(reply) => match (self.lasting(), reply) {
+                // Nothing was wiped.
+                (Err(error), Some(reply)) => drop(reply.send(Err(error))),
+                (_, reply) => self.compact(reply),
+            },
             Effect::LetSleep => self.sleep.let_sleep(),
             Effect::StartUplink => self.ask_warden(control::Request::Start),
             Effect::StopUplink => {
                 self.wall = None;
                 self.ask_warden(control::Request::Stop);
             }
+        }
+    }
+
+    /// Whether what a turn wrote outlasts this process.
+    fn lasting(&self) -> Result<(), crate::bus::Error> {
+        match self.core.degraded.filter(|_| !self.off_lasts) {
+            Some(token) => Err(crate::bus::Error::Store(token)),
+            None => Ok(()),
+        }
+    }
+
+    /// The mark goes before the store is told Off, and stands before it is told On. What can't be switched is answered.
+    fn mark_switch(&mut self, request: Request) -> Option<Request> {
+        match request {
+            Request::SetEnabled { on: true, consent, property, caller, reply } if self.core.degraded.is_none() => {
+                match self.mark.set() {
+                    Ok(()) => Some(Request::SetEnabled { on: true, consent, property, caller, reply }),
+                    Err(error) => {
+                        log::error!("the switch can't be turned on: {error}");
+                        let token = Unusable::from_io(error).token();
+                        // A caller that left needs no answer.
+                        let _left = reply.send(Err(crate::bus::Error::Store(token)));
+                        None
+                    }
+                }
+            }
+            request @ Request::SetEnabled { on: false, .. } => {
+                match self.mark.take() {
+                    Ok(()) => self.off_lasts = true,
+                    Err(error) => log::error!("Off is told to the store alone: {error}"),
+                }
+                Some(request)
+            }
+            request => Some(request),
         }
     }
 
@@ -290,12 +345,23 @@ impl<M: Modem + 'static> Daemon<M> {
                 std::process::exit(75);
             }
         }
+        let mut unstarted = false;
         for effect in effects {
-            if !matches!(effect, Effect::Frame(_) | Effect::StartUplink) {
-                self.perform(effect);
+            match effect {
+                Effect::Frame(_) => {}
+                Effect::StartUplink => unstarted = true,
+                // Its sender has no receipt: it comes once more, by SMS.
+                Effect::Received(arrived) if arrived.bearer == Bearer::Im => {}
+                // What is nowhere else must stay with the modem.
+                Effect::Modem(ModemJob::Delete { .. }) => {}
+                effect => self.perform(effect),
             }
         }
         self.turn(Event::Degraded);
+        if unstarted {
+            let never = std::io::Error::other("the store can't be used");
+            self.turn(Event::Warden(warden::Event::StartFailed(never)));
+        }
     }
 
     fn store_is_back(&mut self) -> bool {
@@ -368,8 +434,10 @@ impl Core {
             }
             Event::Sms(id, outcome) => self.route(turn, crate::router::Input::Sms(id, outcome)),
             Event::Request(request) => match *request {
-                // Texts of an earlier life go first.
-                request @ (Request::Send { .. } | Request::Divert { .. }) if self.restore_by.is_some() => {
+                // Texts of an earlier life go first; who hands one over and leaves does both after them.
+                request @ (Request::Send { .. } | Request::Divert { .. } | Request::CallerGone { .. })
+                    if self.restore_by.is_some() =>
+                {
                     self.early.push(request);
                     Ok(())
                 }

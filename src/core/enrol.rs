@@ -113,7 +113,7 @@ impl Core {
             switched: Some(Switched { at: turn.now.wall, uid: caller.uid, unit: caller.unit, consent }),
         };
         turn.write(move |tx| tx.log_switch(&entry));
-        turn.answer(reply, Ok(()));
+        turn.promise(reply);
         log::info!("an enrolment begins");
         self.switch_event(turn, SwitchInput::Enrolling(true))?;
         // Else the uplink's start opens the way.

@@ -352,7 +352,8 @@ impl Core {
         let now = turn.now.wall;
         let facts = ImFacts {
             lease: self.granting.under(turn.now.mono, peer, lease),
-            shown: turn.tx.im_shown(local)?,
+            // One that no app has taken yet is shown, however long ago.
+            shown: turn.tx.im_shown(local)? || turn.tx.arrived(local)?.is_some(),
             revoked: turn.tx.is_revoked(local)?,
             twin: turn.tx.shown(wording, ordinal)?.filter(|twin| twin_remembered(twin.at, now)),
             blocked: false,

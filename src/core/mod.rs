@@ -196,7 +196,7 @@ impl Core {
     }
 
     /// Takes up the texts of an earlier life, once: when the modem service is there, or after a while
-    /// without it. What was handed over meanwhile comes after them.
+    /// without it. What was handed over meanwhile comes after them, in turns of its own.
     fn restore(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         if self.restore_by.take().is_none() {
             return Ok(());
@@ -210,11 +210,13 @@ impl Core {
         if !texts.is_empty() {
             log::info!("{} unsettled texts are taken up again", texts.len());
         }
-        self.route(turn, Input::Restore(texts))?;
-        for request in std::mem::take(&mut self.early) {
-            self.request_came(turn, request)?;
-        }
-        Ok(())
+        self.route(turn, Input::Restore(texts))
+    }
+
+    /// What was handed over before the texts of an earlier life were taken up. Each needs a turn of its own, which
+    /// reads what that one wrote.
+    fn early(&mut self) -> Vec<Request> {
+        if self.restore_by.is_none() { std::mem::take(&mut self.early) } else { Vec::new() }
     }
 
     /// When the next turn is due by the clock.

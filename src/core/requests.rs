@@ -7,7 +7,7 @@ use crate::bus::{
     SENT_MAX, SendOptions, Standing,
 };
 use crate::model::{Address, Bearer, Now, PeerPolicy, PhoneNumber, Reason, Segments, Switched, TextId, Trust};
-use crate::router::{Class, Refused, SwitchInput, marked};
+use crate::router::{Class, Refused, RestInput, SwitchInput, marked};
 use crate::seal::Payload;
 use crate::store::StoreError;
 
@@ -99,7 +99,7 @@ impl Core {
             Request::SetSetting { setting, reply, .. } => {
                 self.settings = setting.applied(self.settings);
                 self.keep_settings(turn);
-                turn.answer(reply, Ok(()));
+                turn.promise(reply);
                 self.refresh_conditions(turn)
             }
             Request::Identity { reply } => {
@@ -315,7 +315,11 @@ impl Core {
         turn.write(move |tx| tx.log_switch(&entry));
         self.switched = Some(switched);
         self.keep_settings(turn);
-        turn.answer(reply, Ok(()));
+        turn.promise(reply);
+        if !on {
+            // Nobody hears of us any more; and nobody tells us any more that the system woke.
+            self.rest_event(turn, RestInput::Wakes { linked: false })?;
+        }
         self.switch_event(turn, SwitchInput::Set(on))
     }
 
@@ -331,7 +335,7 @@ impl Core {
             return Ok(());
         };
         self.change_peer(turn, &peer, change)?;
-        turn.answer(reply, Ok(()));
+        turn.promise(reply);
         Ok(())
     }
 }

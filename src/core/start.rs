@@ -11,7 +11,7 @@ use crate::modem::agent::Agent;
 use crate::modem::{Modem, ModemError, Services};
 use crate::router::{Granting, Input, Rest, Router, Switch, SwitchInput};
 use crate::seal::{AccountFile, Identity};
-use crate::store::{Damage, KeySource, Store, StoreError, StoreKey, Unusable, exists, set_aside};
+use crate::store::{Damage, KeySource, OnMark, Store, StoreError, StoreKey, Unusable, exists, set_aside};
 use crate::sys::{confine, inherited_agents, inherited_control, now, warden};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -164,9 +164,10 @@ async fn live(
     channel: OwnedFd,
 ) -> Result<Ended, StartError> {
     let warden = warden::WardenHandle::new(channel)?;
+    let mark = OnMark::in_directory(&args.generation());
     let loaded = opened.and_then(|(mut store, key)| {
         let mut core = Core::new(config.clone(), roots.clone(), confinement.clone());
-        let line_key = core.load_from(&mut store)?;
+        let line_key = core.load_from(&mut store, &mark)?;
         Ok((store, core, line_key, key))
     });
     let (store, core, line_key, key, unusable) = match loaded {
@@ -176,7 +177,7 @@ async fn live(
             let mut store = Store::volatile().map_err(StartError::Memory)?;
             let mut core = Core::new(config, roots, confinement);
             core.degraded = Some(error.token());
-            let line_key = core.load_from(&mut store)?;
+            let line_key = core.load_from(&mut store, &mark)?;
             (store, core, line_key, None, Some(error))
         }
     };
@@ -196,7 +197,7 @@ async fn live(
             };
             let bus = Bus::serve_with(&connection, rules, published, Some(seat)).await?;
             let agents = bus.0.serve_agents(socket);
-            let daemon = Daemon::new(core, store, bus, modem, metered, warden, sleep);
+            let daemon = Daemon::new(core, (store, mark), bus, modem, metered, warden, sleep);
             tokio::select! {
                 ended = attend(args, daemon, store_key) => ended,
                 Err(error) = agents => Err(error.into()),
@@ -205,7 +206,7 @@ async fn live(
         services => {
             let modem = Services::start(&connection, services.which(), Rc::new(name)).await?;
             let bus = Bus::serve(&connection, rules, published).await?;
-            attend(args, Daemon::new(core, store, bus, modem, metered, warden, sleep), store_key).await
+            attend(args, Daemon::new(core, (store, mark), bus, modem, metered, warden, sleep), store_key).await
         }
     }
 }
@@ -328,18 +329,18 @@ impl Core {
     }
 
     /// Takes up what the store holds; gives the key of line names.
-    fn load_from(&mut self, store: &mut Store) -> Result<[u8; 32], StoreError> {
+    fn load_from(&mut self, store: &mut Store, mark: &OnMark) -> Result<[u8; 32], StoreError> {
         store.transaction(|tx| {
-            self.load(tx)?;
+            self.load(tx, mark)?;
             Ok(tx.digest("line", b""))
         })
     }
 
     /// Takes up what the store holds; texts come later, with the modem.
-    fn load(&mut self, tx: &crate::store::Tx<'_>) -> Result<(), StoreError> {
+    fn load(&mut self, tx: &crate::store::Tx<'_>, mark: &OnMark) -> Result<(), StoreError> {
         self.settings = tx.settings()?.unwrap_or(self.config.defaults);
         let switch = tx.switch()?;
-        self.enabled = switch.on && self.degraded.is_none();
+        self.enabled = switch.on && mark.stands() && self.degraded.is_none();
         self.switched = switch.switched;
         self.network = tx.network_totals()?;
         if let Some(pickle) = tx.blob(IDENTITY)? {

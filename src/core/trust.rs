@@ -67,7 +67,7 @@ impl Core {
             Ok(peer) => {
                 let trust = if verified { Trust::Verified } else { Trust::Pinned };
                 self.change_peer(turn, &peer, |record| record.trust = trust)?;
-                turn.answer(reply, Ok(()));
+                turn.promise(reply);
             }
             Err(error) => turn.answer(reply, Err(error)),
         }
@@ -103,7 +103,7 @@ impl Core {
         turn.changed_sessions(&peer);
         self.reaching.heard(&peer);
         self.route(turn, Input::Gone(peer.clone()))?;
-        turn.answer(reply, Ok(()));
+        turn.promise(reply);
         self.change_peer(turn, &peer, |record| {
             record.trust = if record.trust == Trust::Pinned { Trust::Pinned } else { Trust::Lapsed };
             record.pinned_identity = Some(key);

@@ -53,6 +53,14 @@ impl<'t, 's> Turn<'t, 's> {
         // A caller that left needs no answer.
         self.effects.push(Effect::Answer(Box::new(move || drop(reply.send(answer)))));
     }
+
+    /// Tells a D-Bus caller that what it asked for lasts; where it does not, as the store is unusable, it is told so.
+    pub(super) fn promise(&mut self, reply: bus::Reply<()>) {
+        // A caller that left needs no answer.
+        self.effects.push(Effect::Promise(Box::new(move |kept| {
+            let _left = reply.send(kept);
+        })));
+    }
 }
 
 impl Effect {
@@ -73,6 +81,8 @@ pub(super) enum Effect {
     Frame(ToUplink),
     /// Answer a D-Bus caller.
     Answer(Box<dyn FnOnce()>),
+    /// Answer a D-Bus caller whose wish is to last.
+    Promise(Box<dyn FnOnce(Result<(), bus::Error>)>),
     /// Tell apps that an outgoing text's state changed.
     Changed(Box<Text>),
     /// Tell apps that a text was deleted.

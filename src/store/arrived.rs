@@ -160,7 +160,7 @@ impl Tx<'_> {
         row.map(|(id, code, at)| Ok(Shown { id: TextId(id), bearer: bearer(code)?, at: Timestamp(at) })).transpose()
     }
 
-    /// What became of an IM with that id, if one was seen in the last 7 days.
+    /// What became of an IM with that id, if one was seen in the last 90 days.
     pub fn im_fate(&self, id: TextId) -> Result<Option<ImFate>, StoreError> {
         let fate = self.first("SELECT fate FROM im_seen WHERE id = ?1", params![id.0], |row| row.get::<_, u8>(0))?;
         Ok(fate.map(|fate| if fate == 1 { ImFate::Shown } else { ImFate::Revoked }))
@@ -192,8 +192,12 @@ impl Tx<'_> {
     }
 
     fn put_fate(&self, id: TextId, fate: u8, at: Timestamp) -> Result<(), StoreError> {
-        // The first word given about an id is the one its sender was told.
-        self.run("INSERT OR IGNORE INTO im_seen (id, fate, at) VALUES (?1, ?2, ?3)", params![id.0, fate, at.0])?;
+        // The first word given about an id is the one its sender was told; a repetition moves its time on.
+        self.run(
+            "INSERT INTO im_seen (id, fate, at) VALUES (?1, ?2, ?3)
+            ON CONFLICT (id) DO UPDATE SET at = max(at, excluded.at)",
+            params![id.0, fate, at.0],
+        )?;
         Ok(())
     }
 

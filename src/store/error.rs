@@ -65,7 +65,9 @@ impl Unusable {
         !matches!(self, Self::NewerSchema { .. } | Self::KeyWrong | Self::Corrupt(_))
     }
 
-    pub(super) fn from_io(error: io::Error) -> Self {
+    /// By what the file system says.
+    #[must_use]
+    pub fn from_io(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Self::ReadOnly,

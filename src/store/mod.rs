@@ -29,7 +29,7 @@
 //! - `shown`: what was shown for a wording and ordinal of a peer, for the twin that comes by the other bearer.
 //!   Stays when the text is deleted; goes after 7 days.
 //! - `im_seen`: ids of IMs that were shown or revoked: none is shown again, each revoke gets the same answer.
-//!   Goes after 7 days (an IM counts only under a live lease, which bounds replay to minutes).
+//!   Goes 90 days after the id was last seen: a sender may hold a text back for long, and then send it again.
 //! - `sms_seen`: digests of incoming SMS, for those that modem or SMSC deliver again. Goes after 48 hours.
 //! - `peers`: what we know of a number, found by digests of number and pseudonym. `touched` stands only for
 //!   strangers, who go after 180 days; whoever the user wrote to, blocked or set a policy for stays until Withdraw.
@@ -49,6 +49,7 @@ mod blobs;
 mod error;
 mod key;
 mod ledger;
+mod mark;
 mod open;
 mod peers;
 mod purge;
@@ -68,9 +69,10 @@ pub use blobs::{NetworkTotals, Switch};
 pub use error::{Damage, KeyFault, StoreError, Unusable};
 pub use key::{KeySource, StoreKey};
 pub use ledger::{LEDGER_ROWS, LedgerEntry, LedgerTotal};
+pub use mark::OnMark;
 pub use open::{Store, exists, set_aside};
 pub use peers::{MAX_SESSIONS, PeerRecord};
-pub use purge::{LEDGER, ORDINALS, Purged, RELEASED, SENT, SHOWN, SMS_SEEN, STRANGERS, TAKEN};
+pub use purge::{IM_SEEN, LEDGER, ORDINALS, Purged, RELEASED, SENT, SHOWN, SMS_SEEN, STRANGERS, TAKEN};
 pub use texts::{Cursor, Place};
 pub use tx::Tx;
 

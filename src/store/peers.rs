@@ -133,6 +133,17 @@ impl Sealed {
     }
 }
 
+/// What is damaged is in nobody's way.
+fn sound<T>(opened: Result<T, StoreError>) -> Option<Result<T, StoreError>> {
+    match opened {
+        Err(StoreError::Corrupt(what)) => {
+            log::error!("what is known of a peer is damaged ({what}): it is passed over");
+            None
+        }
+        opened => Some(opened),
+    }
+}
+
 impl Tx<'_> {
     /// What we know of the number.
     pub fn peer(&self, number: &PhoneNumber) -> Result<Option<PeerRecord>, StoreError> {
@@ -154,12 +165,12 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// All of them, for the user to read.
+    /// All of them. A damaged one is passed over: its number becomes one that nothing is known of.
     pub fn peers(&self) -> Result<Vec<(PhoneNumber, PeerRecord)>, StoreError> {
         let rows = self.rows("SELECT number, record FROM peers", [], |row| {
             Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?))
         })?;
-        rows.into_iter().map(|(key, record)| self.open_peer(key, &record)).collect()
+        rows.into_iter().filter_map(|(key, record)| sound(self.open_peer(key, &record))).collect()
     }
 
     /// Whose pseudonym that is.
@@ -171,13 +182,13 @@ impl Tx<'_> {
         row.map(|(key, record)| self.open_peer(key, &record)).transpose()
     }
 
-    /// The sessions with that number, pickled, newest first.
+    /// The sessions with that number, pickled, newest first. A damaged one is passed over: another is made.
     pub fn sessions(&self, number: &PhoneNumber) -> Result<Vec<Zeroizing<Vec<u8>>>, StoreError> {
         let key = self.number_key(number);
         let rows = self.rows("SELECT pickle FROM sessions WHERE number = ?1 ORDER BY place", params![key], |row| {
             row.get::<_, Vec<u8>>(0)
         })?;
-        rows.iter().map(|pickle| self.open(("sessions", &key, "pickle"), pickle)).collect()
+        rows.iter().filter_map(|pickle| sound(self.open(("sessions", &key, "pickle"), pickle))).collect()
     }
 
     /// Keeps the newest [`MAX_SESSIONS`] of these, newest first, instead of what was there.

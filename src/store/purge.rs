@@ -11,6 +11,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub const ORDINALS: Duration = DAY.saturating_mul(14);
 /// What was shown is remembered for so long, for twins (protocol.md §2).
 pub const SHOWN: Duration = DAY.saturating_mul(7);
+/// An IM is known by its id for so long: a sender may hold a text back, and send it again when it has a lease again.
+pub const IM_SEEN: Duration = DAY.saturating_mul(90);
 /// A repeated SMS is known for so long (protocol.md §2).
 pub const SMS_SEEN: Duration = DAY.saturating_mul(2);
 /// Final outgoing texts; apps keep their own histories.
@@ -61,7 +63,7 @@ impl Store {
 pub(super) const RULES: &[(&str, Duration)] = &[
     ("DELETE FROM ordinals WHERE (wording, n) IN (SELECT wording, n FROM ordinals WHERE at < ?1 LIMIT ?2)", ORDINALS),
     ("DELETE FROM shown WHERE (wording, n) IN (SELECT wording, n FROM shown WHERE at < ?1 LIMIT ?2)", SHOWN),
-    ("DELETE FROM im_seen WHERE id IN (SELECT id FROM im_seen WHERE at < ?1 LIMIT ?2)", SHOWN),
+    ("DELETE FROM im_seen WHERE id IN (SELECT id FROM im_seen WHERE at < ?1 LIMIT ?2)", IM_SEEN),
     ("DELETE FROM sms_seen WHERE digest IN (SELECT digest FROM sms_seen WHERE at < ?1 LIMIT ?2)", SMS_SEEN),
     ("DELETE FROM texts WHERE seq IN (SELECT seq FROM texts WHERE live <> 1 AND at < ?1 LIMIT ?2)", SENT),
     ("DELETE FROM released WHERE token IN (SELECT token FROM released WHERE at < ?1 LIMIT ?2)", RELEASED),

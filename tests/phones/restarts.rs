@@ -1,6 +1,7 @@
 //! Crashes, repeats and other mishaps: never lost, never twice.
 
 use super::{ALICE, BOB, world};
+use rustix::process::{Pid, Signal, kill_process};
 use shunt_kit::Incoming;
 use shunt_kit::proxy::Mode;
 use shunt_kit::world::go_online;
@@ -62,6 +63,35 @@ async fn a_repeated_token_is_the_same_text() {
     assert_eq!(first, second);
     alice.shunt().wait_state(&first, &["sms-sent"]).await.unwrap();
     assert_eq!(world.smsc.submitted_total(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_handed_over_while_the_modem_comes_up_is_taken_once_each() {
+    let world = world().await;
+    let mut alice = world.phone(ALICE).await.unwrap();
+    alice.stop_shunt().await.unwrap();
+    // The modem service is there, and says nothing yet.
+    let modem_manager = i32::try_from(alice.modem_manager().unwrap().pid()).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(modem_manager, Signal::STOP).unwrap();
+    alice.start_shunt(world.config()).await.unwrap();
+    let shunt = alice.shunt();
+    let token = || HashMap::from([("token", Variant::from("app-8"))]);
+    let repeated = async { tokio::join!(shunt.send_with(BOB, "once", token()), shunt.send_with(BOB, "once", token())) };
+    let alike = async { tokio::join!(shunt.send(BOB, "ok"), shunt.send(BOB, "ok")) };
+    let goes_on = async {
+        // On the same connection, and so behind them.
+        shunt.state().await.unwrap();
+        kill_process(modem_manager, Signal::CONT).unwrap();
+    };
+    let (repeated, alike, ()) = tokio::join!(repeated, alike, goes_on);
+    let (first, second) = (repeated.0.unwrap(), repeated.1.unwrap());
+    let (one, other) = (alike.0.unwrap(), alike.1.unwrap());
+    assert!(first == second && one != other);
+    for text in [first, one, other] {
+        alice.shunt().wait_state(&text, &["sms-sent"]).await.unwrap();
+    }
+    assert_eq!(world.smsc.submitted_total(), 3);
+    assert_eq!(alice.shunt().state().await.unwrap().1, "", "the store is as good as before");
 }
 
 #[tokio::test(flavor = "multi_thread")]

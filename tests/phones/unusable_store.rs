@@ -163,9 +163,8 @@ async fn a_store_that_is_locked_until_the_first_unlock_comes_back_by_itself() {
     assert_eq!(alice.shunt().identity().await.unwrap(), identity);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_runs_full_lets_sms_pass_and_comes_back_by_itself() {
-    let world = world().await;
+/// A phone that was online until its disk ran full, the disk, and the texts that it sent meanwhile.
+async fn run_full(world: &World) -> (Phone, Tmpfs, Vec<String>) {
     let mut alice = world.builder(ALICE).start().await.unwrap();
     let disk = Tmpfs::mount(&alice.state_dir(), "2m");
     alice.start_shunt(world.config()).await.unwrap();
@@ -182,6 +181,28 @@ async fn a_store_that_runs_full_lets_sms_pass_and_comes_back_by_itself() {
         assert_eq!(alice.shunt().wait_state(&path, &["sms-sent"]).await.unwrap(), "sms-sent");
         sent.push(text);
     }
+    (alice, disk, sent)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn off_outlasts_a_full_disk_and_what_does_not_last_is_refused() {
+    let world = world().await;
+    let (mut alice, disk, _) = run_full(&world).await;
+    let refused = alice.shunt().block(BOB, true).await.unwrap_err();
+    assert_eq!(error_name(&refused).as_deref(), Some("org.shunt.Error.Store"));
+    alice.shunt().set_enabled(false).await.unwrap();
+    disk.empty();
+    until_they_end(&mut alice).await;
+    alice.start_shunt(world.config()).await.unwrap();
+    assert_eq!(alice.shunt().state().await.unwrap().0, "off");
+    assert!(!alice.shunt().enabled().await.unwrap(), "the store says On, and the user said Off");
+    go_online(alice.shunt()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_runs_full_lets_sms_pass_and_comes_back_by_itself() {
+    let world = world().await;
+    let (mut alice, disk, sent) = run_full(&world).await;
     assert!(!alice.shunt().enabled().await.unwrap(), "it counts as off");
     let before = std::fs::read(database(&alice)).unwrap();
     let path = alice.shunt().send(BOB, "out, on a full disk").await.unwrap();
