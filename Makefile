@@ -131,6 +131,7 @@ install-directory:
 	install -Dm 0755 $(RELEASE)/shunt-directory $(DESTDIR)$(PREFIX)/bin/shunt-directory
 	install -Dm 0644 config/directory.toml $(DESTDIR)$(DATADIR)/shunt-directory/directory.toml
 	install -m 0644 config/directory.openapi.yaml $(DESTDIR)$(DATADIR)/shunt-directory/directory.openapi.yaml
+	install -m 0644 config/evaluator.toml config/evaluator.openapi.yaml $(DESTDIR)$(DATADIR)/shunt-directory/
 	install -Dm 0644 config/ejabberd/ejabberd.yml $(DESTDIR)$(DATADIR)/shunt-directory/ejabberd/ejabberd.yml
 	install -m 0644 config/ejabberd/mod_shunt.erl $(DESTDIR)$(DATADIR)/shunt-directory/ejabberd/mod_shunt.erl
 	install -Dm 0644 init/shunt-directory.service $(DESTDIR)$(PREFIX)/lib/systemd/system/shunt-directory.service

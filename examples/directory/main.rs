@@ -1,5 +1,5 @@
 //! `make directory-bench`: the running directory, its release build over HTTPS. What an evaluation costs it
-//! beside the bare curve operation in the same run, a day of 10,000 devices with the memory it takes, and how
+//! beside the bare curve operation in the same run, a look-up with a second evaluator, a day of 10,000 devices with the memory it takes, and how
 //! many numbers one account can test. Prints; passes no judgement.
 //!
 //! Usage: `directory PROGRAM`, the path of `shunt-directory`.
@@ -14,6 +14,7 @@ mod day;
 mod enumeration;
 mod evaluations;
 mod site;
+mod two;
 
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -28,6 +29,7 @@ async fn measure(program: &Path) -> Result<()> {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("{cores} cores; load over 1, 5 and 15 minutes, running/all: {}", load.trim());
     let site = site::Site::start(program).await?;
+    two::operators(&site, program).await?;
     evaluations::beside_the_bare_operation(&site).await?;
     enumeration::by_one_account(&site).await?;
     day::of_ten_thousand(&site).await

@@ -24,6 +24,8 @@ pub(super) struct Evaluating {
     asked: HashMap<RequestId, (PhoneNumber, usize)>,
     /// An evaluator's budget is used up until then: neither is asked, or the other's would be spent in vain.
     spent_until: Option<Instant>,
+    /// What the second evaluator denied while the account's secret was being replaced: it knows the new token first.
+    denied: Vec<PhoneNumber>,
 }
 
 /// One number: for each evaluator of the epoch what hides it, and the answer.
@@ -37,6 +39,7 @@ impl Evaluating {
     pub(super) fn forget(&mut self) {
         self.numbers.clear();
         self.asked.clear();
+        self.denied.clear();
     }
 
     fn spent(&mut self, now: Instant, seconds: u32) {
@@ -109,7 +112,7 @@ impl Core {
                 self.evaluating.give_up(&peer);
                 return if self.evaluate(turn, &peer) { Ok(()) } else { self.not_reached(turn, peer) };
             }
-            Err(DirectoryError::Denied) => self.second_denied(turn, request)?,
+            Err(DirectoryError::Denied) => return self.second_denied(turn, request, peer),
             _ => {}
         }
         let first = result.ok().and_then(|answers| answers.into_iter().next());
@@ -125,6 +128,36 @@ impl Core {
                 let result = number.pseudonym(&peer, &domain);
                 Event::Pseudonym(peer, result)
             })));
+        }
+        Ok(())
+    }
+
+    /// The second evaluator does not know the token that a request went by, although the directory does.
+    fn second_denied(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        request: RequestId,
+        peer: PhoneNumber,
+    ) -> Result<(), StoreError> {
+        self.evaluating.give_up(&peer);
+        if self.secrets.is_told() {
+            self.evaluating.denied.push(peer);
+            return Ok(());
+        }
+        if self.secrets.by_earlier_token(request) {
+            return if self.evaluate(turn, &peer) { Ok(()) } else { self.not_reached(turn, peer) };
+        }
+        // The directory registers this device there with each new secret.
+        self.want_secret(turn)?;
+        self.not_reached(turn, peer)
+    }
+
+    /// The account's secret was replaced, or not: what was denied meanwhile is asked again.
+    pub(super) fn evaluate_denied(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        for peer in std::mem::take(&mut self.evaluating.denied) {
+            if !self.evaluate(turn, &peer) {
+                self.not_reached(turn, peer)?;
+            }
         }
         Ok(())
     }

@@ -45,6 +45,11 @@ impl Secrets {
         self.told.is_some()
     }
 
+    /// Whether a request went by an earlier token than today's.
+    pub(super) fn by_earlier_token(&self, request: RequestId) -> bool {
+        request <= self.earlier
+    }
+
     pub(super) fn due(&self) -> Option<Instant> {
         self.rotation.due()
     }
@@ -167,19 +172,14 @@ impl Core {
                 SecretInput::Lost
             }
         };
-        self.secret_event(turn, input)
+        self.secret_event(turn, input)?;
+        self.evaluate_denied(turn)
     }
 
     /// The directory does not know the token that a request went by: the account has ended, or there is another token
     /// to try. After it there is an account, and what was asked may be asked again, or there is none.
     pub(super) fn token_denied(&mut self, turn: &mut Turn<'_, '_>, request: RequestId) -> Result<(), StoreError> {
-        if request <= self.secrets.earlier { Ok(()) } else { self.secret_event(turn, SecretInput::Denied) }
-    }
-
-    /// The second evaluator does not know this device although the directory does, which registers it there with
-    /// each new secret.
-    pub(super) fn second_denied(&mut self, turn: &mut Turn<'_, '_>, request: RequestId) -> Result<(), StoreError> {
-        if request <= self.secrets.earlier { Ok(()) } else { self.want_secret(turn) }
+        if self.secrets.by_earlier_token(request) { Ok(()) } else { self.secret_event(turn, SecretInput::Denied) }
     }
 
     /// The uplink is gone, and with it its answers and the order of its requests.

@@ -7,7 +7,7 @@ use super::evaluate::{Directory, unavailable};
 use super::keys;
 use super::service::{Service, now};
 use crate::model::Timestamp;
-use crate::seal::{Certificate, Header, NewSecret, Renewal, bearer_token};
+use crate::seal::{Certificate, Header, NewSecret, Renewal, bearer_token, second_token};
 
 /// A number is proven by SMS at least this often, in days (protocol.md §4).
 const PROOF: i64 = 90;
@@ -51,8 +51,8 @@ impl Service {
         self.directory.recertify(token, &known).await
     }
 
-    /// Changes the secret at the XMPP server first: cut off between the two, the old token still names
-    /// the account, and the same request mends it.
+    /// Changes the secret here last: cut off before, the old token still names the account, and the same request
+    /// mends it.
     pub(super) async fn change_secret(&self, token: &TokenHash, request: Vec<u8>) -> Result<(), Refusal> {
         let known = self.directory.account(token).await?;
         let header = Header::read(&request).map_err(|_| Refusal::BadRequest)?;
@@ -65,7 +65,12 @@ impl Service {
         });
         let (_, secret) = opened.await?;
         let Directory { ejabberd, domain, accounts, .. } = &*self.directory;
-        let pseudonym = known.certificate.jid.pseudonym().as_str();
+        let jid = &known.certificate.jid;
+        let pseudonym = jid.pseudonym().as_str();
+        if let Some(second) = self.directory.second_of(jid.epoch()) {
+            let token = keys::token_hash(&second_token(&secret.0));
+            second.register(pseudonym, &token).await.map_err(|error| failed(&error))?;
+        }
         ejabberd.change_secret(pseudonym, domain, &secret.0).await.map_err(|error| failed(&error))?;
         let new = keys::token_hash(&bearer_token(&secret.0));
         let kept = accounts.set_token(token, &new).await.map_err(unavailable)?;

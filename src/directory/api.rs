@@ -121,6 +121,9 @@ pub(super) enum Refusal {
     /// 429, with the seconds until the whole request will be granted.
     #[error("the look-up budget is used up: nothing was evaluated, try again after the seconds in Retry-After")]
     Budget(u32),
+    /// 429 of a second evaluator, with the seconds until the next hour.
+    #[error("so many numbers are not evaluated in an hour, whoever asks: try again after the seconds in Retry-After")]
+    Ceiling(u32),
     /// 503.
     #[error("the directory can't answer now: try again after the seconds in Retry-After")]
     Unavailable,
@@ -149,6 +152,7 @@ impl Refusal {
             Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             Self::Budget(_) => (StatusCode::TOO_MANY_REQUESTS, "budget"),
+            Self::Ceiling(_) => (StatusCode::TOO_MANY_REQUESTS, "ceiling"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
@@ -156,7 +160,7 @@ impl Refusal {
     /// Seconds for `Retry-After`.
     fn wait(self) -> Option<u32> {
         match self {
-            Self::Budget(wait) | Self::EnrolmentLimit(wait) => Some(wait),
+            Self::Budget(wait) | Self::EnrolmentLimit(wait) | Self::Ceiling(wait) => Some(wait),
             Self::Unavailable => Some(5),
             _ => None,
         }

@@ -5,6 +5,7 @@ use super::config::{Config, ConfigError};
 use super::database::DatabaseError;
 use super::enrol::{Enrolling, EnrollingError};
 use super::evaluate::Directory;
+use super::evaluator::{EvaluatorConfig, Role, RoleError};
 use super::files::NewFile;
 use super::keys::{self, KeyError};
 use super::listen::{self, ServeError};
@@ -45,6 +46,21 @@ enum Command {
         /// The epoch's name: one lower-case letter.
         #[arg(long)]
         epoch: char,
+        /// For a second evaluator: its one key.
+        #[arg(long)]
+        evaluator: bool,
+    },
+    /// Make this operator's token at a second evaluator, and print the line for that one's configuration.
+    OperatorToken {
+        /// The file to write; it must not exist.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Be the second evaluator of another operator's directory, until SIGTERM; SIGHUP reads the TLS certificate again.
+    ServeEvaluator {
+        /// The configuration; config/evaluator.toml explains it.
+        #[arg(long)]
+        config: PathBuf,
     },
     /// Serve phones until SIGTERM; SIGHUP reads the TLS certificate again.
     Serve {
@@ -94,6 +110,8 @@ enum Failed {
     #[error(transparent)]
     Enrolling(#[from] EnrollingError),
     #[error(transparent)]
+    Role(#[from] RoleError),
+    #[error(transparent)]
     Serve(#[from] ServeError),
     #[error(transparent)]
     Number(#[from] number::NumberError),
@@ -135,7 +153,10 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failed> {
     match command {
-        Command::Keygen { dir, epoch } => Ok(say(&keys::keygen(&dir, epoch)?)?),
+        Command::Keygen { dir, epoch, evaluator: false } => Ok(say(&keys::keygen(&dir, epoch)?)?),
+        Command::Keygen { dir, epoch, evaluator: true } => Ok(say(&keys::keygen_evaluator(&dir, epoch)?)?),
+        Command::OperatorToken { out } => Ok(say(&keys::operator_token(&out)?)?),
+        Command::ServeEvaluator { config } => serve_evaluator(&EvaluatorConfig::load(&config)?),
         Command::Serve { config } => serve(&Config::load(&config)?),
         Command::Provision { number, identity, config, out } => enrol(&number, &identity, &config, out.as_deref()),
         Command::Withdraw { jid, config } => withdraw(&jid, &Config::load(&config)?),
@@ -165,6 +186,17 @@ fn serve(config: &Config) -> Result<(), Failed> {
             Ok(listen::serve(listener, &config.tls, router, config.limits).await?)
         },
     )
+}
+
+fn serve_evaluator(config: &EvaluatorConfig) -> Result<(), Failed> {
+    if !forget::keep_out_of_dumps_and_swap()? {
+        log::warn!("memory could not be locked: run with LimitMEMLOCK=infinity or without swap");
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let router = Role::open(config).await?.router();
+        let listener = TcpListener::bind(config.listen).await.map_err(|why| Failed::Listen(config.listen, why))?;
+        Ok(listen::serve(listener, &config.tls, router, config.limits).await?)
+    })
 }
 
 fn enrol(number: &str, identity: &str, config: &Path, out: Option<&Path>) -> Result<(), Failed> {

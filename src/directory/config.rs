@@ -1,6 +1,9 @@
 //! The directory's configuration: one TOML file, read once.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +36,20 @@ pub struct Config {
     pub limits: Limits,
     /// How phones enrol by themselves; without it they can't.
     pub enrolment: Option<Enrolment>,
+    /// The second operator's evaluator, where there is one.
+    pub second: Option<Second>,
+}
+
+/// The second operator's evaluator.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Second {
+    /// `https://host[:port]`, as phones and this directory reach it.
+    pub directory: String,
+    /// PEM file of the CA that phones and this directory trust there.
+    pub ca: PathBuf,
+    /// File with the token of `operator-token`; readable by its owner alone.
+    pub token: PathBuf,
 }
 
 /// Where the database is: a file's path, or PostgreSQL's URL.
@@ -110,6 +127,9 @@ pub struct Epoch {
     pub ed25519: PathBuf,
     /// File with the X25519 seed.
     pub x25519: PathBuf,
+    /// The second evaluator's public VOPRF key, in an epoch that has one.
+    #[serde(default, deserialize_with = "public_key")]
+    pub second: Option<[u8; 32]>,
 }
 
 /// What account files tell phones.
@@ -262,9 +282,7 @@ pub enum ConfigError {
 impl Config {
     /// Reads and checks the file. Relative paths in it count from its directory.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
+        let mut config: Self = read(path)?;
         config.check()?;
         let base = path.parent().unwrap_or(Path::new(""));
         if let Location::Server(server) = &mut config.database {
@@ -290,6 +308,7 @@ impl Config {
         [&mut self.tls.certificate, &mut self.tls.key, &mut self.phones.ca]
             .into_iter()
             .chain(smpp.into_iter().flatten())
+            .chain(self.second.iter_mut().flat_map(|second| [&mut second.ca, &mut second.token]))
             .chain(database)
             .chain(self.epochs.iter_mut().flat_map(|epoch| [&mut epoch.voprf, &mut epoch.ed25519, &mut epoch.x25519]))
     }
@@ -309,10 +328,16 @@ impl Config {
             ),
             (!self.phones.servers.is_empty(), "phones.servers", "at least one host:port"),
             (self.phones.directory.starts_with("https://"), "phones.directory", "https://host:port"),
-            (self.limits.connections > 0, "limits.connections", "at least 1"),
-            (self.limits.connections_per_address > 0, "limits.connections_per_address", "at least 1"),
-            (self.limits.read_timeout > 0, "limits.read_timeout", "at least 1 second"),
-            (self.limits.connection_life > 0, "limits.connection_life", "at least 1 second"),
+            (
+                self.second.as_ref().is_none_or(|second| second.directory.starts_with("https://")),
+                "second.directory",
+                "https://host:port",
+            ),
+            (
+                self.second.is_some() == self.epochs.iter().any(|epoch| epoch.second.is_some()),
+                "second",
+                "[second] and the `second` of an [[epoch]], the evaluator's public key, go together",
+            ),
             (
                 self.enrolment.as_ref().is_none_or(|enrolment| enrolment.limits.allow_any()),
                 "enrolment.limits",
@@ -326,7 +351,7 @@ impl Config {
         ];
         match rules.into_iter().find(|(holds, ..)| !holds) {
             Some((_, key, hint)) => Err(ConfigError::Value { key, hint }),
-            None => Ok(()),
+            None => self.limits.check(),
         }
     }
 
@@ -344,6 +369,38 @@ impl Config {
         names.sort_unstable();
         names.windows(2).all(|pair| pair.first() != pair.last())
     }
+}
+
+impl Limits {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let rules = [
+            (self.connections > 0, "limits.connections", "at least 1"),
+            (self.connections_per_address > 0, "limits.connections_per_address", "at least 1"),
+            (self.read_timeout > 0, "limits.read_timeout", "at least 1 second"),
+            (self.connection_life > 0, "limits.connection_life", "at least 1 second"),
+        ];
+        match rules.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, key, hint)) => Err(ConfigError::Value { key, hint }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads a file of one shape.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    toml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })
+}
+
+/// 32 bytes in base64.
+pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+    let text = String::deserialize(from)?;
+    let bytes = BASE64.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| D::Error::custom("write 32 bytes in base64, as `shunt-directory` printed them"))
+}
+
+fn public_key<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[u8; 32]>, D::Error> {
+    bytes(from).map(Some)
 }
 
 /// Whether an epoch may have this name: it begins a JID.

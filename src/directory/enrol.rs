@@ -4,6 +4,7 @@
 //! two nothing here knows it.
 
 use super::accounts::TokenHash;
+use super::alarm;
 use super::api::Refusal;
 use super::config::Enrolment;
 use super::database::Database;
@@ -20,7 +21,6 @@ use crate::seal::{
     slow_hash,
 };
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -94,14 +94,7 @@ impl Enrolling {
             Limit::Number | Limit::Block => log::info!("code SMS limited: {}", limited.limit.token()),
             Limit::Country | Limit::Global => {
                 log::error!("ALARM: the {} limit of code SMS is reached (country {country})", limited.limit.token());
-                let Some((program, arguments)) = self.alarm.split_first() else { return };
-                let mut command = Command::new(program);
-                command.args(arguments).args([limited.limit.token(), country]).stdin(Stdio::null());
-                match command.spawn() {
-                    // It runs beside us; waiting for it keeps no zombie.
-                    Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
-                    Err(error) => log::error!("the alarm command can't be run: {error}"),
-                }
+                alarm::ring(&self.alarm, &[limited.limit.token(), country]);
             }
         }
     }
@@ -243,28 +236,29 @@ impl Service {
 
     async fn enrolled(&self, header: Header, number: PhoneNumber, blinded: [u8; 32]) -> Result<Answer, Refusal> {
         let Header { identity, epoch, .. } = header;
-        let (account, evaluation) = self
+        let epochs = self.directory.epochs_from(epoch);
+        let said = self.directory.ask_second(&number, &epochs, Some(blinded)).await.map_err(|error| failed(&error))?;
+        let (account, evaluations) = self
             .on_a_core(move |directory| {
                 let evaluator = &directory.epochs.secrets(epoch).ok_or(Refusal::UnknownEpoch)?.evaluator;
                 let evaluation = evaluator.evaluate(blinded).map_err(|_| Refusal::BadPoint)?;
-                let account = directory.prepare(epoch, &number, &identity, now()).map_err(|error| failed(&error))?;
-                Ok((account, evaluation))
+                let account = directory.prepare(epoch, &number, &identity, &said, now());
+                let account = account.map_err(|error| failed(&error))?;
+                Ok((account, [evaluation].into_iter().chain(said.phones).collect()))
             })
             .await?;
         self.directory.establish(&account, now()).await.map_err(|error| failed(&error))?;
         log::debug!("a phone enrolled");
-        Ok(Answer::Enrolled(NewAccount {
-            secret: account.secret,
-            certificate: account.certificate,
-            evaluations: vec![evaluation],
-        }))
+        Ok(Answer::Enrolled(NewAccount { secret: account.secret, certificate: account.certificate, evaluations }))
     }
 
     /// A fresh proof for an account that stays as it is.
     async fn renewed_by_sms(&self, header: Header, number: PhoneNumber, token: &TokenHash) -> Result<Answer, Refusal> {
         let known = self.directory.account(token).await?;
-        let address =
-            self.on_a_core(move |directory| directory.address(&number, header.epoch).map_err(|error| failed(&error)));
+        let said = self.directory.ask_second(&number, &[header.epoch], None).await.map_err(|error| failed(&error))?;
+        let address = self.on_a_core(move |directory| {
+            directory.address(&number, header.epoch, &said).map_err(|error| failed(&error))
+        });
         let (jid, _) = address.await?;
         // Another phone's account, or another number's: that is an enrolment.
         if jid != known.certificate.jid || header.identity != known.certificate.identity {

@@ -48,6 +48,8 @@ pub(super) struct EpochSecrets {
     pub(super) evaluator: Evaluator,
     pub(super) signer: DirectorySigner,
     pub(super) enrolment: EnrolmentKey,
+    /// The second evaluator's public key.
+    pub(super) second: Option<[u8; 32]>,
 }
 
 /// All epochs that are served.
@@ -56,7 +58,9 @@ pub(super) struct Epochs(Vec<EpochSecrets>);
 impl Epochs {
     pub(super) fn load(epochs: &[Epoch]) -> Result<Self, KeyError> {
         let load = |epoch: &Epoch| {
-            EpochSecrets::new(epoch.name, &read(&epoch.voprf)?, &read(&epoch.ed25519)?, &read(&epoch.x25519)?)
+            let (voprf, ed25519, x25519) = (read(&epoch.voprf)?, read(&epoch.ed25519)?, read(&epoch.x25519)?);
+            let secrets = EpochSecrets::new(epoch.name, &voprf, &ed25519, &x25519)?;
+            Ok::<_, KeyError>(EpochSecrets { second: epoch.second, ..secrets })
         };
         Ok(Self(epochs.iter().map(load).collect::<Result<_, _>>()?))
     }
@@ -81,15 +85,15 @@ impl EpochSecrets {
     fn new(epoch: char, voprf: &Seed, ed25519: &Seed, x25519: &Seed) -> Result<Self, KeyError> {
         let evaluator = Evaluator::from_seed(**voprf, epoch)?;
         let enrolment = EnrolmentKey::from_seed(x25519);
-        Ok(Self { evaluator, signer: DirectorySigner::from_seed(ed25519)?, enrolment })
+        Ok(Self { evaluator, signer: DirectorySigner::from_seed(ed25519)?, enrolment, second: None })
     }
 
     pub(super) fn public(&self) -> EpochKey {
-        let Self { evaluator, signer, enrolment } = self;
+        let Self { evaluator, signer, enrolment, second } = self;
         EpochKey {
             epoch: evaluator.epoch(),
             voprf: evaluator.public_key(),
-            second: None,
+            second: *second,
             certificate: signer.public_key(),
             enrolment: enrolment.public_key(),
         }
@@ -99,19 +103,8 @@ impl EpochSecrets {
 /// Makes an epoch's three files in `dir` (0700 if it is new) and gives back what belongs into the
 /// configuration, with the public keys as comments.
 pub(super) fn keygen(dir: &Path, epoch: char) -> Result<String, KeyError> {
-    if !is_epoch(epoch) {
-        return Err(KeyError::Name);
-    }
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|source| KeyError::Write { path: dir.into(), source })?;
-    let place = |kind: &str| {
-        let path = dir.join(format!("{epoch}.{kind}"));
-        match NewFile::create(&path) {
-            Ok(file) => Ok((path, file)),
-            Err(source) => Err(KeyError::Write { path, source }),
-        }
-    };
     // All names are known to be free before one of them is used.
+    let place = |kind| place(dir, epoch, kind);
     let (voprf, ed25519, x25519) = (place("voprf")?, place("ed25519")?, place("x25519")?);
     let seeds = [random()?, random()?, random()?];
     let public = EpochSecrets::new(epoch, &seeds[0], &seeds[1], &seeds[2])?.public();
@@ -126,12 +119,65 @@ pub(super) fn keygen(dir: &Path, epoch: char) -> Result<String, KeyError> {
         absolute(&x25519.0),
     );
     for ((path, file), seed) in [voprf, ed25519, x25519].into_iter().zip(seeds) {
-        let mut text = Zeroizing::new(String::with_capacity(45));
-        BASE64.encode_string(seed.as_slice(), &mut text);
-        text.push('\n');
-        file.finish(text.as_bytes()).map_err(|source| KeyError::Write { path, source })?;
+        write(path, file, &seed)?;
     }
     Ok(told)
+}
+
+/// The same of a second evaluator, which has one file.
+pub(super) fn keygen_evaluator(dir: &Path, epoch: char) -> Result<String, KeyError> {
+    let (path, file) = place(dir, epoch, "voprf")?;
+    let seed = random()?;
+    let public = Evaluator::from_seed(*seed, epoch)?.public_key();
+    let told = format!(
+        "# public VOPRF key: {}\n[[epoch]]\nname = \"{epoch}\"\nvoprf = {:?}\n",
+        BASE64.encode(public),
+        absolute(&path)
+    );
+    write(path, file, &seed)?;
+    Ok(told)
+}
+
+/// Makes the token that this operator has at the second evaluator's, and gives back what belongs into its
+/// configuration there: a hash, so that no secret changes hands.
+pub(super) fn operator_token(out: &Path) -> Result<String, KeyError> {
+    let failed = |source| KeyError::Write { path: out.into(), source };
+    let file = NewFile::create(out).map_err(failed)?;
+    let token = text(&random()?);
+    let told = format!("operator = \"{}\"\n", BASE64.encode(token_hash(token.trim_end())));
+    file.finish(token.as_bytes()).map_err(failed)?;
+    Ok(told)
+}
+
+/// An epoch's evaluator, from its file.
+pub(super) fn evaluator(epoch: char, voprf: &Path) -> Result<Evaluator, KeyError> {
+    Ok(Evaluator::from_seed(*read(voprf)?, epoch)?)
+}
+
+/// A free place for one of an epoch's files.
+fn place(dir: &Path, epoch: char, kind: &str) -> Result<(PathBuf, NewFile), KeyError> {
+    if !is_epoch(epoch) {
+        return Err(KeyError::Name);
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| KeyError::Write { path: dir.into(), source })?;
+    let path = dir.join(format!("{epoch}.{kind}"));
+    match NewFile::create(&path) {
+        Ok(file) => Ok((path, file)),
+        Err(source) => Err(KeyError::Write { path, source }),
+    }
+}
+
+fn write(path: PathBuf, file: NewFile, seed: &Seed) -> Result<(), KeyError> {
+    file.finish(text(seed).as_bytes()).map_err(|source| KeyError::Write { path, source })
+}
+
+/// A secret's line in a file of its own.
+fn text(seed: &Seed) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(45));
+    BASE64.encode_string(seed.as_slice(), &mut text);
+    text.push('\n');
+    text
 }
 
 fn absolute(path: &Path) -> String {
@@ -168,7 +214,7 @@ mod tests {
 
     fn epoch(dir: &TempDir, name: char) -> Epoch {
         let file = |kind| dir.path().join(format!("{name}.{kind}"));
-        Epoch { name, voprf: file("voprf"), ed25519: file("ed25519"), x25519: file("x25519") }
+        Epoch { name, voprf: file("voprf"), ed25519: file("ed25519"), x25519: file("x25519"), second: None }
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! From a proven number and an identity key to an account, here and at the XMPP server.
 
 use super::accounts::Account;
-use super::config::Config;
+use super::config::{Config, Second};
 use super::database::DatabaseError;
 use super::ejabberd::EjabberdError;
 use super::evaluate::Directory;
 use super::keys::{self, KeyError};
+use super::second::SecondError;
 use crate::model::{PhoneNumber, Timestamp};
 use crate::seal::{
-    AccountError, AccountFile, BadJid, Certificate, CertificateError, EvaluatorError, IdentityKey, Jid, Pseudonym,
-    Transcript, bearer_token, new_secret,
+    AccountError, AccountFile, BadJid, Blinding, Certificate, CertificateError, Evaluation, EvaluatorError,
+    IdentityKey, Jid, Pseudonym, SecondEvaluator, Transcript, bearer_token, new_secret, second_token,
 };
 use rand_core::OsRng;
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ pub(super) enum ProvisionError {
     #[error(transparent)]
     Ejabberd(#[from] EjabberdError),
     #[error(transparent)]
+    Second(#[from] SecondError),
+    #[error(transparent)]
     Database(#[from] DatabaseError),
 }
 
@@ -53,6 +56,15 @@ pub(super) struct Prepared {
     elsewhere: Vec<Pseudonym>,
 }
 
+/// What the second evaluator said about a number: nothing, where it has no part in the epoch.
+#[derive(Default)]
+pub(super) struct BySecond {
+    /// By a blinding of ours, in each epoch.
+    own: Vec<(char, Transcript)>,
+    /// To the phone's own point.
+    pub(super) phones: Option<Evaluation>,
+}
+
 impl Directory {
     /// The certificate of an address and a key, from now on.
     pub(super) fn certificate(
@@ -65,10 +77,42 @@ impl Directory {
         Ok(secrets.signer.issue(jid, identity, Timestamp(now.saturating_mul(1000)), LIFETIME)?)
     }
 
+    /// Asks the second evaluator about a number in each of these epochs that it has a part in; in the first one
+    /// also about the point that the number's phone has blinded.
+    pub(super) async fn ask_second(
+        &self,
+        number: &PhoneNumber,
+        epochs: &[char],
+        phones: Option<[u8; 32]>,
+    ) -> Result<BySecond, ProvisionError> {
+        let mut said = BySecond::default();
+        for (nth, epoch) in epochs.iter().enumerate() {
+            let Some(second) = self.second_of(*epoch) else { continue };
+            let (blinding, point) = Blinding::new(number, &mut OsRng).map_err(EvaluatorError::from)?;
+            let points: Vec<_> = [point].into_iter().chain(phones.filter(|_| nth == 0)).collect();
+            let mut evaluations = second.evaluate(*epoch, &points).await?.into_iter();
+            said.own.extend(evaluations.next().map(|evaluation| (*epoch, blinding.transcript(&evaluation))));
+            said.phones = said.phones.or(evaluations.next());
+        }
+        Ok(said)
+    }
+
+    /// All epochs, this one first.
+    pub(super) fn epochs_from(&self, epoch: char) -> Vec<char> {
+        [epoch].into_iter().chain(self.epochs.names().filter(|other| *other != epoch)).collect()
+    }
+
     /// The address of a number in an epoch, with transcripts of our own. Blocks for 40 ms.
-    pub(super) fn address(&self, number: &PhoneNumber, epoch: char) -> Result<(Jid, Vec<Transcript>), ProvisionError> {
+    pub(super) fn address(
+        &self,
+        number: &PhoneNumber,
+        epoch: char,
+        said: &BySecond,
+    ) -> Result<(Jid, Vec<Transcript>), ProvisionError> {
         let secrets = self.epochs.secrets(epoch).ok_or(ProvisionError::Epoch(epoch))?;
-        let transcripts = vec![secrets.evaluator.own_transcript(number, &mut OsRng)?];
+        let seconds = said.own.iter().filter(|(of, _)| *of == epoch).map(|(_, transcript)| transcript.clone());
+        let transcripts: Vec<_> =
+            [secrets.evaluator.own_transcript(number, &mut OsRng)?].into_iter().chain(seconds).collect();
         let pseudonym = secrets.public().pseudonym(number, &transcripts, &self.domain);
         let pseudonym = pseudonym.map_err(EvaluatorError::from)?;
         Ok((Jid::new(pseudonym, &self.domain)?, transcripts))
@@ -80,14 +124,15 @@ impl Directory {
         epoch: char,
         number: &PhoneNumber,
         identity: &IdentityKey,
+        said: &BySecond,
         now: i64,
     ) -> Result<Prepared, ProvisionError> {
-        let (jid, transcripts) = self.address(number, epoch)?;
+        let (jid, transcripts) = self.address(number, epoch, said)?;
         let certificate = self.certificate(&jid, identity, now)?;
         let encoded = certificate.encode()?;
         let secret = new_secret(&mut OsRng).map_err(KeyError::Random)?;
         let others = self.epochs.names().filter(|other| *other != epoch);
-        let elsewhere = others.map(|other| self.address(number, other).map(|(jid, _)| jid.pseudonym().clone()));
+        let elsewhere = others.map(|other| self.address(number, other, said).map(|(jid, _)| jid.pseudonym().clone()));
         let elsewhere = elsewhere.collect::<Result<_, _>>()?;
         Ok(Prepared { jid, secret, certificate, transcripts, encoded, elsewhere })
     }
@@ -104,6 +149,9 @@ impl Directory {
             }
         }
         let pseudonym = account.jid.pseudonym().as_str();
+        if let Some(second) = self.second_of(account.jid.epoch()) {
+            second.register(pseudonym, &keys::token_hash(&second_token(&account.secret))).await?;
+        }
         self.ejabberd.register(pseudonym, &self.domain, &account.secret).await?;
         let token = keys::token_hash(&bearer_token(&account.secret));
         self.accounts.put(&Account { pseudonym, token: &token, certificate: &account.encoded }, now).await?;
@@ -112,8 +160,13 @@ impl Directory {
 }
 
 impl Directory {
-    /// Ends an account, at the XMPP server and here. Whether there was one here.
+    /// Ends an account, at the second evaluator, at the XMPP server and here. Whether there was one here. Cut off
+    /// between them, it is the same account that is ended again.
     pub(super) async fn end(&self, pseudonym: &str) -> Result<bool, ProvisionError> {
+        let alone = |epoch| self.epochs.secrets(epoch).is_some_and(|secrets| secrets.second.is_none());
+        if let Some(second) = self.second.as_ref().filter(|_| !pseudonym.chars().next().is_some_and(alone)) {
+            second.unregister(pseudonym).await?;
+        }
         self.ejabberd.unregister(pseudonym, &self.domain).await?;
         Ok(self.accounts.remove(pseudonym).await?)
     }
@@ -127,10 +180,17 @@ pub(super) async fn provision(
     identity: &IdentityKey,
     now: i64,
 ) -> Result<Zeroizing<String>, ProvisionError> {
-    let ca = std::fs::read_to_string(&config.phones.ca)
-        .map_err(|source| ProvisionError::Ca { path: config.phones.ca.clone(), source })?;
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).map_err(|source| ProvisionError::Ca { path: path.clone(), source })
+    };
+    let second = |second: &Second| {
+        Ok::<_, ProvisionError>(SecondEvaluator { directory: second.directory.clone(), ca: read(&second.ca)? })
+    };
+    let (ca, second) = (read(&config.phones.ca)?, config.second.as_ref().map(second).transpose()?);
     let directory = Directory::open(config).await?;
-    let account = directory.prepare(config.current_epoch, number, identity, now)?;
+    let epochs = directory.epochs_from(config.current_epoch);
+    let said = directory.ask_second(number, &epochs, None).await?;
+    let account = directory.prepare(config.current_epoch, number, identity, &said, now)?;
     let file = AccountFile {
         number: number.clone(),
         jid: account.jid.clone(),
@@ -140,7 +200,7 @@ pub(super) async fn provision(
         ca,
         keys: directory.epochs.public(config.current_epoch),
         certificate: account.certificate.clone(),
-        second: None,
+        second,
         transcripts: account.transcripts.clone(),
     };
     let file = file.to_json()?;

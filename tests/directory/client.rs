@@ -66,7 +66,11 @@ pub(super) async fn tls(
 
 impl Client {
     pub(super) fn of(directory: &Directory, ca: &str, token: &str) -> Self {
-        Self { addr: directory.addr(), tls: pinning(ca), token: token.to_owned() }
+        Self::at(directory.addr(), ca, token)
+    }
+
+    pub(super) fn at(addr: SocketAddr, ca: &str, token: &str) -> Self {
+        Self { addr, tls: pinning(ca), token: token.to_owned() }
     }
 
     pub(super) fn with_token(&self, token: &str) -> Self {

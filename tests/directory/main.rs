@@ -20,6 +20,7 @@ mod kept;
 mod limits;
 mod phone;
 mod scram;
+mod second;
 mod site;
 mod strangers;
 

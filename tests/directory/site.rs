@@ -62,6 +62,7 @@ impl Site {
             api: "http://127.0.0.1:9/api",
             xmpp: ([127, 0, 0, 1], 9).into(),
             database,
+            second: None,
             more,
         };
         let directory = Directory::start(&around).await.unwrap();

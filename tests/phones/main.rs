@@ -22,6 +22,7 @@ mod sleep;
 mod stranger;
 mod tenure;
 mod trust;
+mod two_operators;
 mod unusable_store;
 mod withdrawal;
 

@@ -3,6 +3,7 @@
 //! [`Cloud::start_directory`](crate::cloud::Cloud::start_directory), then [`Directory::provision`] for each phone.
 
 use crate::cloud::{Child, Cloud, Pki};
+use crate::evaluator::Evaluator;
 use crate::log::Log;
 use crate::postgres::psql;
 use anyhow::{Context, Result, bail};
@@ -39,6 +40,8 @@ pub struct Around<'a> {
     pub xmpp: SocketAddr,
     /// Its database: a file in its own directory, or the URL of PostgreSQL.
     pub database: &'a str,
+    /// The second evaluator's public key for the epoch, base64; `[second]` is in the further lines then.
+    pub second: Option<&'a str>,
     /// Further lines for the configuration's end, such as a `[limits]` table.
     pub more: &'a str,
 }
@@ -74,7 +77,27 @@ impl Cloud {
             api: &self.api_url(),
             xmpp: self.xmpp_addr(),
             database,
+            second: None,
             more,
+        })
+        .await
+    }
+
+    /// The same with a second operator's evaluator.
+    ///
+    /// # Errors
+    /// As [`Cloud::start_directory`].
+    pub async fn start_directory_of_two(&self, binary: &Path, second: &Evaluator, more: &str) -> Result<Directory> {
+        Directory::start(&Around {
+            binary,
+            dir: self.dir(),
+            pki: self.pki(),
+            domain: self.domain(),
+            api: &self.api_url(),
+            xmpp: self.xmpp_addr(),
+            database: FILE,
+            second: Some(second.key()),
+            more: &format!("{}{more}", second.for_directory()),
         })
         .await
     }
@@ -88,18 +111,14 @@ impl Directory {
     pub async fn start(around: &Around<'_>) -> Result<Self> {
         let dir = around.dir.join("directory");
         std::fs::create_dir(&dir)?;
-        let made = Command::new(around.binary)
-            .args(["keygen", "--epoch", &EPOCH.to_string(), "--dir"])
-            .arg(dir.join("keys"))
-            .output()
-            .with_context(|| format!("cannot start {}", around.binary.display()))?;
-        if !made.status.success() {
-            bail!("keygen failed: {}", String::from_utf8_lossy(&made.stderr));
+        let mut made = keygen(around.binary, &[], &dir.join("keys"))?;
+        if let Some(key) = around.second {
+            made.push_str(&format!("second = \"{key}\"\n"));
         }
-        let config = |addr: SocketAddr| configuration(around, &String::from_utf8_lossy(&made.stdout), addr);
+        let config = |addr: SocketAddr| configuration(around, &made, addr);
         // The system draws the port; then it is written down, for account files and restarts.
         std::fs::write(dir.join("directory.toml"), config(SocketAddr::from(([127, 0, 0, 1], 0))))?;
-        let (child, addr) = serve(around.binary, &dir, None).await?;
+        let (child, addr) = serve(around.binary, &dir, "serve", None).await?;
         std::fs::write(dir.join("directory.toml"), config(addr))?;
         let database = match around.database {
             FILE => dir.join(FILE).to_string_lossy().into_owned(),
@@ -139,8 +158,10 @@ impl Directory {
     pub fn pinned(&self) -> Result<String> {
         let config = std::fs::read_to_string(self.config())?;
         let key = |name: &str| config.lines().find_map(|line| line.strip_prefix(name)).context("a key is missing");
+        let second = config.lines().find(|line| line.starts_with("second = "));
+        let second = second.map_or_else(String::new, |line| format!("{line}\n"));
         Ok(format!(
-            "[[cloud.epochs]]\nepoch = \"{EPOCH}\"\nvoprf = \"{}\"\ncertificate = \"{}\"\nenrolment = \"{}\"\n",
+            "[[cloud.epochs]]\nepoch = \"{EPOCH}\"\n{second}voprf = \"{}\"\ncertificate = \"{}\"\nenrolment = \"{}\"\n",
             key("# public VOPRF key: ")?,
             key("# public certificate key: ")?,
             key("# public enrolment key: ")?,
@@ -176,7 +197,7 @@ impl Directory {
             .replace(&format!("listen = \"{}\"", self.addr), "listen = \"127.0.0.1:0\"")
             .replace(&format!("database = {FILE:?}"), &format!("database = {:?}", self.database));
         std::fs::write(dir.join("directory.toml"), config)?;
-        let (child, addr) = serve(&self.binary, &dir, None).await?;
+        let (child, addr) = serve(&self.binary, &dir, "serve", None).await?;
         Ok(Self { binary: self.binary.clone(), database: self.database.clone(), dir, addr, child })
     }
 
@@ -246,7 +267,7 @@ impl Directory {
     /// # Errors
     /// As [`Directory::start`].
     pub async fn restart(&mut self) -> Result<()> {
-        (self.child, _) = serve(&self.binary, &self.dir, None).await?;
+        (self.child, _) = serve(&self.binary, &self.dir, "serve", None).await?;
         Ok(())
     }
 
@@ -255,9 +276,25 @@ impl Directory {
     /// # Errors
     /// As [`Directory::start`].
     pub async fn restart_as_of(&mut self, offset: &str) -> Result<()> {
-        (self.child, _) = serve(&self.binary, &self.dir, Some(offset)).await?;
+        (self.child, _) = serve(&self.binary, &self.dir, "serve", Some(offset)).await?;
         Ok(())
     }
+}
+
+/// Makes the keys of the one epoch in `dir`; what belongs into the configuration.
+pub(crate) fn keygen(binary: &Path, more: &[&str], dir: &Path) -> Result<String> {
+    let (epoch, dir) = (EPOCH.to_string(), dir.to_string_lossy());
+    run(binary, &[&["keygen", "--epoch", &epoch, "--dir", &dir], more].concat())
+}
+
+/// Runs a command that needs no configuration; what it printed.
+pub(crate) fn run(binary: &Path, arguments: &[&str]) -> Result<String> {
+    let done = Command::new(binary).args(arguments).output();
+    let done = done.with_context(|| format!("cannot start {}", binary.display()))?;
+    if !done.status.success() {
+        bail!("{arguments:?} failed: {}", String::from_utf8_lossy(&done.stderr));
+    }
+    Ok(String::from_utf8(done.stdout)?)
 }
 
 fn configuration(around: &Around<'_>, epoch: &str, addr: SocketAddr) -> String {
@@ -283,7 +320,7 @@ fn configuration(around: &Around<'_>, epoch: &str, addr: SocketAddr) -> String {
 }
 
 /// Starts the service and waits until it says where it listens.
-async fn serve(binary: &Path, dir: &Path, offset: Option<&str>) -> Result<(Child, SocketAddr)> {
+pub(crate) async fn serve(binary: &Path, dir: &Path, role: &str, offset: Option<&str>) -> Result<(Child, SocketAddr)> {
     let log = dir.join("log");
     let mut stderr = OpenOptions::new().create(true).append(true).open(&log)?;
     let before = usize::try_from(stderr.metadata()?.len())?;
@@ -295,7 +332,7 @@ async fn serve(binary: &Path, dir: &Path, offset: Option<&str>) -> Result<(Child
     }
     let mut child = Child::spawn(
         command
-            .args(["--log", "debug", "serve", "--config"])
+            .args(["--log", "debug", role, "--config"])
             .arg(dir.join("directory.toml"))
             .stdout(File::options().write(true).open("/dev/null")?)
             .stderr(stderr),

@@ -10,6 +10,7 @@ pub mod bus;
 pub mod cloud;
 pub mod directory;
 pub mod door;
+pub mod evaluator;
 pub mod gsm;
 mod log;
 pub mod logind;

@@ -2,6 +2,7 @@
 
 use crate::cloud::Cloud;
 use crate::directory::Directory;
+use crate::evaluator::Evaluator;
 use crate::phone::{Phone, PhoneBuilder, ShuntConfig};
 use crate::proxy::Proxy;
 use crate::shunt::Shunt;
@@ -21,6 +22,8 @@ pub struct World {
     programs: PathBuf,
     /// The modem that the directory sends its codes by.
     gateway: Option<Phone>,
+    /// The second operator's evaluator.
+    pub second: Option<Evaluator>,
 }
 
 /// The number that codes come from.
@@ -34,7 +37,7 @@ impl World {
     pub async fn start(programs: &Path) -> Result<Self> {
         let cloud = Cloud::start().await?;
         let directory = cloud.start_directory(&programs.join("shunt-directory")).await?;
-        Ok(Self { smsc: Smsc::new(), cloud, directory, programs: programs.to_owned(), gateway: None })
+        Ok(Self { smsc: Smsc::new(), cloud, directory, programs: programs.to_owned(), gateway: None, second: None })
     }
 
     /// The same with a directory that lets phones enrol themselves; its codes go by a modem of its own.
@@ -47,7 +50,22 @@ impl World {
         let more = format!("[enrolment]\n[enrolment.gateway.modem]\nbus = \"{}\"\n", gateway.bus().address());
         let directory =
             cloud.start_directory_with(&programs.join("shunt-directory"), crate::directory::FILE, &more).await?;
-        Ok(Self { smsc, cloud, directory, programs: programs.to_owned(), gateway: Some(gateway) })
+        Ok(Self { smsc, cloud, directory, programs: programs.to_owned(), gateway: Some(gateway), second: None })
+    }
+
+    /// As [`World::enrolling`], with a second operator's evaluator.
+    ///
+    /// # Errors
+    /// As [`World::start`].
+    pub async fn of_two_operators(programs: &Path) -> Result<Self> {
+        let (cloud, smsc) = (Cloud::start().await?, Smsc::new());
+        let gateway = Phone::builder(&smsc, GATEWAY).start().await?;
+        let more = format!("[enrolment]\n[enrolment.gateway.modem]\nbus = \"{}\"\n", gateway.bus().address());
+        let binary = programs.join("shunt-directory");
+        let second = Evaluator::start(&binary, cloud.dir(), "").await?;
+        let directory = cloud.start_directory_of_two(&binary, &second, &more).await?;
+        let (programs, gateway, second) = (programs.to_owned(), Some(gateway), Some(second));
+        Ok(Self { smsc, cloud, directory, programs, gateway, second })
     }
 
     /// The configuration of a phone that is to enrol: the directory's keys are pinned.
@@ -55,7 +73,11 @@ impl World {
     /// # Errors
     /// The keys can't be read.
     pub fn config_to_enrol(&self) -> Result<ShuntConfig> {
-        Ok(self.config().lines(&self.directory.pinned()?))
+        let config = self.config().lines(&self.directory.pinned()?);
+        Ok(match &self.second {
+            Some(second) => config.second(second),
+            None => config,
+        })
     }
 
     /// The directory's modem, in a world that enrols.

@@ -13,6 +13,7 @@ use super::{Phone, measure};
 use crate::bus::name_owned;
 use crate::cloud::Cloud;
 use crate::directory::Directory;
+use crate::evaluator::Evaluator;
 use crate::log::Log;
 use crate::mounts::own_view;
 use crate::process::{Process, all_processes, descendants};
@@ -30,6 +31,8 @@ pub struct ShuntConfig {
     pub toml: String,
     /// PEM of the cloud's CA; `{ca}` in the configuration stands for the file that it is put into.
     pub ca: Option<String>,
+    /// PEM of the second evaluator's CA; `{second-ca}` stands for its file.
+    pub second_ca: Option<String>,
     /// Further arguments for the warden, before `--`.
     pub warden_arguments: Vec<String>,
     /// Further arguments for the core.
@@ -45,6 +48,7 @@ impl ShuntConfig {
             programs: programs.to_owned(),
             toml: "[modem]\nconsume = true\n[log]\nlevel = \"debug\"\n".to_owned(),
             ca: None,
+            second_ca: None,
             warden_arguments: Vec::new(),
             core_arguments: Vec::new(),
             environment: Vec::new(),
@@ -64,6 +68,13 @@ impl ShuntConfig {
     pub fn in_cloud(self, cloud: &Cloud, directory: &Directory) -> Self {
         let (server, directory) = (cloud.xmpp_addr().to_string(), directory.addr().to_string());
         self.cloud(cloud.domain(), &server, &directory, cloud.ca_pem())
+    }
+
+    /// With a second evaluator.
+    pub fn second(mut self, evaluator: &Evaluator) -> Self {
+        self.second_ca = Some(evaluator.ca_pem().to_owned());
+        let lines = format!("[cloud.second]\ndirectory = \"{}\"\nca = \"{{second-ca}}\"", evaluator.url());
+        self.lines(&lines)
     }
 
     /// Adds lines to the configuration.
@@ -102,7 +113,12 @@ impl Phone {
         if let Some(pem) = &config.ca {
             fs::write(&ca, pem)?;
         }
-        fs::write(&file, config.toml.replace("{ca}", &ca.display().to_string()))?;
+        let second = dir.join("second-ca.pem");
+        if let Some(pem) = &config.second_ca {
+            fs::write(&second, pem)?;
+        }
+        let toml = config.toml.replace("{ca}", &ca.display().to_string());
+        fs::write(&file, toml.replace("{second-ca}", &second.display().to_string()))?;
         let (state, run) = (self.state_dir(), dir.join("shunt-run"));
         for (made, mode) in [(&state, 0o700), (&run, 0o755)] {
             fs::create_dir_all(made)?;
