@@ -2,9 +2,11 @@
 //!
 //! `config/shunt.toml` documents every key and is equal to `Config::default()`.
 
+mod ca;
 mod cloud;
 mod load;
 
+pub use ca::trusted_until;
 pub use cloud::{Cloud, Epoch, KEEP_ALIVE, Second};
 pub use load::ConfigError;
 

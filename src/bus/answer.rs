@@ -2,6 +2,21 @@
 
 use crate::model::{Arrived, Bearer, PeerPolicy, PhoneNumber, Reason, Segments, Text, TextId, Timestamp};
 
+/// What the daemon knows of its own health, beside the properties.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Diagnosis {
+    /// Why the store cannot be used.
+    pub store: Option<&'static str>,
+    /// When the account's certificate ends.
+    pub certificate: Option<Timestamp>,
+    /// When the last of the CAs that the cloud is trusted by ends; 1970 if none can be read.
+    pub ca: Option<Timestamp>,
+    /// The first characters of the epochs whose keys are known.
+    pub epochs: String,
+    /// The account's epoch.
+    pub epoch: Option<char>,
+}
+
 /// How a diverted text was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settlement {

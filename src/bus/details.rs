@@ -1,7 +1,7 @@
 //! Records as `a{sv}`, for `Get`, `Route` and the signals. The keys are part of the contract.
 
 use super::options::MESSAGES;
-use super::{Published, Record, RouteAnswer};
+use super::{Diagnosis, Published, Record, RouteAnswer};
 use crate::model::{Arrived, Bearer, Diverted, Encoding, SimState, State, Text, TextId, Timestamp};
 use std::collections::HashMap;
 use zbus::{ObjectPath, OwnedObjectPath, Variant};
@@ -40,6 +40,16 @@ pub(super) fn seats(published: &Published) -> Vec<(String, OwnedObjectPath)> {
         Some((line.id.0.to_string(), modem))
     };
     published.lines.iter().filter_map(seat).collect()
+}
+
+/// `Diagnose`'s answer.
+pub(super) fn diagnosis(found: &Diagnosis) -> Details {
+    let mut details = Details::from([("epochs", found.epochs.clone().into())]);
+    details.extend(found.store.map(|why| ("store", why.into())));
+    details.extend(found.certificate.map(|at| ("certificate-expires", ms(at).into())));
+    details.extend(found.ca.map(|at| ("ca-expires", ms(at).into())));
+    details.extend(found.epoch.map(|epoch| ("epoch", epoch.to_string().into())));
+    details
 }
 
 /// Milliseconds since 1970; a time before is 0.

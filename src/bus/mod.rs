@@ -23,7 +23,7 @@ mod sleep;
 
 pub use access::Caller;
 pub use agents::Seat;
-pub use answer::{DoorOutcome, LedgerRow, PeerEntry, Record, RouteAnswer, Settlement, Standing};
+pub use answer::{Diagnosis, DoorOutcome, LedgerRow, PeerEntry, Record, RouteAnswer, Settlement, Standing};
 pub use argument::{Direction, Filter, RouteOptions, SendOptions};
 pub use error::Error;
 use error::error_name;

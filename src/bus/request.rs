@@ -1,7 +1,8 @@
 //! What the bus asks of the core: one enum, handled in the core's single loop.
 
 use super::{
-    Caller, Error, Filter, LedgerRow, PeerEntry, Record, RouteAnswer, RouteOptions, SendOptions, Setting, Settlement,
+    Caller, Diagnosis, Error, Filter, LedgerRow, PeerEntry, Record, RouteAnswer, RouteOptions, SendOptions, Setting,
+    Settlement,
 };
 use crate::model::{Address, Bearer, Body, Consent, Diverted, PeerPolicy, Text, TextId, Timestamp};
 use crate::modem::{IncomingSms, StatusReport};
@@ -190,6 +191,11 @@ pub enum Request {
         caller: Caller,
         /// Done: it is durable.
         reply: Reply<()>,
+    },
+    /// What the daemon knows of its own health.
+    Diagnose {
+        /// It.
+        reply: Reply<Diagnosis>,
     },
     /// This phone's identity key, for `shunt-directory provision`.
     Identity {

@@ -16,6 +16,7 @@
 //! | `link` | the switch, the uplink and the link |
 //! | `rest` | sleep and waking |
 //! | `ledger` | what left for the uplink |
+//! | `diagnosis` | what is told of the daemon's own health |
 //! | `export` | all that is held about the user |
 //! | `wire` | the wall's end in the loop |
 //! | `enrol`, `ended`, `own`, `secret`, `withdraw` | how the phone gets its account, keeps it and ends it |
@@ -25,6 +26,7 @@
 
 mod account;
 mod contacts;
+mod diagnosis;
 mod door;
 mod driver;
 mod ended;

@@ -102,6 +102,10 @@ impl Core {
                 turn.promise(reply);
                 self.refresh_conditions(turn)
             }
+            Request::Diagnose { reply } => {
+                turn.answer(reply, Ok(self.diagnosis()));
+                Ok(())
+            }
             Request::Identity { reply } => {
                 let text = self.identity_text(turn);
                 turn.answer(reply, text);

@@ -14,7 +14,7 @@ pub mod modemmanager;
 pub mod ofono;
 mod services;
 mod sim;
-mod stamp;
+pub(crate) mod stamp;
 
 pub use error::{ModemError, Retry};
 pub use services::{Services, Which};

@@ -3,7 +3,7 @@
 use crate::model::Timestamp;
 
 /// Reads `YYYY-MM-DDThh:mm:ss` with an offset `Z`, `+hh`, `+hhmm` or `+hh:mm`; without one, UTC.
-pub(super) fn read(stamp: &str) -> Option<Timestamp> {
+pub(crate) fn read(stamp: &str) -> Option<Timestamp> {
     let (date, rest) = stamp.split_once(['T', ' '])?;
     let at = rest.find(['+', '-', 'Z']).unwrap_or(rest.len());
     let (time, offset) = rest.split_at_checked(at)?;

@@ -68,6 +68,12 @@ async fn every_method_reaches_the_core_and_answers() {
     let totals: HashMap<String, u64> =
         call(&client, LEDGER, "Totals", &()).await.unwrap().body().deserialize().unwrap();
     assert_eq!((served.next_asked().await.as_str(), totals["frames"]), ("totals", 3));
+    let found = call(&client, SERVICE, "Diagnose", &()).await.unwrap();
+    let found: HashMap<String, zbus::OwnedVariant> = found.body().deserialize().unwrap();
+    assert_eq!((served.next_asked().await.as_str(), found.len()), ("diagnose", 3), "what there is not is absent");
+    assert_eq!(found["certificate-expires"].downcast_ref::<u64>().unwrap(), 7);
+    assert_eq!(found["epochs"].downcast_ref::<&str>().unwrap(), "ab");
+    assert_eq!(found["epoch"].downcast_ref::<&str>().unwrap(), "b");
     let key: String = call(&client, SERVICE, "Identity", &()).await.unwrap().body().deserialize().unwrap();
     assert_eq!((served.next_asked().await.as_str(), key.as_str()), ("identity", "a2V5"));
     let account = file(phone.dir(), b"account");

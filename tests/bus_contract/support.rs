@@ -2,7 +2,8 @@
 
 use shunt::bus::access::Rules;
 use shunt::bus::{
-    Bus, DoorOutcome, Error, ExportPart, LineEntry, Published, Record, Request, RouteAnswer, Setting, Settlement,
+    Bus, Diagnosis, DoorOutcome, Error, ExportPart, LineEntry, Published, Record, Request, RouteAnswer, Setting,
+    Settlement,
 };
 use shunt::model::{Address, Arrived, Bearer, Body, LineId, PhoneNumber, Reason, SimState, TextId, Timestamp};
 use shunt::store::Inbox;
@@ -158,6 +159,12 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
                     Some(setting.property()),
                 );
                 answer(reply, format!("{setting:?}"))
+            }
+            Request::Diagnose { reply } => {
+                let certificate = Some(Timestamp(7));
+                let found = Diagnosis { certificate, epochs: "ab".into(), epoch: Some('b'), ..Diagnosis::default() };
+                let _ = reply.send(Ok(found));
+                "diagnose".into()
             }
             Request::Identity { reply } => {
                 let _ = reply.send(Ok("a2V5".into()));

@@ -33,6 +33,8 @@ async fn each_broken_piece_has_its_line() {
         assert_eq!(seen[what], verdict, "{what}");
     }
     assert_eq!((seen["line"].as_str(), seen["cloud"].as_str()), ("warning", "ok"), "not enrolled, and off");
+    assert_eq!((seen["store"].as_str(), seen["CA"].as_str(), seen["epochs"].as_str()), ("ok", "ok", "warning"));
+    assert!(!seen.contains_key("certificate"), "without an account there is none");
     assert_eq!(seen["door"], "warning");
     let door = UnixListener::bind(bob.path("shunt-door")).unwrap();
     assert_eq!(verdicts(&bob, &[]).await["door"], "ok");
@@ -43,6 +45,7 @@ async fn each_broken_piece_has_its_line() {
     go_online(bob.shunt()).await.unwrap();
     let seen = verdicts(&bob, &[]).await;
     assert_eq!((seen["line"].as_str(), seen["cloud"].as_str()), ("ok", "ok"));
+    assert_eq!((seen["certificate"].as_str(), seen["epochs"].as_str()), ("ok", "ok"));
 
     bob.stop_polkit();
     assert_eq!(verdicts(&bob, &[]).await["polkit"], "problem");

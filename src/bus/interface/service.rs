@@ -1,7 +1,7 @@
 //! `org.shunt.Shunt1`
 
 use crate::bus::core::Shared;
-use crate::bus::details::{self, Line};
+use crate::bus::details::{self, Details, Line};
 use crate::bus::options::{self, Dict};
 use crate::bus::{Error, Request, export, import};
 use crate::model::Consent;
@@ -14,6 +14,13 @@ pub(in crate::bus) struct Service(pub(in crate::bus) Arc<Shared>);
 
 #[interface(name = "org.shunt.Shunt1", introspection_docs = false)]
 impl Service {
+    /// May: send. What `shuntctl doctor` asks.
+    #[zbus(out_args("findings"))]
+    async fn diagnose(&self, #[zbus(header)] call: Header<'_>) -> Result<Details, Error> {
+        self.0.gate.may_send(&call).await?;
+        Ok(details::diagnosis(&self.0.ask(|reply| Request::Diagnose { reply }).await?))
+    }
+
     /// May: settings. Tells the identity key.
     #[zbus(out_args("key"))]
     async fn identity(&self, #[zbus(header)] call: Header<'_>) -> Result<String, Error> {

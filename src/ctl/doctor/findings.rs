@@ -1,6 +1,13 @@
 //! What was seen, judged: pure.
 
+use crate::ctl::output::time;
 use crate::model::Timestamp;
+use std::time::Duration;
+
+/// It is renewed ten days before its end (`router::tenure`): by now that failed for long.
+const CERTIFICATE_LATE: Duration = Duration::from_secs(5 * 24 * 3600);
+/// A firmware update that brings the CA's successor takes its time.
+const CA_LATE: Duration = Duration::from_secs(60 * 24 * 3600);
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +62,19 @@ pub(super) struct Daemon {
     pub(super) lines: Vec<(String, bool)>,
 }
 
+/// What the daemon says of its own health.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Health {
+    /// Why the store cannot be used.
+    pub(super) store: Option<String>,
+    pub(super) certificate: Option<Timestamp>,
+    /// 1970 if it can't be read.
+    pub(super) ca: Option<Timestamp>,
+    /// The first characters of the epochs whose keys are known; the account's.
+    pub(super) epochs: String,
+    pub(super) epoch: Option<String>,
+}
+
 /// All that was looked at.
 #[derive(Debug, Clone)]
 pub(super) struct Sight {
@@ -62,6 +82,8 @@ pub(super) struct Sight {
     pub(super) no_bus: Option<String>,
     /// `None`: nobody owns the name, or it does not answer.
     pub(super) daemon: Option<Daemon>,
+    /// `None`: the daemon does not tell this user.
+    pub(super) health: Option<Health>,
     pub(super) bus_policy: Seen,
     pub(super) modemmanager: bool,
     pub(super) ofono: bool,
@@ -69,6 +91,8 @@ pub(super) struct Sight {
     /// Our actions that polkit does not know.
     pub(super) missing_actions: Vec<&'static str>,
     pub(super) polkit_rule: Seen,
+    /// Whether something starts the door at log-in: its user unit, or its autostart file.
+    pub(super) door_unit: Seen,
     /// Whether somebody answers at the door's socket.
     pub(super) door: Seen,
     /// SMS apps of this user that run, and whether each goes through the door.
@@ -97,7 +121,13 @@ pub(super) fn judge(sight: &Sight) -> Vec<Finding> {
 
 fn services(sight: &Sight, add: &mut impl FnMut(&'static str, Verdict, &str)) {
     match &sight.daemon {
-        Some(daemon) => daemon_says(daemon, add),
+        Some(daemon) => {
+            daemon_says(daemon, add);
+            match &sight.health {
+                Some(health) => healthy(health, sight.now, add),
+                None => add("health", Verdict::Unseen, "the daemon tells those who may send: ask as the phone's user"),
+            }
+        }
         None => {
             add(
                 "daemon",
@@ -194,8 +224,13 @@ fn daemon_says(daemon: &Daemon, add: &mut impl FnMut(&'static str, Verdict, &str
             (Verdict::Problem, "the server refuses the account: it was withdrawn or moved to another phone".to_owned())
         }
         (_, "conflict") => (Verdict::Problem, "another phone uses this account".to_owned()),
+        (_, "uplink-died") => {
+            (Verdict::Warning, "shuntd-uplink died, and is started again: its end is in the journal".to_owned())
+        }
+        (_, "broken") => (Verdict::Warning, "the server broke the connection: it is made again".to_owned()),
+        (_, "timeout") => (Verdict::Warning, "the server did not answer: it is asked again".to_owned()),
         (_, why) if why.starts_with("store") => {
-            (Verdict::Problem, format!("the store can't be used ({why}): texts go by SMS; the journal says what to do"))
+            (Verdict::Warning, "not asked while the store can't be used".to_owned())
         }
         (state, "") => (Verdict::Warning, format!("{state}: wait a moment")),
         (state, why) => (Verdict::Problem, format!("{state}: {why}")),
@@ -204,7 +239,64 @@ fn daemon_says(daemon: &Daemon, add: &mut impl FnMut(&'static str, Verdict, &str
     add("switch", Verdict::Ok, if daemon.enabled { "on" } else { "off" });
 }
 
+fn healthy(health: &Health, now: Timestamp, add: &mut impl FnMut(&'static str, Verdict, &str)) {
+    match &health.store {
+        None => add("store", Verdict::Ok, "in use"),
+        Some(why) => {
+            let text = format!("it can't be used ({why}): texts go by SMS; the journal says what to do");
+            add("store", Verdict::Problem, &text);
+        }
+    }
+    if let Some(end) = health.certificate {
+        let date = time(end.0);
+        if end <= now {
+            let text = format!("ended {date}, and peers refuse it: it is renewed once the cloud is reached");
+            add("certificate", Verdict::Problem, &text);
+        } else if end.minus(CERTIFICATE_LATE) <= now {
+            let text =
+                format!("ends {date}, and should be renewed by now: switch on, and see that the cloud is reached");
+            add("certificate", Verdict::Warning, &text);
+        } else {
+            add("certificate", Verdict::Ok, &format!("until {date}"));
+        }
+    }
+    if let Some(end) = health.ca {
+        let date = time(end.0);
+        if end == Timestamp(0) {
+            add("CA", Verdict::Problem, "no certificate can be read in [cloud] ca: the cloud is not trusted");
+        } else if end <= now {
+            add(
+                "CA",
+                Verdict::Problem,
+                &format!("ended {date}: no cloud is trusted until [cloud] ca has its successor"),
+            );
+        } else if end.minus(CA_LATE) <= now {
+            add("CA", Verdict::Warning, &format!("ends {date}: put its successor beside it in [cloud] ca"));
+        } else {
+            add("CA", Verdict::Ok, &format!("until {date}"));
+        }
+    }
+    match &health.epoch {
+        Some(own) if !health.epochs.contains(own) => {
+            let text = format!("the account's, {own}, is not among those known ({}): enrol again", health.epochs);
+            add("epochs", Verdict::Problem, &text);
+        }
+        Some(own) => add("epochs", Verdict::Ok, &format!("known: {}; the account's: {own}", health.epochs)),
+        None if health.epochs.is_empty() => {
+            add("epochs", Verdict::Warning, "none is pinned under [cloud] epochs: this phone can't enrol by itself");
+        }
+        None => add("epochs", Verdict::Ok, &format!("known: {}", health.epochs)),
+    }
+}
+
 fn door(sight: &Sight, add: &mut impl FnMut(&'static str, Verdict, &str)) {
+    match sight.door_unit {
+        Seen::Yes => add("door unit", Verdict::Ok, "installed"),
+        Seen::No => {
+            add("door unit", Verdict::Warning, "shunt-door.socket is not in systemd/user: nothing starts the door")
+        }
+        Seen::Unseen => add("door unit", Verdict::Unseen, "systemd/user can't be read by this user"),
+    }
     match sight.door {
         Seen::Yes => add("door", Verdict::Ok, "its socket answers"),
         Seen::No => add(
@@ -238,12 +330,20 @@ mod tests {
         Sight {
             no_bus: None,
             daemon: Some(daemon),
+            health: Some(Health {
+                store: None,
+                certificate: Some(Timestamp::PLAUSIBLE.plus(2 * CERTIFICATE_LATE)),
+                ca: Some(Timestamp::PLAUSIBLE.plus(2 * CA_LATE)),
+                epochs: "ab".into(),
+                epoch: Some("b".into()),
+            }),
             bus_policy: Seen::Yes,
             modemmanager: true,
             ofono: false,
             polkit: true,
             missing_actions: Vec::new(),
             polkit_rule: Seen::Yes,
+            door_unit: Seen::Yes,
             door: Seen::Yes,
             apps: vec![("chatty".into(), true)],
             now: Timestamp::PLAUSIBLE,
@@ -251,8 +351,9 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_installation_has_nothing_but_ok() {
+    fn a_sound_installation_has_nothing_but_ok_on_one_screen() {
         let found = judge(&sound());
+        assert!(found.len() <= 20 && found.iter().all(|finding| finding.text.len() < 100), "{found:?}");
         assert!(found.iter().all(|finding| finding.verdict == Verdict::Ok), "{found:?}");
     }
 
@@ -263,7 +364,13 @@ mod tests {
             let daemon = sight.daemon.as_mut().unwrap();
             (daemon.state, daemon.reason) = (state.into(), reason.into());
         }
-        let ways: [(&str, Verdict, Break); 17] = [
+        fn health(sight: &mut Sight) -> &mut Health {
+            sight.health.as_mut().unwrap()
+        }
+        fn ends(sight: &mut Sight, which: fn(&mut Health) -> &mut Option<Timestamp>, left: Duration) {
+            *which(sight.health.as_mut().unwrap()) = Some(sight.now.plus(left));
+        }
+        let ways: [(&str, Verdict, Break); 35] = [
             ("bus", Verdict::Problem, |s| s.no_bus = Some("no".into())),
             ("daemon", Verdict::Problem, |s| s.daemon = None),
             ("bus policy", Verdict::Problem, |s| (s.daemon, s.bus_policy) = (None, Seen::No)),
@@ -276,7 +383,25 @@ mod tests {
             ("line", Verdict::Problem, |s| s.daemon.as_mut().unwrap().lines.clear()),
             ("line", Verdict::Problem, |s| s.daemon.as_mut().unwrap().lines = vec![("locked".into(), true)]),
             ("cloud", Verdict::Problem, |s| say(s, "waiting", "tls")),
-            ("cloud", Verdict::Problem, |s| say(s, "off", "store-key-wrong")),
+            ("cloud", Verdict::Warning, |s| say(s, "off", "store-key-wrong")),
+            ("cloud", Verdict::Problem, |s| say(s, "waiting", "no-account")),
+            ("cloud", Verdict::Problem, |s| say(s, "waiting", "unreachable")),
+            ("cloud", Verdict::Problem, |s| say(s, "waiting", "auth")),
+            ("cloud", Verdict::Problem, |s| say(s, "waiting", "conflict")),
+            ("cloud", Verdict::Warning, |s| say(s, "waiting", "uplink-died")),
+            ("cloud", Verdict::Warning, |s| say(s, "waiting", "broken")),
+            ("cloud", Verdict::Warning, |s| say(s, "waiting", "timeout")),
+            ("health", Verdict::Unseen, |s| s.health = None),
+            ("store", Verdict::Problem, |s| health(s).store = Some("store-full".into())),
+            ("certificate", Verdict::Warning, |s| ends(s, |h| &mut h.certificate, CERTIFICATE_LATE)),
+            ("certificate", Verdict::Problem, |s| ends(s, |h| &mut h.certificate, Duration::ZERO)),
+            ("CA", Verdict::Warning, |s| ends(s, |h| &mut h.ca, CA_LATE)),
+            ("CA", Verdict::Problem, |s| ends(s, |h| &mut h.ca, Duration::ZERO)),
+            ("CA", Verdict::Problem, |s| health(s).ca = Some(Timestamp(0))),
+            ("epochs", Verdict::Problem, |s| health(s).epochs = "a".into()),
+            ("epochs", Verdict::Warning, |s| *health(s) = Health::default()),
+            ("door unit", Verdict::Warning, |s| s.door_unit = Seen::No),
+            ("door unit", Verdict::Unseen, |s| s.door_unit = Seen::Unseen),
             ("confinement", Verdict::Warning, |s| s.daemon.as_mut().unwrap().lacks = vec!["seccomp".into()]),
             ("door", Verdict::Warning, |s| s.door = Seen::No),
             ("app", Verdict::Warning, |s| s.apps = vec![("chatty".into(), false)]),

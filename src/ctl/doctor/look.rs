@@ -1,8 +1,9 @@
 //! Looks at bus, files and processes.
 
-use super::findings::{Daemon, Seen, Sight};
+use super::findings::{Daemon, Health, Seen, Sight};
 use crate::ctl::args::Cli;
-use crate::ctl::client::{Client, ROOT, SETTINGS};
+use crate::ctl::client::{Client, Details, ROOT, SETTINGS, details};
+use crate::model::Timestamp;
 use crate::sys::now;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -21,14 +22,19 @@ pub(super) async fn look(cli: &Cli) -> Sight {
     let mut sight = Sight {
         no_bus: None,
         daemon: None,
-        bus_policy: file_in(&["/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d"], "org.shunt.Shunt1.conf"),
+        health: None,
+        bus_policy: file_in(&["/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d"], &["org.shunt.Shunt1.conf"]),
         modemmanager: false,
         ofono: false,
         polkit: false,
         missing_actions: Vec::new(),
         polkit_rule: file_in(
             &["/usr/share/polkit-1/rules.d", "/etc/polkit-1/rules.d", "/usr/local/share/polkit-1/rules.d"],
-            "org.shunt.Shunt1.rules",
+            &["org.shunt.Shunt1.rules"],
+        ),
+        door_unit: file_in(
+            &["/usr/lib/systemd/user", "/usr/local/lib/systemd/user", "/etc/systemd/user", "/etc/xdg/autostart"],
+            &["shunt-door.socket", "shunt-door.desktop"],
         ),
         door: door(),
         apps: apps(),
@@ -51,6 +57,7 @@ pub(super) async fn look(cli: &Cli) -> Sight {
     // Asked only where it runs: a question starts nothing.
     if !bus.is_bus() || owned(bus, ROOT).await {
         sight.daemon = daemon(&client).await;
+        sight.health = health(&client).await;
     }
     sight
 }
@@ -84,6 +91,20 @@ async fn daemon(client: &Client) -> Option<Daemon> {
     })
 }
 
+async fn health(client: &Client) -> Option<Health> {
+    let found: Details = client.call(ROOT, "Diagnose", &()).await.ok()?;
+    let found = details(&found);
+    let text = |name: &str| found.get(name).and_then(Value::as_str).map(str::to_owned);
+    let time = |name: &str| found.get(name).and_then(Value::as_i64).map(Timestamp);
+    Some(Health {
+        store: text("store"),
+        certificate: time("certificate-expires"),
+        ca: time("ca-expires"),
+        epochs: text("epochs").unwrap_or_default(),
+        epoch: text("epoch"),
+    })
+}
+
 fn array<'v>(all: &'v Map<String, Value>, name: &str) -> &'v [Value] {
     all.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
@@ -93,13 +114,14 @@ fn line(value: &Value) -> Option<(String, bool)> {
     Some((value.get(2)?.as_str()?.to_owned(), value.get(3)?.as_bool()?))
 }
 
-/// Whether a file whose name ends so is in one of the directories.
-fn file_in(directories: &[&str], name: &str) -> Seen {
+/// Whether a file whose name ends in one of these is in one of the directories.
+fn file_in(directories: &[&str], names: &[&str]) -> Seen {
     let mut seen = Seen::No;
     for directory in directories {
         match fs::read_dir(directory) {
             Ok(entries) => {
-                if entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(name)) {
+                let is = |file: &str| names.iter().any(|name| file.ends_with(name));
+                if entries.flatten().any(|entry| is(&entry.file_name().to_string_lossy())) {
                     return Seen::Yes;
                 }
             }
