@@ -289,6 +289,7 @@ pub(super) fn timestamp(ms: u64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zbus::ObjectPath;
 
     fn dict(entries: Vec<(&str, Variant<'static>)>) -> Dict {
         entries.into_iter().map(|(name, value)| (name.to_owned(), value.try_into().unwrap())).collect()
@@ -328,6 +329,72 @@ mod tests {
         .unwrap();
         assert_eq!(filter.direction, Some(Direction::Incoming));
         assert_eq!((filter.since, filter.limit, filter.after), (Some(Timestamp(5)), LIST_MAX, Some(id)));
+    }
+
+    /// Options with some replaced, or taken out.
+    fn but(all: Vec<(&'static str, Variant<'static>)>, name: &str, with: Option<Variant<'static>>) -> Dict {
+        let mut all = dict(all);
+        all.remove(name);
+        all.extend(with.map(|value| (name.to_owned(), value.try_into().unwrap())));
+        all
+    }
+
+    #[test]
+    fn a_diverted_text_has_a_token_and_its_object_an_owner() {
+        let all = || {
+            vec![
+                ("token", "t".into()),
+                ("sms", ObjectPath::from_static_str("/sms/1").unwrap().into()),
+                ("owner", ":1.7".into()),
+                ("modem", "/modem/0".into()),
+                ("report", true.into()),
+            ]
+        };
+        let DivertOptions { options, modem, diverted } = DivertOptions::parse(dict(all())).unwrap();
+        assert_eq!((options.token.as_deref(), options.report, options.line), (Some("t"), true, None));
+        assert_eq!(modem.as_deref(), Some("/modem/0"), "shells say a path as a string");
+        assert_eq!((&*diverted.object, &*diverted.owner, diverted.waits), ("/sms/1", ":1.7", true));
+        for (name, with) in [
+            ("token", None),
+            ("token", Some("".into())),
+            ("token", Some("t".repeat(65).into())),
+            ("token", Some(7_u32.into())),
+            ("owner", None),
+            ("owner", Some("".into())),
+            ("owner", Some("n".repeat(256).into())),
+            ("sms", None),
+            ("sms", Some(1_u32.into())),
+            ("modem", Some(true.into())),
+            ("report", Some("yes".into())),
+            ("bearer", Some("im".into())),
+        ] {
+            let refused = DivertOptions::parse(but(all(), name, with)).map(|_| ());
+            assert!(matches!(refused, Err(Error::BadArgument(_))), "{name}: {refused:?}");
+        }
+        // oFono makes no object before it sends.
+        let ofono = DivertOptions::parse(dict(vec![("token", "t".into())])).unwrap();
+        assert_eq!((&*ofono.diverted.object, &*ofono.diverted.owner, ofono.modem), ("/", "", None));
+    }
+
+    #[test]
+    fn a_line_is_at_home_in_a_country_and_has_few_short_emergency_numbers() {
+        let all = || vec![("mcc", 262_u32.into()), ("emergency", vec!["110".to_owned(), "19222".to_owned()].into())];
+        let LineOptions { home, emergency } = LineOptions::parse(dict(all())).unwrap();
+        assert_eq!((home, emergency), (Some(Home(49)), vec!["110".into(), "19222".into()]));
+        assert_eq!(LineOptions::parse(Dict::new()).unwrap().home, None);
+        for (name, with) in [
+            ("mcc", Variant::from(0_u32)),
+            ("mcc", 1_000_u32.into()),
+            ("mcc", 65_798_u32.into()),
+            ("mcc", "262".into()),
+            ("emergency", "110".into()),
+            ("emergency", vec!["1".repeat(17)].into()),
+            ("emergency", vec!["110".to_owned(); 33].into()),
+            ("number", "1".into()),
+        ] {
+            let refused = LineOptions::parse(but(all(), name, Some(with))).map(|_| ());
+            assert!(matches!(refused, Err(Error::BadArgument(_))), "{name}: {refused:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,6 @@ use shunt_kit::phone::PhoneBuilder;
 use shunt_kit::{Phone, Smsc};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
-use zbus::Connection;
 
 pub(crate) const ALICE: &str = "+4915112345601";
 pub(crate) const BOB: &str = "+4915112345602";
@@ -14,22 +13,51 @@ pub(crate) const BOB: &str = "+4915112345602";
 /// Nothing here waits this long unless it hangs.
 const HANG: Duration = Duration::from_secs(60);
 
+/// By what the outcome of an issued `send` is proven.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Nothing.
+    None,
+    /// The object's name alone, which no other ever has.
+    Name,
+    /// The object's owner, number and text.
+    Text,
+}
+
 /// A modem service and the backend for it.
 pub(crate) trait Service {
     type Backend: Modem;
+    /// What else of the service runs in the test.
+    type Rest;
 
     /// Whether characters beyond UCS-2 survive.
     const EMOJI: bool;
-    /// Whether its objects tell number and text, so that what was sent can be proven.
-    const PROVES: bool;
+    /// What its objects prove.
+    const PROOF: Proof;
     /// Whether it keeps what came in until somebody deletes it.
     const KEEPS: bool;
+    /// Whether it goes on listing a modem whose port is lost.
+    const LISTS_LOST: bool;
+    /// Whether it counts as there while no SIM is.
+    const UP_WITHOUT_SIM: bool;
 
     /// Puts the service on a phone.
-    fn on(phone: PhoneBuilder) -> PhoneBuilder;
+    fn on(phone: PhoneBuilder) -> PhoneBuilder {
+        phone
+    }
 
     /// Starts the backend on a connection of its own, as in the core.
-    async fn backend(connection: &Connection) -> (Self::Backend, UnboundedReceiver<ModemEvent>);
+    async fn backend(phone: &Phone) -> (Self::Backend, UnboundedReceiver<ModemEvent>, Self::Rest);
+
+    /// Ends the service as a crash does.
+    async fn stop(phone: &mut Phone, _rest: &mut Self::Rest) {
+        phone.stop_modem_service().await;
+    }
+
+    /// Ends the service as a crash does, if it is there, and starts it.
+    async fn restart(phone: &mut Phone, _rest: &mut Self::Rest) {
+        phone.restart_modem_service().await.unwrap();
+    }
 }
 
 /// A phone with a modem service, and the backend under test on its bus.
@@ -37,6 +65,7 @@ pub(crate) struct Bench<S: Service> {
     pub(crate) smsc: Smsc,
     pub(crate) phone: Phone,
     pub(crate) modem: S::Backend,
+    pub(crate) rest: S::Rest,
     events: UnboundedReceiver<ModemEvent>,
     /// Events that came while others were waited for.
     passed: Vec<ModemEvent>,
@@ -57,12 +86,21 @@ impl<S: Service> Bench<S> {
 
     /// The backend started on a phone that is there.
     pub(crate) async fn on(smsc: Smsc, phone: Phone) -> Self {
-        let (modem, events) = S::backend(&phone.bus().connect().await.unwrap()).await;
-        Self::of(smsc, phone, modem, events)
+        let parts = S::backend(&phone).await;
+        Self::of(smsc, phone, parts)
     }
 
-    pub(crate) fn of(smsc: Smsc, phone: Phone, modem: S::Backend, events: UnboundedReceiver<ModemEvent>) -> Self {
-        Self { smsc, phone, modem, events, passed: Vec::new() }
+    pub(crate) fn of(
+        smsc: Smsc,
+        phone: Phone,
+        (modem, events, rest): (S::Backend, UnboundedReceiver<ModemEvent>, S::Rest),
+    ) -> Self {
+        Self { smsc, phone, modem, rest, events, passed: Vec::new() }
+    }
+
+    /// Ends the service as a crash does, if it is there, and starts it.
+    pub(crate) async fn restart(&mut self) {
+        S::restart(&mut self.phone, &mut self.rest).await;
     }
 
     /// The first event that fits; those before it are kept for later questions.

@@ -61,9 +61,8 @@ pub(crate) async fn a_lost_port_leaves_the_outcome_open<S: Service>() {
     };
     let (sent, ()) = tokio::join!(bench.modem.send(&line, &sms), cut);
     assert_eq!(sent.unwrap_err().retry(), Retry::Unknown(Cause::ModemLost));
-    // ModemManager goes on listing the modem; oFono does not.
     let after = bench.text(&line, "after").await.unwrap_err();
-    assert!(matches!(after.retry(), Retry::Unknown(_)) == S::KEEPS, "{after}");
+    assert!(matches!(after.retry(), Retry::Unknown(_)) == S::LISTS_LOST, "{after}");
 }
 
 pub(crate) async fn a_service_that_dies_under_a_send_leaves_the_outcome_open<S: Service>() {
@@ -71,10 +70,10 @@ pub(crate) async fn a_service_that_dies_under_a_send_leaves_the_outcome_open<S: 
     let line = bench.line().await;
     bench.smsc.pause_answers(ALICE);
     let sms = bench.modem.create(&line, &to_bob("orphan")).await.unwrap();
-    let Bench::<S> { smsc, phone, modem, .. } = &mut bench;
+    let Bench::<S> { smsc, phone, modem, rest, .. } = &mut bench;
     let kill = async {
         smsc.wait_for("the submit", |traffic| traffic.attempts == 1).await.unwrap();
-        phone.stop_modem_service().await;
+        S::stop(phone, rest).await;
     };
     let (sent, ()) = tokio::join!(modem.send(&line, &sms), kill);
     assert_eq!(sent.unwrap_err().retry(), Retry::Unknown(Cause::ModemLost));

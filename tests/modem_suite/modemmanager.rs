@@ -1,10 +1,9 @@
 //! The real ModemManager, and what only it does.
 
-use crate::bench::{Bench, Service, name, run, to_bob};
+use crate::bench::{Bench, Proof, Service, name, run, to_bob};
 use shunt::model::{Cause, SimState};
 use shunt::modem::modemmanager::{ModemManager, Options};
 use shunt::modem::{Modem, ModemError, ModemEvent, Retry};
-use shunt_kit::phone::PhoneBuilder;
 use shunt_kit::{Phone, Smsc};
 use tokio::sync::mpsc::UnboundedReceiver;
 use zbus::Connection;
@@ -13,17 +12,21 @@ pub(crate) struct Real;
 
 impl Service for Real {
     type Backend = ModemManager;
+    type Rest = ();
     const EMOJI: bool = true;
-    const PROVES: bool = true;
+    const PROOF: Proof = Proof::Text;
     const KEEPS: bool = true;
+    const LISTS_LOST: bool = true;
+    const UP_WITHOUT_SIM: bool = true;
 
-    fn on(phone: PhoneBuilder) -> PhoneBuilder {
-        phone
+    async fn backend(phone: &Phone) -> (ModemManager, UnboundedReceiver<ModemEvent>, ()) {
+        started(&phone.bus().connect().await.unwrap(), Options::default()).await
     }
+}
 
-    async fn backend(connection: &Connection) -> (ModemManager, UnboundedReceiver<ModemEvent>) {
-        ModemManager::start(connection, Options::default(), std::rc::Rc::new(name)).await.unwrap()
-    }
+async fn started(connection: &Connection, options: Options) -> (ModemManager, UnboundedReceiver<ModemEvent>, ()) {
+    let (modem, events) = ModemManager::start(connection, options, std::rc::Rc::new(name)).await.unwrap();
+    (modem, events, ())
 }
 
 /// A phone whose modem somebody disabled.
@@ -35,8 +38,7 @@ async fn disabled(options: Options) -> Bench<Real> {
     let service = Some("org.freedesktop.ModemManager1");
     phone.connection().call_method(service, modem, interface, "Enable", &(false,)).await.unwrap();
     let connection = phone.bus().connect().await.unwrap();
-    let (modem, events) = ModemManager::start(&connection, options, std::rc::Rc::new(name)).await.unwrap();
-    Bench::of(smsc, phone, modem, events)
+    Bench::of(smsc, phone, started(&connection, options).await)
 }
 
 #[test]
@@ -67,9 +69,7 @@ fn a_caller_without_the_right_is_denied_for_good() {
         let smsc = Smsc::new();
         let phone = Phone::builder(&smsc, crate::bench::ALICE).start().await.unwrap();
         let connection = phone.bus().connect_now(Some(65534)).unwrap();
-        let (modem, events) =
-            ModemManager::start(&connection, Options::default(), std::rc::Rc::new(name)).await.unwrap();
-        let mut bench = Bench::<Real>::of(smsc, phone, modem, events);
+        let mut bench = Bench::<Real>::of(smsc, phone, started(&connection, Options::default()).await);
         let line = bench.line().await;
         let error = bench.modem.create(&line, &to_bob("x")).await.unwrap_err();
         assert_eq!(error, ModemError::Denied);

@@ -1,28 +1,32 @@
 //! The real oFono, and what only it does.
 
-use crate::bench::{ALICE, BOB, Bench, Service, name, run, to_bob};
+use crate::bench::{ALICE, BOB, Bench, Proof, Service, name, run, to_bob};
 use shunt::model::{Cause, SimState};
 use shunt::modem::ofono::Ofono;
 use shunt::modem::{Modem, ModemError, ModemEvent, Retry};
 use shunt_kit::phone::PhoneBuilder;
-use shunt_kit::{Fault, Registration};
+use shunt_kit::{Fault, Phone, Registration};
 use tokio::sync::mpsc::UnboundedReceiver;
-use zbus::Connection;
 
 pub(crate) struct Real;
 
 impl Service for Real {
     type Backend = Ofono;
+    type Rest = ();
     const EMOJI: bool = false;
-    const PROVES: bool = false;
+    const PROOF: Proof = Proof::None;
     const KEEPS: bool = false;
+    const LISTS_LOST: bool = false;
+    const UP_WITHOUT_SIM: bool = true;
 
     fn on(phone: PhoneBuilder) -> PhoneBuilder {
         phone.with_ofono()
     }
 
-    async fn backend(connection: &Connection) -> (Ofono, UnboundedReceiver<ModemEvent>) {
-        Ofono::start(connection, std::rc::Rc::new(name)).await.unwrap()
+    async fn backend(phone: &Phone) -> (Ofono, UnboundedReceiver<ModemEvent>, ()) {
+        let connection = phone.bus().connect().await.unwrap();
+        let (modem, events) = Ofono::start(&connection, std::rc::Rc::new(name)).await.unwrap();
+        (modem, events, ())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sending: parts, alphabets, reports, and proof of what was sent.
 
-use crate::bench::{ALICE, BOB, Bench, Service, expressible, to_bob};
+use crate::bench::{ALICE, BOB, Bench, Proof, Service, expressible, to_bob};
 use shunt::model::{Address, Body};
 use shunt::modem::{Modem, ModemError, ModemEvent, NewSms, Outcome};
 use shunt_kit::Phone;
@@ -85,14 +85,13 @@ pub(crate) async fn the_outcome_is_proven_by_owner_number_and_text<S: Service>()
     let line = bench.line().await;
     let (sms, sent) = bench.text(&line, "proof").await.unwrap();
     let (to, body) = (Address(BOB.into()), Body("proof".into()));
-    let proven = if S::PROVES { Outcome::Sent(sent.clone()) } else { Outcome::Unknown };
+    let proven = if S::PROOF == Proof::None { Outcome::Unknown } else { Outcome::Sent(sent.clone()) };
     assert_eq!(bench.modem.outcome(&line, &sms, &to, &body).await, proven);
-    let other = Body("proof ".into());
-    assert_eq!(bench.modem.outcome(&line, &sms, &to, &other).await, Outcome::Unknown);
-    let somebody = Address(ALICE.into());
-    assert_eq!(bench.modem.outcome(&line, &sms, &somebody, &body).await, Outcome::Unknown);
+    let other = if S::PROOF == Proof::Name { proven } else { Outcome::Unknown };
+    assert_eq!(bench.modem.outcome(&line, &sms, &to, &Body("proof ".into())).await, other);
+    assert_eq!(bench.modem.outcome(&line, &sms, &Address(ALICE.into()), &body).await, other);
     // A second Send of what is sent sends nothing.
-    let again = if S::PROVES { Ok(sent) } else { Err(ModemError::Gone) };
+    let again = if S::PROOF == Proof::Text { Ok(sent) } else { Err(ModemError::Gone) };
     assert_eq!(bench.modem.send(&line, &sms).await, again);
     assert_eq!(bench.smsc.submitted_total(), 1);
 }

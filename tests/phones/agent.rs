@@ -1,21 +1,25 @@
 //! A phone whose SMS stack is a ROM's own, by its agent, and one with ModemManager.
 
-use super::{ALICE, BOB, world};
-use shunt_kit::Phone;
+use super::{ALICE, BOB, programs, world};
 use shunt_kit::agent::Agent;
 use shunt_kit::proxy::Mode;
 use shunt_kit::world::{World, go_off, go_online};
+use shunt_kit::{Phone, ShuntConfig, Smsc};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// For daemons that wait for an agent.
+pub(super) fn on_an_agent(mut config: ShuntConfig) -> ShuntConfig {
+    config.toml = config.toml.replace("[modem]\n", "[modem]\nbackend = \"agent\"\n");
+    config
+}
+
 /// Alice's phone, whose daemons wait for an agent, and the agents' socket.
-async fn agent_phone(world: &World) -> (Phone, PathBuf) {
+pub(super) async fn agent_phone(world: &World) -> (Phone, PathBuf) {
     let mut alice = world.builder(ALICE).start().await.unwrap();
     let socket = alice.dir().join("shunt-run/agent");
-    let mut config = world.config();
-    config.toml = config.toml.replace("[modem]\n", "[modem]\nbackend = \"agent\"\n");
-    let config = config.lines(&format!("[agent]\nuids = [2]\nsocket = \"{}\"", socket.display()));
+    let config = on_an_agent(world.config()).lines(&format!("[agent]\nuids = [2]\nsocket = \"{}\"", socket.display()));
     alice.start_shunt(config).await.unwrap();
     world.enrol(&alice).await.unwrap();
     (alice, socket)
@@ -66,8 +70,13 @@ async fn an_agents_phone_and_a_modem_managers_do_the_main_job() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_is_let_in_by_its_uid_and_the_last_to_register_is_it() {
-    let world = world().await;
-    let (alice, socket) = agent_phone(&world).await;
+    let smsc = Smsc::new();
+    let mut alice = Phone::builder(&smsc, ALICE).start().await.unwrap();
+    // On a socket that Android's init made.
+    let socket = alice.path("shuntd");
+    let mut config = on_an_agent(ShuntConfig::new(programs())).lines("[agent]\nuids = [2]");
+    config.inits_socket = Some(socket.clone());
+    alice.start_shunt(config).await.unwrap();
     let address = format!("unix:path={}", socket.display());
     let run = |uid: u32, program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).uid(uid).gid(uid).output().unwrap();

@@ -4,6 +4,7 @@
 
 mod account;
 mod agent;
+mod agent_faults;
 mod diverted;
 mod doctor;
 mod enrolled;

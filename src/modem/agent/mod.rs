@@ -9,7 +9,8 @@ mod port;
 
 pub use port::Port;
 
-use super::{IncomingSms, Modem, ModemError, ModemEvent, NewSms, Outcome, Sent, SmsObject};
+use super::bus::PROMPT;
+use super::{FIRST_PART, IncomingSms, Modem, ModemError, ModemEvent, NewSms, Outcome, Sent, SmsObject, patience};
 use crate::model::{Address, Body, LineId, Segments};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -24,13 +25,6 @@ const INTERFACE: &str = "org.shunt.SmsAgent1";
 const NAMES: &str = "/org/shunt/Shunt1/sms/";
 /// The owner of every SMS object: its name alone is enough.
 const OWNER: &str = "agent";
-/// How long a part may take: the network's own timers end within 45 s (TR1M, TS 24.011 §10).
-const FIRST_PART: Duration = Duration::from_secs(60);
-/// How much each further part adds.
-const FURTHER_PART: Duration = Duration::from_secs(40);
-/// For what the agent answers by itself.
-const PROMPT: Duration = Duration::from_secs(25);
-
 /// Makes a line's name from what the agent calls it.
 pub type NameLine = Box<dyn Fn(&str) -> LineId + Send + Sync>;
 
@@ -38,7 +32,7 @@ pub type NameLine = Box<dyn Fn(&str) -> LineId + Send + Sync>;
 pub struct Agent {
     port: Arc<Port>,
     /// SMS that were made and not sent: the agent hears of them when they are.
-    made: RefCell<HashMap<Box<str>, (LineId, NewSms)>>,
+    made: RefCell<HashMap<Box<str>, NewSms>>,
 }
 
 impl Agent {
@@ -46,6 +40,8 @@ impl Agent {
     #[must_use]
     pub fn new(name: NameLine) -> (Self, mpsc::UnboundedReceiver<ModemEvent>) {
         let (events, receiver) = mpsc::unbounded_channel();
+        // It can't fail: the receiver is here.
+        let _told = events.send(ModemEvent::Service { up: false });
         (Self { port: Arc::new(Port::new(name, events)), made: RefCell::default() }, receiver)
     }
 
@@ -73,29 +69,31 @@ impl Modem for Agent {
         if self.port.written(line).is_none() {
             return Err(ModemError::NoModem);
         }
+        if sms.to.dialable().is_none() {
+            return Err(ModemError::NotSendable);
+        }
         if Segments::of(&sms.body.0).too_long() {
             return Err(ModemError::TooLong);
         }
         let mut random = [0; 16];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut random).map_err(|_| ModemError::Gone)?;
         let object: Box<str> = format!("{NAMES}{:032x}", u128::from_be_bytes(random)).into();
-        self.made.borrow_mut().insert(object.clone(), (line.clone(), sms.clone()));
+        self.made.borrow_mut().insert(object.clone(), sms.clone());
         Ok(SmsObject { object, owner: OWNER.into() })
     }
 
     async fn send(&self, line: &LineId, sms: &SmsObject) -> Result<Sent, ModemError> {
-        let made = self.made.borrow().get(&sms.object).cloned();
-        let (Some((_, new)), Some(written)) = (made, self.port.written(line)) else { return Err(ModemError::Gone) };
+        // Once only: after it the agent may have sent it, and is to forget it when that is settled.
+        let made = self.made.borrow_mut().remove(&sms.object);
+        let (Some(new), Some(written)) = (made, self.port.written(line)) else { return Err(ModemError::Gone) };
         let number = new.to.dialable().ok_or(ModemError::NotSendable)?;
         let Ok(object) = ObjectPath::try_from(&*sms.object) else { return Err(ModemError::Gone) };
         let mut options = HashMap::from([("report", Variant::from(new.report))]);
         if let Some(minutes) = new.validity_minutes {
             options.insert("validity", Variant::from(minutes));
         }
-        let parts = Segments::of(&new.body.0).count;
-        let limit = FIRST_PART + FURTHER_PART * u32::from(parts.saturating_sub(1));
         let body = (object, &*written, &*number, &*new.body.0, options);
-        let answer = self.call("Send", &body, limit).await?;
+        let answer = self.call("Send", &body, patience(&new.body.0)).await?;
         // It answered, so it sent.
         Ok(Sent { references: answer.body().deserialize().unwrap_or_default() })
     }
@@ -112,16 +110,16 @@ impl Modem for Agent {
 
     async fn delete(&self, _line: &LineId, sms: &SmsObject) -> Result<(), ModemError> {
         if self.made.borrow_mut().remove(&sms.object).is_none() && sms.object.starts_with(NAMES) {
-            // One of an earlier life of ours: the agent may forget its outcome.
+            // The agent had it.
             let Ok(object) = ObjectPath::try_from(&*sms.object) else { return Ok(()) };
             self.call("Forget", &object, PROMPT).await?;
         }
         Ok(())
     }
 
-    async fn list(&self, _line: &LineId) -> Result<Vec<IncomingSms>, ModemError> {
+    async fn list(&self, line: &LineId) -> Result<Vec<IncomingSms>, ModemError> {
         // It holds none: each is told by Agents.Incoming.
-        Ok(Vec::new())
+        self.port.written(line).map(|_| Vec::new()).ok_or(ModemError::NoModem)
     }
 }
 
@@ -150,6 +148,7 @@ fn named(name: &str) -> ModemError {
         Some("Refused") => ModemError::Refused,
         Some("NotSendable") => ModemError::NotSendable,
         Some("NoLine") => ModemError::NoModem,
+        Some("ModemLost") => ModemError::Lost,
         Some(own) => ModemError::Unclear(own.into()),
         None => ModemError::Unclear("foreign error".into()),
     }

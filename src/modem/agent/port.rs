@@ -24,6 +24,8 @@ struct Registered {
     way: Way,
     /// Its lines, with what it calls them.
     lines: BTreeMap<LineId, Box<str>>,
+    /// It told a line: from then on it counts as the service.
+    up: bool,
 }
 
 impl Port {
@@ -42,19 +44,20 @@ impl Port {
 
     /// An agent came, and takes the place of any other: one that crashed may be back before its end is noticed.
     pub fn register(&self, caller: &str, way: Way) {
-        let new = Registered { caller: caller.into(), way, lines: BTreeMap::new() };
+        let new = Registered { caller: caller.into(), way, lines: BTreeMap::new(), up: false };
         let old = self.agent().replace(new);
-        for line in old.into_iter().flat_map(|registered| registered.lines.into_keys()) {
-            self.tell(ModemEvent::LineGone(line));
-        }
-        self.tell(ModemEvent::Service { up: true });
+        self.ended(old);
     }
 
     /// A caller left; if it was the agent, its lines are gone.
     pub fn left(&self, caller: &str) {
         let gone = self.agent().take_if(|registered| *registered.caller == *caller);
-        let Some(gone) = gone else { return };
-        for line in gone.lines.into_keys() {
+        self.ended(gone);
+    }
+
+    fn ended(&self, agent: Option<Registered>) {
+        let Some(agent) = agent.filter(|agent| agent.up) else { return };
+        for line in agent.lines.into_keys() {
             self.tell(ModemEvent::LineGone(line));
         }
         self.tell(ModemEvent::Service { up: false });
@@ -74,20 +77,30 @@ impl Port {
 
     /// A line of the agent is new or changed.
     pub fn line(&self, written: &str, line: Line) {
-        if let Some(registered) = self.agent().as_mut() {
+        let came = self.agent().as_mut().map(|registered| {
             registered.lines.insert(line.id.clone(), written.into());
-        }
+            !std::mem::replace(&mut registered.up, true)
+        });
+        let Some(came) = came else { return };
         self.tell(ModemEvent::Line(line));
+        if came {
+            self.tell(ModemEvent::Service { up: true });
+        }
     }
 
-    /// A line of the agent is gone; whether there was one.
+    /// A line of the agent is gone; whether there was one. Without the last one there is no SIM.
     #[must_use]
     pub fn line_gone(&self, id: LineId) -> bool {
-        let known = self.agent().as_mut().is_some_and(|registered| registered.lines.remove(&id).is_some());
-        if known {
-            self.tell(ModemEvent::LineGone(id));
+        let left = self.agent().as_mut().and_then(|registered| {
+            registered.lines.remove(&id)?;
+            Some(registered.lines.len())
+        });
+        let Some(left) = left else { return false };
+        self.tell(ModemEvent::LineGone(id));
+        if left == 0 {
+            self.tell(ModemEvent::NoSim);
         }
-        known
+        true
     }
 
     /// What the agent calls a line.

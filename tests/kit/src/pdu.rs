@@ -238,7 +238,7 @@ fn stamp(at: SystemTime) -> [u8; 7] {
 }
 
 /// Year, month and day of the given day since 1970-01-01.
-fn civil(mut days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil(mut days: u64) -> (u64, u64, u64) {
     let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {

@@ -1,12 +1,15 @@
 //! Shunt's daemons on a phone, started as init starts them.
 
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{Signal, kill_process};
 
 use super::{Phone, measure};
@@ -39,6 +42,8 @@ pub struct ShuntConfig {
     pub core_arguments: Vec<String>,
     /// Further environment of the warden.
     pub environment: Vec<(String, String)>,
+    /// Where the agents' socket is bound, as Android's init does for the warden.
+    pub inits_socket: Option<PathBuf>,
 }
 
 impl ShuntConfig {
@@ -52,6 +57,7 @@ impl ShuntConfig {
             warden_arguments: Vec::new(),
             core_arguments: Vec::new(),
             environment: Vec::new(),
+            inits_socket: None,
         }
     }
 
@@ -83,6 +89,24 @@ impl ShuntConfig {
         self.toml.push('\n');
         self
     }
+}
+
+/// Binds a socket and hands it on by number; listening is the service's.
+fn inits_socket(command: &mut Command, at: &Path) -> Result<OwnedFd> {
+    const NUMBER: i32 = 9;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    bind(&socket, &SocketAddrUnix::new(at)?)?;
+    fs::set_permissions(at, fs::Permissions::from_mode(0o666))?;
+    command.env("ANDROID_SOCKET_shuntd", NUMBER.to_string());
+    let open = socket.as_raw_fd();
+    // SAFETY: one system call on two numbers.
+    unsafe {
+        command.pre_exec(move || match libc::dup2(open, NUMBER) {
+            -1 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+    Ok(socket)
 }
 
 /// The running warden and what is under it.
@@ -138,6 +162,8 @@ impl Phone {
         command.arg("--libexec").arg(&programs).args(&config.warden_arguments).arg("--");
         command.arg("--config").arg(&file).arg("--state").arg(&state).arg("--generation").arg(&run);
         command.args(&config.core_arguments);
+        let _open_until_started =
+            config.inits_socket.as_deref().map(|at| inits_socket(&mut command, at)).transpose()?;
         let mut binds = vec![(config.programs.as_path(), programs.as_path())];
         binds.extend(self.accounts.binds());
         if let Some(netns) = &self.netns {

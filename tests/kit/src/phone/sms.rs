@@ -20,6 +20,8 @@ pub mod state {
     pub const SENT: u32 = 5;
 }
 
+/// MM_SMS_VALIDITY_TYPE_RELATIVE.
+const VALIDITY_RELATIVE: u32 = 1;
 /// MM_SMS_PDU_TYPE_STATUS_REPORT.
 const STATUS_REPORT: u32 = 3;
 
@@ -56,7 +58,7 @@ pub struct Shown {
 }
 
 impl Sms {
-    pub(super) fn new(connection: Connection, modem: OwnedObjectPath) -> Self {
+    pub(crate) fn new(connection: Connection, modem: OwnedObjectPath) -> Self {
         Self { connection, modem }
     }
 
@@ -72,11 +74,25 @@ impl Sms {
 
     /// Creates a message object.
     pub async fn create(&self, to: &str, text: &str, report: bool) -> Result<OwnedObjectPath> {
-        let properties: HashMap<&str, Variant<'_>> = HashMap::from([
+        self.create_valid(to, text, report, None).await
+    }
+
+    /// The same, with how many minutes the SMSC may keep it.
+    pub(crate) async fn create_valid(
+        &self,
+        to: &str,
+        text: &str,
+        report: bool,
+        minutes: Option<u32>,
+    ) -> Result<OwnedObjectPath> {
+        let mut properties: HashMap<&str, Variant<'_>> = HashMap::from([
             ("number", Variant::from(to)),
             ("text", Variant::from(text)),
             ("delivery-report-request", Variant::from(report)),
         ]);
+        if let Some(minutes) = minutes {
+            properties.insert("validity", Variant::from((VALIDITY_RELATIVE, Variant::from(minutes))));
+        }
         let reply =
             self.connection.call_method(Some(SERVICE), &self.modem, Some(MESSAGING), "Create", &(properties,)).await?;
         Ok(reply.body().deserialize()?)
