@@ -118,8 +118,7 @@ install: build
 	install -m 0644 init/door/shunt-door.socket init/door/shunt-door.service $(DESTDIR)$(USERUNITS)
 	ln -sf ../shunt-door.socket $(DESTDIR)$(USERUNITS)/sockets.target.wants/shunt-door.socket
 	install -Dm 0644 init/door/chatty.conf '$(DESTDIR)$(USERUNITS)/$(CHATTY).d/50-shunt-door.conf'
-	install -Dm 0644 init/door/environment.conf $(DESTDIR)$(PREFIX)/lib/environment.d/50-shunt-door.conf
-	install -Dm 0644 init/door/sm.puri.Chatty.desktop $(DESTDIR)$(DATADIR)/shunt/xdg/applications/sm.puri.Chatty.desktop
+	install -Dm 0755 init/door/launchers $(DESTDIR)$(PREFIX)/lib/systemd/user-environment-generators/50-shunt-door
 	install -Dm 0644 init/door/shunt-door.desktop $(DESTDIR)$(SYSCONFDIR)/xdg/autostart/shunt-door.desktop
 	install -d $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/bash-completion/completions
 	$(RELEASE)/shuntctl man > $(DESTDIR)$(DATADIR)/man/man1/shuntctl.1

@@ -198,20 +198,45 @@ fn systemd_takes_the_doors_units_and_chattys_drop_in_without_a_word() {
 }
 
 #[test]
-fn launchers_are_valid_and_start_what_is_installed() {
-    let check = |text: &str| {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("x.desktop");
-        fs::write(&path, text).unwrap();
-        said(&run(Command::new("desktop-file-validate").arg(path)))
+fn the_doors_autostart_file_is_valid() {
+    let text = read("init/door/shunt-door.desktop");
+    assert_eq!(validated(&text), "");
+    assert_ne!(validated(&text.replace("Type=Application", "Type=Applicatio")), "");
+}
+
+/// What the desktops' own tool says of a launcher; its file's name aside.
+fn validated(text: &str) -> String {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.desktop");
+    fs::write(&path, text).unwrap();
+    let output = run(Command::new("desktop-file-validate").arg(&path));
+    said(&output).replace(&path.display().to_string(), "")
+}
+
+#[test]
+fn an_apps_launcher_is_the_installed_one_with_each_command_through_the_door() {
+    const COMMAND: &str = "Exec=/usr/libexec/shunt/through-door ";
+    let place = tempfile::tempdir().unwrap();
+    let made = place.path().join("shunt/xdg");
+    let launchers = |dirs: &str| {
+        let mut script = Command::new(root().join("init/door/launchers"));
+        said(&run(script.env("XDG_RUNTIME_DIR", place.path()).env("XDG_DATA_DIRS", dirs)))
     };
+    assert_eq!(launchers("/nonexistent"), "", "no app, nothing to be found first");
+    assert!(!made.exists());
+    let first = format!("{}:/nonexistent:/usr/share", made.display());
+    assert_eq!(launchers("/nonexistent:/usr/share"), format!("XDG_DATA_DIRS={first}\n"));
+    // Again, as at a reload: by now its own are found first.
+    assert_eq!(launchers(&first), format!("XDG_DATA_DIRS={first}\n"));
+    let own = fs::read_to_string("/usr/share/applications/sm.puri.Chatty.desktop").unwrap();
+    let ours = fs::read_to_string(made.join("applications/sm.puri.Chatty.desktop")).unwrap();
+    let commands = own.lines().filter(|line| line.starts_with("Exec=")).count();
+    assert!(commands > 0 && own.contains("\nName["), "there is something to lose");
+    assert_eq!(ours.matches(COMMAND).count(), commands);
+    assert_eq!(ours.replace(COMMAND, "Exec="), own);
+    assert_eq!(validated(&ours), validated(&own));
     let makefile = read("Makefile");
-    for name in ["sm.puri.Chatty.desktop", "shunt-door.desktop"] {
-        let text = read(&format!("init/door/{name}"));
-        assert_eq!(check(&text), "", "{name}");
-        assert_ne!(check(&text.replace("Type=Application", "Type=Applicatio")), "", "{name}");
-        assert!(makefile.contains(&format!("init/door/{name}")), "{name} is installed");
-    }
+    assert!(makefile.contains("init/door/launchers $(DESTDIR)$(PREFIX)/lib/systemd/user-environment-generators/"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub struct Diagnosis {
     pub store: Option<&'static str>,
     /// When the account's certificate ends.
     pub certificate: Option<Timestamp>,
-    /// When the last of the CAs that the cloud is trusted by ends; 1970 if none can be read.
+    /// When the cloud is trusted no longer, by the CAs' ends; 1970 if one can't be read.
     pub ca: Option<Timestamp>,
     /// The first characters of the epochs whose keys are known.
     pub epochs: String,

@@ -78,7 +78,7 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
     calls.chain(settings).filter(|(_, result)| passed(result)).map(|(name, _)| name).collect()
 }
 
-const OF_SEND: [&str; 21] = [
+const OF_SEND: [&str; 22] = [
     "Send",
     "Route",
     "Watch",
@@ -112,7 +112,7 @@ async fn caller_without_rights_is_refused_everything_by_polkit() {
     assert!(served.asked.try_recv().is_err(), "the core was asked nothing");
     assert_eq!(get(&nobody, SETTINGS, "Enabled").await.unwrap(), false.into(), "reading the switch is free");
     let root = phone.bus().connect_now(None).unwrap();
-    assert_eq!(not_refused(&root, &phone).await.len(), 35, "root may everything");
+    assert_eq!(not_refused(&root, &phone).await.len(), 36, "root may everything");
 }
 
 #[tokio::test]
