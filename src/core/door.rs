@@ -114,14 +114,18 @@ impl Core {
     /// A door left: nobody else sends what it diverted.
     pub(super) fn door_left(&mut self, turn: &mut Turn<'_, '_>, name: &str) -> Result<(), StoreError> {
         self.doors.there.remove(name);
-        let mut left = Vec::new();
+        let (mut left, mut unanswered) = (Vec::new(), Vec::new());
         self.doors.waiting.retain(|id, waiters| {
-            waiters.retain(|(waiter, _)| **waiter != *name);
+            unanswered.extend(waiters.extract_if(.., |(waiter, _)| **waiter == *name).map(|(_, reply)| reply));
             if waiters.is_empty() {
                 left.push(*id);
             }
             !waiters.is_empty()
         });
+        // One that lives on and may not any more must not send what we took.
+        for reply in unanswered {
+            turn.answer(reply, Err(Error::Uncertain));
+        }
         for id in left {
             let actions = self.router.take_over(id);
             self.carry_out(turn, actions)?;

@@ -70,7 +70,10 @@ type Chunk = Rc<RefCell<Box<[u8]>>>;
 async fn connection(app: UnixStream, bus: UnixStream, mut relay: Relay, now: fn() -> Now, chunk: Chunk) {
     // Hanging up is all that a D-Bus connection's end is; what was said before still arrives.
     let left = match talk(&app, &bus, &mut relay, now, &chunk).await {
-        Ok(Side::App) => Side::Bus,
+        Ok(Side::App) => {
+            relay.app_left();
+            Side::Bus
+        }
         Ok(Side::Bus) => Side::App,
         Err(error) => return log::debug!("a connection ended: {error}"),
     };

@@ -78,6 +78,12 @@ impl Relay {
         self.work(Side::App, now)
     }
 
+    /// The app hung up: nobody waits for what it said last, and it still arrives.
+    pub fn app_left(&mut self) {
+        self.desk.app_left();
+        self.act();
+    }
+
     /// When [`Self::elapsed`] is to be called.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

@@ -24,6 +24,7 @@ use zbus::{OwnedObjectPath, Variant};
 
 /// How long a text whose core died waits for its return.
 const RETURN: Duration = Duration::from_secs(20);
+const STOPPING: &str = "org.shunt.Error.Stopping";
 const UNCERTAIN: &str = "org.shunt.Error.Uncertain";
 const FAILED: &str = "org.shunt.Error.Failed";
 const ALREADY_SENT: &str = "This message was already sent, cannot send it again";
@@ -165,8 +166,17 @@ impl Desk {
             UNCERTAIN => self.fail(call, UNCERTAIN, said),
             FAILED => self.fail(call, FAILED, said),
             _ if head.sender == BUS => self.unheard(call, head.error),
+            STOPPING => self.stopped(call),
             // Refused: the core did not take it.
             _ => self.release(call),
+        }
+    }
+
+    /// The core ends; it may have taken the text. The next one is asked, when it is there.
+    fn stopped(&mut self, call: u32) {
+        let return_by = later(self.now.mono, RETURN);
+        if let Some(held) = self.held.get_mut(&call) {
+            (held.perhaps_taken, held.until) = (true, Some(return_by));
         }
     }
 
@@ -231,6 +241,15 @@ impl Desk {
         if let Some(held) = self.held.remove(&call) {
             self.forget_call(call);
             self.out.push(Action::ToBus(held.bytes));
+        }
+    }
+
+    /// The app hung up. What the core was not given goes where the app sent it.
+    pub(in crate::door) fn app_left(&mut self) {
+        let calls: Vec<u32> =
+            self.held.iter().filter(|(_, held)| held.token.is_none()).map(|(call, _)| *call).collect();
+        for call in calls {
+            self.release(call);
         }
     }
 
