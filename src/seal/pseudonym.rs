@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 /// Argon2id memory in KiB.
 const MEMORY: u32 = 19 * 1024;
 const PASSES: u32 = 2;
-const LANES: u32 = 2;
+const LANES: u32 = 1;
 const TAG: usize = 32;
 
 /// What stands before two outputs that are joined.
@@ -228,9 +228,9 @@ mod tests {
         let [first, second] = OUTPUTS.map(output);
         let of = |outputs: &[Zeroizing<[u8; 64]>]| harden(&join(outputs).unwrap(), 'a', "im.example.org").unwrap();
         // Computed apart, by the reference implementation of Argon2id.
-        assert_eq!(of(std::slice::from_ref(&first)).as_str(), "azr6ohgkueojjugzsmaurwlprgh637w5i");
-        assert_eq!(of(&[first.clone(), second.clone()]).as_str(), "a4wwq757frrhwechcyli6rfbpk35ussj2");
-        assert_eq!(of(&[second, first]).as_str(), "aambrk4x452aivn2gwowfhsjl5neb6ihg", "the order counts");
+        assert_eq!(of(std::slice::from_ref(&first)).as_str(), "aogchcqa7skzwe65gmt34hxkdpyyvwrt3");
+        assert_eq!(of(&[first.clone(), second.clone()]).as_str(), "ax5m4sahfr7kw2bjebwmzmrze42ldn4bx");
+        assert_eq!(of(&[second, first]).as_str(), "asrr2ighqg2f437kf3hby52du7gm6hqwb", "the order counts");
         assert_eq!(join(&[]), Err(PseudonymError::Evaluators));
     }
 
