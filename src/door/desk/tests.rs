@@ -409,6 +409,33 @@ fn what_a_dead_core_may_have_taken_is_handed_over_again_and_is_never_the_apps_sm
     forged("Uncertain", named(&scene.app, "org.shunt.Error.Uncertain"));
 }
 
+#[test]
+fn what_a_core_that_stops_may_have_taken_waits_for_the_next_core() {
+    let mut scene = Scene::new();
+    scene.divert();
+    scene.refuse("Divert", CORE_OWNER, "org.shunt.Error.Stopping");
+    assert!(!scene.open("Send") && !scene.open("Divert"), "it may have been taken, and this core takes nothing");
+    let bus = "org.freedesktop.DBus";
+    let owner = Head { interface: bus, member: "NameOwnerChanged", sender: bus, ..signal() };
+    scene.bus_says(&owner, &(CORE, CORE_OWNER, ""));
+    scene.bus_says(&owner, &(CORE, "", ":1.70"));
+    assert!(scene.open("Divert") && !scene.open("Send"));
+}
+
+#[test]
+fn when_the_app_hangs_up_only_what_the_core_was_not_given_passes() {
+    let mut scene = Scene::new();
+    scene.send();
+    scene.desk.app_left();
+    scene.take();
+    assert!(scene.open("Send"));
+    let mut scene = Scene::new();
+    scene.divert();
+    scene.desk.app_left();
+    scene.take();
+    assert!(!scene.open("Send"));
+}
+
 impl Scene {
     fn late(&mut self, millis: u64) {
         self.now.mono.0 += millis;
