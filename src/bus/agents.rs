@@ -9,6 +9,7 @@ use crate::modem::agent::Port;
 use futures_util::StreamExt;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
+use std::time::Duration;
 use zbus::connection::Builder;
 use zbus::{Connection, Guid, MessageStream};
 
@@ -40,12 +41,22 @@ impl Bus {
     }
 }
 
+/// After a failed `accept`, such as for want of descriptors.
+const PAUSE: Duration = Duration::from_secs(1);
+
 async fn accept(socket: UnixListener, shared: Arc<Shared>) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
     let socket = tokio::net::UnixListener::from_std(socket)?;
     let mut count = 0_u64;
     loop {
-        let (stream, _) = socket.accept().await?;
+        let stream = match socket.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                log::warn!("an agent's connection can't be taken: {error}");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
         // What the kernel noted when it connected, whatever it says of itself in D-Bus.
         let Ok(peer) = stream.peer_cred() else { continue };
         let uid = peer.uid();

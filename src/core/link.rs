@@ -364,7 +364,7 @@ impl Core {
         }
     }
 
-    /// Those who hold a lease no longer do, and the pseudonym in a frame, for the ledger.
+    /// Whose pseudonym a frame names, for the ledger.
     pub(super) fn addressee(frame: &ToUplink) -> Option<&Pseudonym> {
         match frame {
             ToUplink::Send { to, .. } | ToUplink::Presence { to, .. } => Some(to),

@@ -211,7 +211,7 @@ impl Core {
     }
 
     /// The server has ended the session, or lets nobody in: the directory, which knows, is asked whether the account
-    /// still exists, by evaluating a blinded number of no meaning. That is counted there, so it is rare.
+    /// still exists, by evaluating its own number once more, blinded. That is counted there, so it is rare.
     pub(super) fn check_account(&mut self, turn: &mut Turn<'_, '_>) {
         let due = self.own.checking.is_none() && self.own.check_again <= turn.now.mono;
         let Some(account) = self.account.as_ref().filter(|_| due) else { return };
@@ -262,6 +262,7 @@ impl Core {
         log::warn!("signed out: the number was enrolled on another phone, or the account was ended");
         self.account = None;
         self.own = Own::default();
+        self.strangers = super::inbox::Strangers::default();
         self.forget_enrolment(turn, Err(crate::bus::Error::NotEnrolled));
         turn.write(|tx| {
             tx.drop_blob(ACCOUNT)?;

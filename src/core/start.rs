@@ -386,7 +386,6 @@ impl Core {
     }
 }
 
-/// For the tests of a directory's own place.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,8 +81,9 @@ pub fn judge_sms(facts: &SmsFacts) -> SmsVerdict {
     }
 }
 
-/// How long a committed SMS counts as seen (protocol.md §2).
-pub const SMS_SEEN_FOR: std::time::Duration = std::time::Duration::from_secs(48 * 3600);
+/// How long a committed SMS counts as seen. protocol.md §2 has 48 h, enough for what the network repeats; but
+/// ModemManager keeps each SMS until somebody deletes it, and lists it again at its every start.
+pub const SMS_SEEN_FOR: std::time::Duration = std::time::Duration::from_secs(90 * 24 * 3600);
 
 /// Whether something shown at `at` is still remembered as a possible twin at `now`.
 #[must_use]

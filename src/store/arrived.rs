@@ -207,7 +207,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Whether that SMS was committed since then (protocol.md §2: 48 h).
+    /// Whether that SMS was committed since then (`router::SMS_SEEN_FOR`).
     pub fn sms_seen(&self, digest: [u8; 32], since: Timestamp) -> Result<bool, StoreError> {
         self.any("SELECT 1 FROM sms_seen WHERE digest = ?1 AND at >= ?2", params![digest, since.0])
     }

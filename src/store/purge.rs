@@ -13,8 +13,8 @@ pub const ORDINALS: Duration = DAY.saturating_mul(14);
 pub const SHOWN: Duration = DAY.saturating_mul(7);
 /// An IM is known by its id for so long: a sender may hold a text back, and send it again when it has a lease again.
 pub const IM_SEEN: Duration = DAY.saturating_mul(90);
-/// A repeated SMS is known for so long (protocol.md §2).
-pub const SMS_SEEN: Duration = DAY.saturating_mul(2);
+/// A repeated SMS is known for so long (`router::SMS_SEEN_FOR` says why).
+pub const SMS_SEEN: Duration = DAY.saturating_mul(90);
 /// Final outgoing texts; apps keep their own histories.
 pub const SENT: Duration = DAY.saturating_mul(90);
 /// Incoming texts that an app has taken. Those not taken stay for ever.

@@ -67,7 +67,7 @@ impl Desk {
         }
     }
 
-    /// Nobody answered for the core: it is not there.
+    /// Asks the core, where there is one, what of the modem service's objects it diverted.
     fn ask_sent(&mut self) {
         if let (Some(owner), true) = (self.mm.clone(), self.core.is_some()) {
             let options = HashMap::from([("owner", Variant::from(owner.as_str()))]);
