@@ -18,6 +18,7 @@ FUZZ_SECONDS ?= 60
 TARGETS ?= aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf aarch64-linux-android
 
 export SHUNT_LIBEXEC = $(LIBEXECDIR)
+export SHUNT_DATA = $(DATADIR)/shunt
 
 # What the bundled SQLite would bring along and nothing here uses: half a megabyte on the phone.
 build figures: export LIBSQLITE3_FLAGS = -USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 \
@@ -123,6 +124,9 @@ install: build
 	install -d $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/bash-completion/completions
 	$(RELEASE)/shuntctl man > $(DESTDIR)$(DATADIR)/man/man1/shuntctl.1
 	$(RELEASE)/shuntctl completions bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/shuntctl
+	sed -i 's|/usr/libexec/shunt|$(LIBEXECDIR)|g' $(DESTDIR)$(PREFIX)/lib/systemd/system/shuntd.service \
+	  $(DESTDIR)$(USERUNITS)/shunt-door.service $(DESTDIR)$(SYSCONFDIR)/xdg/autostart/shunt-door.desktop \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/user-environment-generators/50-shunt-door $(DESTDIR)$(LIBEXECDIR)/through-door
 
 # The cloud's side. Not needed by `install`, and nothing of it belongs on a phone.
 install-directory:

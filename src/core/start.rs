@@ -74,10 +74,16 @@ enum StartError {
     Modem(#[from] ModemError),
 }
 
+/// Where the packager puts the ROM's configuration; set at build time by `SHUNT_DATA`.
+const DATA: &str = match option_env!("SHUNT_DATA") {
+    Some(directory) => directory,
+    None => "/usr/share/shunt",
+};
+
 impl Args {
     fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, StartError> {
         let mut args = Self {
-            defaults: "/usr/share/shunt/shunt.toml".into(),
+            defaults: Path::new(DATA).join("shunt.toml"),
             drop_ins: "/etc/shunt/shunt.toml.d".into(),
             extra: Vec::new(),
             state: "/var/lib/shunt".into(),
