@@ -187,6 +187,7 @@ impl<M: Modem + 'static> Daemon<M> {
             },
             event => event,
         };
+        let sent = matches!(event, Event::Sms(..));
         let written = if let Event::Request(request) = &event { request.writes() } else { None };
         let core = &mut self.core;
         core.bound_sessions();
@@ -224,6 +225,11 @@ impl<M: Modem + 'static> Daemon<M> {
         // While the switch is off there is nobody to take leave of.
         self.sleep.want(self.core.enabled);
         self.purge(now.mono);
+        // An outcome has a reference in it, which an early report may have named.
+        let reports = if sent { std::mem::take(&mut self.core.early_reports) } else { Vec::new() };
+        for report in reports {
+            self.turn(Event::Modem(ModemEvent::Report(report)));
+        }
         for request in self.core.early() {
             self.turn(Event::Request(Box::new(request)));
         }

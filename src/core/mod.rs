@@ -131,6 +131,8 @@ pub(crate) struct Core {
     /// The emergency text that the modem has already.
     begun: Option<TextId>,
     early: Vec<Request>,
+    /// Status reports of texts whose outcome the modem service has not told yet.
+    early_reports: Vec<crate::modem::StatusReport>,
     /// SMS that were shown and that no lasting store knows of, each with what it is told by.
     unkept: Vec<(Vec<u8>, Arrived)>,
 }

@@ -19,6 +19,8 @@ use std::time::Duration;
 const MARKED_VALIDITY_MINUTES: u32 = 24 * 60;
 /// Filed under when no line is known.
 const NO_LINE: &str = "none";
+/// Status reports that wait for the outcome of their texts.
+const EARLY_REPORTS: usize = 32;
 /// Status reports are matched with texts of the last days only: references are a byte.
 const REPORTS_WITHIN: Duration = Duration::from_secs(4 * 24 * 3600);
 
@@ -228,7 +230,13 @@ impl Core {
             Destination::Mobile(number) => Address(number.as_e164().into()),
             Destination::SmsOnly | Destination::Unusable => report.to.clone(),
         };
-        let Some(text) = turn.tx.text_by_sms_reference(&to, report.reference, since)? else { return Ok(()) };
+        let Some(text) = turn.tx.text_by_sms_reference(&to, report.reference, since)? else {
+            // A quick network reports before the modem service has told us the reference.
+            if self.router.unsettled() > 0 && self.early_reports.len() < EARLY_REPORTS {
+                self.early_reports.push(report);
+            }
+            return Ok(());
+        };
         if report.delivered == Some(true) {
             self.refine(turn, text, Late::SmsDelivered);
         }

@@ -330,6 +330,7 @@ impl Core {
             begun: None,
             first_step: None,
             early: Vec::new(),
+            early_reports: Vec::new(),
             unkept: Vec::new(),
         }
     }
