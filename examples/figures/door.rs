@@ -26,13 +26,14 @@ pub(crate) async fn calls(phone: &Phone, programs: &Path) -> Result<()> {
     let door = phone.door(programs)?;
     let proxy = XdgDbusProxy::start(phone.dir(), phone.bus().address())?;
     row("the door, connected to nobody: PSS", &kilobytes(door.pid())?, "");
-    let ways = [
-        ("direct", phone.bus().connect().await?),
-        ("door", door.connect().await?),
-        ("xdg-dbus-proxy", proxy.connect().await?),
-    ];
+    let mut ways = vec![("direct", phone.bus().connect().await?), ("door", door.connect().await?)];
+    match proxy.connect().await {
+        Ok(connection) => ways.push(("xdg-dbus-proxy", connection)),
+        // Some versions of it hang up on a client that says Hello before its authentication is answered, as ours does.
+        Err(error) => row("through xdg-dbus-proxy", "none", &format!("{error:#}")),
+    }
     for (what, call) in CALLS {
-        let mut taken: [Vec<Duration>; 3] = Default::default();
+        let mut taken = vec![Vec::<Duration>::new(); ways.len()];
         // They take turns, so that all see the machine in the same state.
         for _ in 0..ROUNDS {
             for ((_, connection), taken) in ways.iter().zip(&mut taken) {
