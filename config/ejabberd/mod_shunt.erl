@@ -10,7 +10,7 @@
 %% (+notify would fetch PEP items from whoever is online), questions to full JIDs, errors. What the server itself
 %% would say of a stanza that found nobody is dropped too. An account and the server speak freely with each other.
 %%
-%% Nor does the time tell: finding out that nobody is there takes ejabberd longer than delivering, and would hold up
+%% And the time tells little: finding out that nobody is there takes ejabberd longer than delivering, and would hold up
 %% the sender's next stanza. So a session only hands over what is for another account, whoever that is, to a process
 %% of its own, its courier, which routes one after the other.
 -module(mod_shunt).
