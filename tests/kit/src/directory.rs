@@ -69,18 +69,7 @@ impl Cloud {
     /// # Errors
     /// As [`Cloud::start_directory`].
     pub async fn start_directory_with(&self, binary: &Path, database: &str, more: &str) -> Result<Directory> {
-        Directory::start(&Around {
-            binary,
-            dir: self.dir(),
-            pki: self.pki(),
-            domain: self.domain(),
-            api: &self.api_url(),
-            xmpp: self.xmpp_addr(),
-            database,
-            second: None,
-            more,
-        })
-        .await
+        Directory::start(&Around { database, more, ..self.around(binary, &self.api_url()) }).await
     }
 
     /// The same with a second operator's evaluator.
@@ -88,18 +77,14 @@ impl Cloud {
     /// # Errors
     /// As [`Cloud::start_directory`].
     pub async fn start_directory_of_two(&self, binary: &Path, second: &Evaluator, more: &str) -> Result<Directory> {
-        Directory::start(&Around {
-            binary,
-            dir: self.dir(),
-            pki: self.pki(),
-            domain: self.domain(),
-            api: &self.api_url(),
-            xmpp: self.xmpp_addr(),
-            database: FILE,
-            second: Some(second.key()),
-            more: &format!("{}{more}", second.for_directory()),
-        })
-        .await
+        let more = format!("{}{more}", second.for_directory());
+        let second = Some(second.key());
+        Directory::start(&Around { second, more: &more, ..self.around(binary, &self.api_url()) }).await
+    }
+
+    fn around<'a>(&'a self, binary: &'a Path, api: &'a str) -> Around<'a> {
+        let (dir, pki, domain, xmpp) = (self.dir(), self.pki(), self.domain(), self.xmpp_addr());
+        Around { binary, dir, pki, domain, api, xmpp, database: FILE, second: None, more: "" }
     }
 }
 

@@ -119,6 +119,12 @@ impl Smsc {
         self.state().lanes.get(number).map_or(0, |l| l.queue.len())
     }
 
+    /// Waits until so many parts wait for a phone.
+    pub async fn until_waiting(&self, number: &str, parts: usize) -> Result<()> {
+        let what = format!("{parts} parts that wait for {number}");
+        self.0.changes.until(&what, || (self.waiting_for(number) >= parts).then_some(())).await
+    }
+
     /// Waits until the traffic is as told; `what` is said when it never is.
     pub async fn wait_for(&self, what: &str, mut told: impl FnMut(&Traffic) -> bool) -> Result<()> {
         self.0.changes.until(what, || told(&self.state().traffic).then_some(())).await
