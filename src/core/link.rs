@@ -171,8 +171,14 @@ impl Core {
                 Ok(())
             }
             FromUplink::Link(state) => self.link_changed(turn, state),
-            FromUplink::Accepted { request } => self.sent(turn, request, Input::Accepted),
-            FromUplink::Bounced { request } => self.sent(turn, request, Input::Bounced),
+            FromUplink::Accepted { request } => match self.sends.accepted(request) {
+                Some(id) => self.route(turn, Input::Accepted(id)),
+                None => Ok(()),
+            },
+            FromUplink::Bounced { request } => match self.sends.bounced(request) {
+                Some(id) => self.route(turn, Input::Bounced(id)),
+                None => Ok(()),
+            },
             FromUplink::Received { from, sealed } => self.letter_came(turn, &from, &sealed.0),
             FromUplink::Presence { from, available: false } => match self.peers.by_pseudonym(&from).cloned() {
                 Some(peer) => self.route(turn, Input::Gone(peer)),

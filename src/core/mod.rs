@@ -115,8 +115,8 @@ pub(crate) struct Core {
     /// The uplink is bound to the server.
     link_up: bool,
     last_request: u64,
-    /// Envelopes of texts that the server has not taken yet.
-    sends: HashMap<RequestId, TextId>,
+    /// Envelopes that may come back.
+    sends: outbox::Sends,
     /// By when the uplink must have answered what it can answer by itself.
     answers_due: BTreeMap<RequestId, Instant>,
     /// What the uplinks before this one counted, and what this one has so far.

@@ -6,13 +6,44 @@ use super::turn::{Effect, Turn};
 use crate::model::{PhoneNumber, TextId};
 use crate::seal::{CallerProof, Jid, Letter, Party, Payload, Pseudonym, Sealed, Session, seal};
 use crate::store::StoreError;
-use crate::wall::{RequestId, ToUplink};
+use crate::wall::{MAX_OUTSTANDING, RequestId, ToUplink};
+use std::collections::BTreeMap;
 
 /// How long the uplink may take to answer what it can answer by itself.
 pub(super) const UPLINK_ANSWERS: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Peers whose sessions stay in memory, each up to 15 KB.
 const SESSIONS_OF: usize = 16;
+
+/// Envelopes of texts, by the request that each went with: the newest of a text, and as many in all as the uplink
+/// remembers. What becomes of a text that is settled is of no interest to the router.
+#[derive(Default)]
+pub(super) struct Sends(BTreeMap<RequestId, TextId>);
+
+impl Sends {
+    fn sent(&mut self, request: RequestId, id: TextId) {
+        self.0.retain(|_, sent| *sent != id);
+        if self.0.len() >= MAX_OUTSTANDING {
+            self.0.pop_first();
+        }
+        self.0.insert(request, id);
+    }
+
+    /// The server took it, and may still give it back.
+    pub(super) fn accepted(&self, request: RequestId) -> Option<TextId> {
+        self.0.get(&request).copied()
+    }
+
+    /// It came back, or was lost: once.
+    pub(super) fn bounced(&mut self, request: RequestId) -> Option<TextId> {
+        self.0.remove(&request)
+    }
+
+    /// The uplink is another one, and counts anew.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
 
 impl Core {
     /// Hands a frame to the uplink once the turn is committed. `None` if there is no uplink.
@@ -143,7 +174,7 @@ impl Core {
             return Ok(false);
         };
         turn.write(move |tx| tx.put_envelope(id, &envelope));
-        self.sends.insert(request, id);
+        self.sends.sent(request, id);
         Ok(true)
     }
 
@@ -154,7 +185,7 @@ impl Core {
         let Some(to) = name.and_then(|name| Pseudonym::from_wire(name).ok()) else { return Ok(()) };
         let Some(Ok(sealed)) = turn.tx.envelope(id)?.map(Sealed::again) else { return Ok(()) };
         if let Some(request) = self.frame(turn, |request| ToUplink::Send { request, to, sealed }) {
-            self.sends.insert(request, id);
+            self.sends.sent(request, id);
         }
         Ok(())
     }
@@ -165,5 +196,40 @@ impl Core {
         self.post(turn, &peer, Payload::Revoke { id })?;
         self.request(turn, |request| ToUplink::Ping { request });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> TextId {
+        TextId([n; 16])
+    }
+
+    #[test]
+    fn an_envelope_that_the_server_took_may_still_come_back_and_once() {
+        let mut sends = Sends::default();
+        sends.sent(RequestId(1), id(1));
+        assert_eq!(sends.accepted(RequestId(1)), Some(id(1)));
+        assert_eq!((sends.bounced(RequestId(1)), sends.bounced(RequestId(1))), (Some(id(1)), None));
+    }
+
+    #[test]
+    fn what_becomes_of_an_earlier_envelope_of_a_text_says_nothing_of_its_newest() {
+        let mut sends = Sends::default();
+        sends.sent(RequestId(1), id(1));
+        sends.sent(RequestId(2), id(1));
+        assert_eq!((sends.bounced(RequestId(1)), sends.bounced(RequestId(2))), (None, Some(id(1))));
+    }
+
+    #[test]
+    fn envelopes_that_never_come_back_are_forgotten_in_the_end() {
+        let mut sends = Sends::default();
+        for n in 0..10_000_u64 {
+            sends.sent(RequestId(n), TextId(u128::from(n).to_be_bytes()));
+        }
+        assert_eq!(sends.0.len(), MAX_OUTSTANDING);
+        assert!(sends.accepted(RequestId(9_999)).is_some());
     }
 }

@@ -3,7 +3,7 @@
 use super::Core;
 use super::peers::{Sighting, key_from, vouched};
 use super::turn::Turn;
-use crate::model::{PhoneNumber, TextId, Timestamp};
+use crate::model::{PhoneNumber, Timestamp};
 use crate::router::Input;
 use crate::seal::{Bundle, Jid, Payload, Pseudonym, PseudonymError, Session};
 use crate::store::StoreError;
@@ -152,19 +152,6 @@ impl Core {
                 log::warn!("a peer's bundle carries an older certificate than the one seen last: refused");
                 self.route(turn, Input::ProbeFailed(peer.clone()))
             }
-        }
-    }
-
-    /// An envelope's fate at the server.
-    pub(super) fn sent(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        request: RequestId,
-        make: fn(TextId) -> Input,
-    ) -> Result<(), StoreError> {
-        match self.sends.remove(&request) {
-            Some(id) => self.route(turn, make(id)),
-            None => Ok(()),
         }
     }
 }

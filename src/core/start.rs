@@ -321,7 +321,7 @@ impl Core {
             wall_open: false,
             link_up: false,
             last_request: 0,
-            sends: HashMap::new(),
+            sends: super::outbox::Sends::default(),
             answers_due: BTreeMap::new(),
             network: crate::store::NetworkTotals::default(),
             counters: crate::wall::Counters::default(),

@@ -125,6 +125,27 @@ fn without_a_receipt_the_text_is_revoked_and_then_goes_marked() {
 }
 
 #[test]
+fn a_bounce_hastens_the_revoke_also_after_the_server_took_it_and_proves_nothing() {
+    for accepted in [false, true] {
+        let mut router = router(on());
+        sending(&mut router, 0, 1);
+        if accepted {
+            let _ = router.handle(at(5), Input::Accepted(id(1)));
+            assert_eq!(router.text(id(1)).map(|text| text.state), Some(State::ImAccepted));
+        }
+        let actions = router.handle(at(10), Input::Bounced(id(1)));
+        assert_eq!(saved(&actions, 1), State::Revoking);
+        assert!(actions.contains(&Action::Revoke(id(1))), "{actions:?}");
+        // Neither taken nor bounced once more: only the peer's word or its silence counts now.
+        assert_eq!(router.handle(at(11), Input::Bounced(id(1))), []);
+        assert_eq!(router.handle(at(12), Input::Accepted(id(1))), []);
+        assert_eq!(router.deadline(), Some(Instant(5010)));
+        let actions = router.handle(at(5010), Input::Tick);
+        assert!(actions.contains(&Action::SmsCreate { id: id(1), marked: true }), "{actions:?}");
+    }
+}
+
+#[test]
 fn a_sealed_not_shown_permits_a_plain_sms() {
     let mut router = router(on());
     sending(&mut router, 0, 1);

@@ -81,6 +81,63 @@ finally:
     os._exit(0)";
 }
 
+/// Stands between core and uplink. Once the file `armed` is there, the next letter is told to be taken by the server, and
+/// then to have come back; the uplink never sees it.
+const TAKES_AND_GIVES_BACK: &str = "
+import socket, subprocess, threading
+core, (here, there) = socket.socket(fileno=os.dup(3)), socket.socketpair()
+core.setblocking(True)
+os.dup2(there.fileno(), 3)
+there.close()
+place = os.path.dirname(os.path.abspath(__file__))
+subprocess.Popen([os.path.join(place, 'real-uplink')], pass_fds=[3])
+os.close(3)
+writing = threading.Lock()
+def take(end):
+    head = end.recv(4, socket.MSG_WAITALL)
+    if len(head) < 4: os._exit(0)
+    return head + end.recv(struct.unpack('>I', head)[0], socket.MSG_WAITALL)
+def tell(frame):
+    with writing: core.sendall(frame)
+def back():
+    while True: tell(take(here))
+threading.Thread(target=back, daemon=True).start()
+armed = True
+while True:
+    frame = take(core)
+    if armed and frame[4] == 4 and os.path.exists(os.path.join(place, 'armed')):
+        armed, end = False, 5
+        while frame[end] & 0x80: end += 1
+        for fate in b'\\x02', b'\\x03':
+            tell(struct.pack('>I', end + 1 - 4) + fate + frame[5:end + 1])
+    else: here.sendall(frame)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_comes_back_after_the_server_took_it_is_revoked_at_once() {
+    let world = world().await;
+    let bob = world.phone(BOB).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    let dir = with_uplink(TAKES_AND_GIVES_BACK);
+    std::fs::copy(programs().join("shuntd-uplink"), dir.path().join("real-uplink")).unwrap();
+    let alice = phone_with(&world, dir.path()).await;
+    // Longer than the kit waits for anything.
+    alice.shunt().set("FallbackAfter", 120_u32).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    let first = alice.shunt().send(BOB, "acquainted").await.unwrap();
+    alice.shunt().wait_state(&first, &["im-delivered"]).await.unwrap();
+    std::fs::write(dir.path().join("armed"), "").unwrap();
+    let sent = alice.shunt().send(BOB, "taken, and given back").await.unwrap();
+    assert_eq!(bob.shunt().wait_received(|text| text.text == "taken, and given back").await.unwrap().bearer, "sms");
+    alice.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
+    let states = alice.shunt().states(&sent);
+    assert_eq!(states, ["im-sending", "im-accepted", "revoking", "sms-sending", "sms-sent"]);
+    // Bob's phone has said that it showed nothing: no mark is needed.
+    assert_eq!(
+        world.smsc.submitted_by(ALICE).last().and_then(|sms| sms.text.as_deref()),
+        Some("taken, and given back")
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_uplink_is_started_again_and_loses_no_text() {
     let world = world().await;
