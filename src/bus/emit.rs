@@ -2,8 +2,8 @@
 //! broadcast: each goes, addressed, to callers that may send and have shown that they want to hear.
 
 use super::access::Gate;
-use super::details::Details;
-use crate::model::{Bearer, Reason};
+use super::details::{self, Details};
+use crate::model::{Bearer, Reason, TextId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -19,6 +19,8 @@ const DOOR: &str = "org.shunt.Shunt1.Door";
 pub(super) enum Emission {
     /// `Received` or `Changed`.
     Text(&'static str, OwnedObjectPath, Details),
+    /// `Changed`, for each of these texts. As they are here: there may be many.
+    Deleted(Vec<TextId>),
     /// `Settled`: the app's object, its owner, the state.
     Settled(OwnedObjectPath, Box<str>, &'static str),
     /// `LinesChanged`.
@@ -46,6 +48,13 @@ async fn emit(bus: &Connection, gate: &Arc<Gate>, emission: Emission) -> zbus::R
     match emission {
         Emission::Text(member, path, details) => {
             to_each(bus, gate.listeners().await, MESSAGING, member, &(path, details)).await
+        }
+        Emission::Deleted(texts) => {
+            for id in texts {
+                let body = (details::path(id), details::deleted());
+                to_each(bus, gate.listeners().await, MESSAGING, "Changed", &body).await?;
+            }
+            Ok(())
         }
         Emission::Settled(sms, owner, state) => {
             let body = (sms, &*owner, state);

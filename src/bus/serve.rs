@@ -151,9 +151,9 @@ impl Bus {
         }
     }
 
-    /// A text was deleted.
-    pub fn deleted(&self, id: TextId) {
-        self.emit(Emission::Text("Changed", details::path(id), details::deleted()));
+    /// Texts were deleted.
+    pub fn deleted(&self, texts: Vec<TextId>) {
+        self.emit(Emission::Deleted(texts));
     }
 
     /// A text waits for the user.

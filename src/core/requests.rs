@@ -10,6 +10,8 @@ use crate::model::{Address, Bearer, Now, PeerPolicy, PhoneNumber, Reason, Segmen
 use crate::router::{Class, Refused, RestInput, SwitchInput, marked};
 use crate::seal::Payload;
 use crate::store::StoreError;
+use std::cell::Cell;
+use std::rc::Rc;
 
 impl Core {
     pub(super) fn request_came(&mut self, turn: &mut Turn<'_, '_>, request: Request) -> Result<(), StoreError> {
@@ -263,7 +265,7 @@ impl Core {
             Err(Error::NotFound("no such text"))
         };
         if answer.is_ok() {
-            turn.effect(Effect::Deleted(id));
+            turn.effect(Effect::Deleted(Rc::new(Cell::new(vec![id]))));
         }
         turn.answer(reply, answer);
         Ok(())

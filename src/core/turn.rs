@@ -10,6 +10,8 @@ use crate::model::{Address, Arrived, Bearer, Body, LineId, Now, PhoneNumber, Que
 use crate::modem::{NewSms, SmsObject};
 use crate::store::{StoreError, Tx};
 use crate::wall::ToUplink;
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// A write, done at the end of the turn's transaction.
 pub(super) type Write = Box<dyn FnOnce(&Tx<'_>) -> Result<(), StoreError>>;
@@ -85,8 +87,8 @@ pub(super) enum Effect {
     Promise(Box<dyn FnOnce(Result<(), bus::Error>)>),
     /// Tell apps that an outgoing text's state changed.
     Changed(Box<Text>),
-    /// Tell apps that a text was deleted.
-    Deleted(TextId),
+    /// Tell apps that these texts were deleted: known at the latest when the turn's writes are done.
+    Deleted(Rc<Cell<Vec<TextId>>>),
     /// Tell apps that a text came: it is *shown* by this.
     Received(Box<Arrived>),
     /// Ask the user.

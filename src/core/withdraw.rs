@@ -8,6 +8,8 @@ use crate::model::Instant;
 use crate::router::{Phase, Router, SwitchInput};
 use crate::store::{StoreError, Tx};
 use crate::wall::{Errand, ErrandError, RequestId, ToUplink};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The store's name for a withdrawal under way.
@@ -189,7 +191,13 @@ impl Core {
         if self.router.unsettled() == 0 {
             self.router = Router::new();
         }
-        turn.write(|tx| tx.wipe());
+        let gone = Rc::new(Cell::new(Vec::new()));
+        let deleted = gone.clone();
+        turn.write(move |tx| {
+            deleted.set(tx.wipe()?);
+            Ok(())
+        });
+        turn.effect(Effect::Deleted(gone));
         let reply = self.withdrawal.take().and_then(|withdrawal| withdrawal.reply);
         turn.effect(Effect::Compact(reply));
     }

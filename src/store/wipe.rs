@@ -3,16 +3,18 @@
 use super::error::{StoreError, Unusable};
 use super::open::Store;
 use super::tx::Tx;
+use crate::model::TextId;
 use std::io;
 
-/// What a wipe deletes, in this order, damaged texts included. Those that no app has taken stay, and those under way; so do the keyed
-/// digests by which nothing is shown twice, until they go by their age.
-pub(super) const WIPE: &[&str] = &[
+/// The texts that a wipe deletes, damaged ones included. Those that no app has taken stay, and those under way.
+const TEXTS: &[&str] =
+    &["DELETE FROM texts WHERE live <> 1 RETURNING id", "DELETE FROM arrived WHERE acknowledged <> 0 RETURNING id"];
+
+/// What it deletes besides, then. The keyed digests by which nothing is shown twice stay, until they go by their age.
+const WIPE: &[&str] = &[
     "DELETE FROM blobs",
-    "DELETE FROM texts WHERE live <> 1",
     "DELETE FROM ordinals",
     "DELETE FROM envelopes WHERE NOT EXISTS (SELECT 1 FROM texts WHERE texts.id = envelopes.id AND live = 1)",
-    "DELETE FROM arrived WHERE acknowledged <> 0",
     "DELETE FROM peers",
     "DELETE FROM sessions",
     "DELETE FROM switches",
@@ -21,9 +23,16 @@ pub(super) const WIPE: &[&str] = &[
 ];
 
 impl Tx<'_> {
-    /// Deletes all that a withdrawal forgets; [`Store::compact`] then takes it off the disk.
-    pub fn wipe(&self) -> Result<(), StoreError> {
-        WIPE.iter().try_for_each(|statement| self.run(statement, []).map(drop))
+    /// Deletes all that a withdrawal forgets; [`Store::compact`] then takes it off the disk. The texts that went.
+    pub fn wipe(&self) -> Result<Vec<TextId>, StoreError> {
+        let mut gone = Vec::new();
+        for statement in TEXTS {
+            gone.extend(self.rows(statement, [], |row| row.get(0).map(TextId))?);
+        }
+        for statement in WIPE {
+            self.run(statement, [])?;
+        }
+        Ok(gone)
     }
 }
 

@@ -119,7 +119,7 @@ async fn what_a_diverted_text_came_to_is_told_to_doors_alone() {
     for state in [State::Queued, State::ImDelivered, State::Released] {
         served.bus.changed(&diverted(state));
     }
-    served.bus.deleted(id(3));
+    served.bus.deleted(vec![id(3)]);
     say_online(&served);
     let heard = heard_until_online(&mut door_ear).await;
     let names: Vec<_> = heard.iter().map(member).collect();

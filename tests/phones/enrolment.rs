@@ -2,7 +2,7 @@
 
 use super::{ALICE, BOB, programs};
 use shunt_kit::phone::Phone;
-use shunt_kit::shunt::{Shunt, error_name};
+use shunt_kit::shunt::{Heard, Shunt, error_name};
 use shunt_kit::world::{World, go_off, go_online};
 use std::collections::HashMap;
 use zbus::Variant;
@@ -42,6 +42,11 @@ pub(super) async fn withdraw(shunt: &Shunt) -> Result<(), String> {
 /// Waits for a reason.
 pub(super) async fn reason(shunt: &Shunt, wanted: &str) {
     shunt.wait_reason(wanted).await.unwrap();
+}
+
+/// Whether a signal tells that a text was deleted.
+fn deleted(heard: &Heard) -> bool {
+    heard.name.ends_with(".Changed") && heard.dict.get::<bool>("deleted") == Some(true)
 }
 
 /// The code of an SMS of the directory's.
@@ -203,12 +208,14 @@ async fn a_withdrawal_leaves_nothing_at_the_server_and_only_untaken_texts_here()
     let alice = blank(&world, ALICE).await;
     enrol(alice.shunt(), ALICE).await.unwrap();
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    let mut came = Vec::new();
     for text in ["taken", "not taken"] {
         bob.shunt().send(ALICE, text).await.unwrap();
         let got = alice.shunt().wait_received(|got| got.text == text).await.unwrap();
         if text == "taken" {
             alice.shunt().acknowledge(&got.path).await.unwrap();
         }
+        came.push(got.path);
     }
     let sent = alice.shunt().send(BOB, "mine").await.unwrap();
     alice.shunt().wait_state(&sent, &["im-delivered"]).await.unwrap();
@@ -223,6 +230,15 @@ async fn a_withdrawal_leaves_nothing_at_the_server_and_only_untaken_texts_here()
     assert_eq!(withdraw(alice.shunt()).await, Err("org.shunt.Error.SwitchOff".into()));
     go_online(alice.shunt()).await.unwrap();
     assert_eq!(withdraw(alice.shunt()).await, Ok(()));
+    // Apps hear what went, and of nothing else.
+    for path in [&came[0], &sent] {
+        alice
+            .shunt()
+            .wait_heard("the deletion", |heard| heard.path.as_ref() == Some(path) && deleted(heard))
+            .await
+            .unwrap();
+    }
+    assert_eq!(alice.shunt().heard().iter().filter(|heard| deleted(heard)).count(), 2);
     assert_eq!(alice.shunt().state().await.unwrap().0, "off");
     assert_eq!((alice.inet_sockets().unwrap(), alice.shunt_pid("shuntd-uplink")), (0, None));
     assert!(!alice.shunt().enabled().await.unwrap());

@@ -93,7 +93,9 @@ fn no_byte_of_what_a_withdrawal_forgets_is_left_on_the_disk() {
     let found = windows(&found);
     assert!(before.iter().all(|cell| found.contains(ends(cell)[0])), "the search finds what is there");
 
-    store.transaction(|tx| tx.wipe()).unwrap();
+    let gone: std::collections::HashSet<TextId> = store.transaction(|tx| tx.wipe()).unwrap().into_iter().collect();
+    let expected = (1..100).flat_map(|n| [id(n), id(1000 + n)]).collect();
+    assert_eq!(gone, expected, "and neither what no app has taken nor what is under way");
     store.compact().unwrap();
     let kept = cells(&store);
     let texts = |table| store.db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
