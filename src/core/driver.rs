@@ -127,6 +127,7 @@ impl<M: Modem + 'static> Daemon<M> {
             Err(error) => return Ended::Warden(error.into()),
         };
         self.turn(Event::Tick);
+        let mut leaving = false;
         loop {
             let unusable = self.reopen.as_ref().map(|_| self.looked.plus(LOOK_UNASKED));
             let deadline = self.core.deadline().into_iter().chain(unusable).min();
@@ -141,12 +142,20 @@ impl<M: Modem + 'static> Daemon<M> {
                 Some(metered) = inputs.metered.recv() => Event::Metered(metered),
                 Some(sleeps) = inputs.sleep.recv() => Event::Sleep(sleeps),
                 event = self.warden.event() => match event {
+                    Ok(warden::Event::Stopped | warden::Event::Died(_)) if leaving => return Ended::Asked,
                     Ok(event) => self.warden_event(event),
                     Err(error) => return error.into(),
                 },
                 () = sleep_until(deadline) => Event::Tick,
                 () = self.bus.lost() => return Ended::BusLost,
-                _ = term.recv() => return Ended::Asked,
+                // A second SIGTERM, or no uplink that could take leave: the warden kills one that takes a second for it.
+                _ = term.recv() => match self.wall {
+                    Some(_) if !leaving => {
+                        leaving = true;
+                        Event::Leave
+                    }
+                    _ => return Ended::Asked,
+                },
             };
             self.turn(event);
             if self.store_is_back() {
@@ -257,7 +266,7 @@ impl<M: Modem + 'static> Daemon<M> {
             Effect::Answer(answer) => answer(),
             Effect::Promise(answer) => answer(self.lasting()),
             Effect::Changed(text) => self.bus.changed(&text),
-            Effect::Deleted(id) => self.bus.deleted(id),
+            Effect::Deleted(texts) => self.bus.deleted(texts.take()),
             Effect::Received(arrived) => self.bus.received(&arrived),
             Effect::Ask(id, question) => self.bus.decision_needed(id, question),
             Effect::Route(to, bearer, reason) => self.bus.route_changed(&to, bearer, reason),
@@ -360,6 +369,8 @@ impl<M: Modem + 'static> Daemon<M> {
                 Effect::Received(arrived) if arrived.bearer == Bearer::Im => {}
                 // What is nowhere else must stay with the modem.
                 Effect::Modem(ModemJob::Delete { .. }) => {}
+                // It is on the disk still.
+                Effect::Deleted(_) => {}
                 effect => self.perform(effect),
             }
         }
@@ -460,6 +471,10 @@ impl Core {
             Event::Account(import, checked) => self.account_checked(turn, *import, &checked),
             Event::Degraded => self.switch_event(turn, SwitchInput::Set(false)),
             Event::Sleep(sleeps) => self.sleep_told(turn, sleeps),
+            Event::Leave => {
+                self.leave(turn);
+                Ok(())
+            }
             Event::Tick => self.tick(turn),
         }
     }

@@ -43,6 +43,8 @@ pub(super) enum Event {
     Account(Box<Import>, Result<(), AccountError>),
     /// The system will sleep (true), or woke.
     Sleep(bool),
+    /// The daemons are asked to end.
+    Leave,
     /// A deadline passed.
     Tick,
 }

@@ -31,6 +31,13 @@ impl Core {
         self.refresh_conditions(turn)
     }
 
+    /// The daemons end: nobody is to believe any longer that we are online.
+    pub(super) fn leave(&mut self, turn: &mut Turn<'_, '_>) {
+        if self.wall_open {
+            self.stop_uplink(turn);
+        }
+    }
+
     /// Those who believe that we are online are told; then the uplink leaves.
     fn stop_uplink(&mut self, turn: &mut Turn<'_, '_>) {
         for peer in self.granting.close_all() {

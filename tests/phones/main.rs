@@ -5,6 +5,7 @@
 mod account;
 mod agent;
 mod agent_faults;
+mod damage;
 mod diverted;
 mod doctor;
 mod enrolled;

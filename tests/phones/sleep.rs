@@ -1,6 +1,7 @@
 //! A sleeping phone does not look online.
 
 use super::{ALICE, BOB, world};
+use shunt_kit::proxy::Mode;
 use shunt_kit::world::{go_off, go_online};
 use shunt_kit::{Logind, Phone};
 
@@ -61,6 +62,39 @@ async fn by_im_at_last(alice: &Phone, bob: &Phone, said: &str) {
         }
     }
     assert_eq!(bearer, "im");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_is_switched_off_while_it_falls_asleep_stays_off_and_can_be_switched_on_again() {
+    let world = world().await;
+    let alice = world.phone(ALICE).await.unwrap();
+    let (bob, mut network) = world.phone_behind_proxy(BOB).await.unwrap();
+    let logind = Logind::start(&bob).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    logind.wait_held(1).await.unwrap();
+    alice.shunt().send(BOB, "awake").await.unwrap();
+    assert_eq!(bob.shunt().wait_received(|text| text.text == "awake").await.unwrap().bearer, "im");
+
+    // The server's word that it has heard the leases' end does not come: sleep is held up.
+    network.set(Mode::Stall).await.unwrap();
+    logind.prepare().await.unwrap();
+    bob.logged("the system is about to sleep", 1).await.unwrap();
+    go_off(bob.shunt()).await.unwrap();
+    logind.wait_held(0).await.unwrap();
+    logind.wake().await.unwrap();
+    network.set(Mode::Pass).await.unwrap();
+    alice.shunt().wait_route(BOB, "sms", "registered-offline").await.unwrap();
+    let before = bob.shunt().ledger(0).await.unwrap().len();
+    alice.shunt().send(BOB, "to nobody").await.unwrap();
+    assert_eq!(bob.shunt().wait_received(|text| text.text == "to nobody").await.unwrap().bearer, "sms");
+    assert_eq!(bob.shunt().state().await.unwrap().0, "off");
+    assert_eq!((bob.inet_sockets().unwrap(), bob.shunt_pid("shuntd-uplink")), (0, None));
+    assert_eq!(bob.shunt().ledger(0).await.unwrap().len(), before, "nothing left, a lease neither");
+
+    go_online(bob.shunt()).await.unwrap();
+    logind.wait_held(1).await.unwrap();
+    by_im_at_last(&alice, &bob, "on again").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -163,15 +163,22 @@ async fn a_store_that_is_locked_until_the_first_unlock_comes_back_by_itself() {
     assert_eq!(alice.shunt().identity().await.unwrap(), identity);
 }
 
-/// A phone that was online until its disk ran full, the disk, and the texts that it sent meanwhile.
-async fn run_full(world: &World) -> (Phone, Tmpfs, Vec<String>) {
+/// A phone that is online, and its store's disk. Once that is full, a commit fails that needs a page which is not there.
+async fn on_a_disk(world: &World) -> (Phone, Tmpfs) {
     let mut alice = world.builder(ALICE).start().await.unwrap();
     let disk = Tmpfs::mount(&alice.state_dir(), "2m");
     alice.start_shunt(world.config()).await.unwrap();
     world.enrol(&alice).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
+    // The last that it writes by itself.
+    alice.logged("the account has a new secret", 1).await.unwrap();
+    (alice, disk)
+}
+
+/// A phone that was online until its disk ran full, the disk, and the texts that it sent meanwhile.
+async fn run_full(world: &World) -> (Phone, Tmpfs, Vec<String>) {
+    let (alice, disk) = on_a_disk(world).await;
     disk.fill();
-    // Until a commit needs a page that is not there.
     let mut sent = Vec::new();
     while alice.shunt().state().await.unwrap().1 != "store-full" {
         assert!(sent.len() < 500, "the disk is full, and nothing was said");
@@ -228,6 +235,69 @@ async fn a_store_that_runs_full_lets_sms_pass_and_comes_back_by_itself() {
     }
     drop(alice);
     drop(disk);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sms_whose_commit_fails_is_shown_and_stays_with_the_modem_until_it_can_be_kept() {
+    let world = world().await;
+    let (mut alice, disk) = on_a_disk(&world).await;
+    disk.fill();
+    let came = async |text: &str| {
+        world.smsc.inject(ALICE, &Incoming::text(BOB, text));
+        alice.shunt().wait_received(|got| got.text == text).await.unwrap();
+    };
+    let mut n = 0;
+    let failed = loop {
+        let text = format!("number {n}");
+        came(&text).await;
+        if alice.shunt().state().await.unwrap().1 == "store-full" {
+            break text;
+        }
+        // What is safe in the store leaves the modem.
+        alice.modem().wait_emptied().await.unwrap();
+        n += 1;
+        assert!(n < 500, "the disk is full, and nothing was said");
+    };
+    // What was asked of the modem for the first would be done before the second is shown.
+    came("one more").await;
+    assert_eq!(alice.modem().stored(), 2, "it is nowhere else");
+    assert_eq!((alice.shunt().shown(&failed), alice.shunt().shown("one more")), (1, 1));
+    disk.empty();
+    until_they_end(&mut alice).await;
+    alice.start_shunt(world.config()).await.unwrap();
+    alice.modem().wait_emptied().await.unwrap();
+    let kept = alice.shunt().earlier();
+    assert!([&*failed, "one more"].iter().all(|text| kept.iter().filter(|got| got.text == **text).count() == 1));
+    assert!(alice.shunt().received().is_empty(), "nothing is shown twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_im_whose_commit_fails_is_neither_shown_nor_receipted_and_comes_once_by_sms() {
+    let world = world().await;
+    let bob = world.phone(BOB).await.unwrap();
+    bob.shunt().set("FallbackAfter", 3_u32).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    let (alice, disk) = on_a_disk(&world).await;
+    bob.shunt().send(ALICE, "acquainted").await.unwrap();
+    alice.shunt().wait_received(|got| got.text == "acquainted").await.unwrap();
+    disk.fill();
+    let mut n = 0;
+    let (failed, sent) = loop {
+        let text = format!("number {n}");
+        let sent = bob.shunt().send(ALICE, &text).await.unwrap();
+        if alice.shunt().wait_received(|got| got.text == text).await.unwrap().bearer == "sms" {
+            break (text, sent);
+        }
+        bob.shunt().wait_state(&sent, &["im-delivered"]).await.unwrap();
+        n += 1;
+        assert!(n < 500, "the disk is full, and nothing was said");
+    };
+    assert_eq!(alice.shunt().state().await.unwrap(), ("off".to_owned(), "store-full".to_owned()));
+    bob.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
+    assert!(bob.shunt().states(&sent).contains(&"im-sending".to_owned()), "its commit did not fail");
+    assert!(!bob.shunt().states(&sent).contains(&"im-delivered".to_owned()), "it had a receipt");
+    assert_eq!(alice.shunt().shown(&failed), 1);
+    drop((alice, disk));
 }
 
 /// A small disk of its own.

@@ -50,12 +50,20 @@ impl Logind {
         tokio::time::timeout(HANG, self.until_held(count)).await.context("waited in vain for inhibitors")?
     }
 
+    /// Announces sleep.
+    ///
+    /// # Errors
+    /// The bus is gone.
+    pub async fn prepare(&self) -> Result<()> {
+        self.announce(true).await
+    }
+
     /// Announces sleep, and waits until nobody holds it up.
     ///
     /// # Errors
     /// Somebody still does when logind would wait no longer.
     pub async fn sleep(&self) -> Result<()> {
-        self.announce(true).await?;
+        self.prepare().await?;
         let released = tokio::time::timeout(DELAY, self.until_held(0)).await;
         released.context("sleep was held up for longer than logind waits")?
     }

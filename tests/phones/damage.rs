@@ -1,0 +1,60 @@
+//! Damage to what is known of one peer is in nobody's way, and loses no text.
+
+use super::{ALICE, BOB, world};
+use shunt_kit::phone::Phone;
+use shunt_kit::world::go_online;
+
+const CAROL: &str = "+4915112345603";
+
+/// A text goes and is shown: the bearer that it came by, and the reason that its sender is told.
+async fn goes(from: &Phone, to: &Phone, text: &str) -> (String, String) {
+    let sent = from.shunt().send(to.number(), text).await.unwrap();
+    let bearer = to.shunt().wait_received(|got| got.text == text).await.unwrap().bearer;
+    from.shunt().wait_state(&sent, &["im-delivered", "sms-sent"]).await.unwrap();
+    (bearer, from.shunt().get(&sent).await.unwrap().text("reason"))
+}
+
+fn by(bearer: &str, reason: &str) -> (String, String) {
+    (bearer.to_owned(), reason.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_peer_or_session_costs_its_next_text_the_im_and_nobody_else_anything() {
+    let world = world().await;
+    let (mut alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    let carol = world.phone(CAROL).await.unwrap();
+    for phone in [&alice, &bob, &carol] {
+        go_online(phone.shunt()).await.unwrap();
+    }
+    assert_eq!(goes(&alice, &bob, "acquainted").await, by("im", "online"));
+    alice.stop_shunt().await.unwrap();
+    let path = alice.state_dir().join("store.db");
+    let database = || rusqlite::Connection::open(&path).unwrap();
+    let bobs: Vec<u8> = database().query_row("SELECT number FROM peers", [], |row| row.get(0)).unwrap();
+    for (round, damage) in ["peers SET record", "sessions SET pickle"].iter().enumerate() {
+        alice.start_shunt(world.config()).await.unwrap();
+        alice.shunt().wait_service_state(&["online"]).await.unwrap();
+        assert_eq!(goes(&alice, &carol, &format!("before, {round}")).await, by("im", "online"));
+        alice.stop_shunt().await.unwrap();
+        let damaged = database().execute(&format!("UPDATE {damage} = x'00' WHERE number = ?1"), [&bobs]).unwrap();
+        assert!(damaged > 0);
+        alice.start_shunt(world.config()).await.unwrap();
+        alice.shunt().wait_service_state(&["online"]).await.unwrap();
+
+        let texts = ["from the damaged", "to the damaged", "to the others", "from the others", "and again"];
+        let texts = texts.map(|text| format!("{text}, {round}"));
+        let [from, to, others, back, again] = &texts;
+        // Bob's session is his alone now: he meets silence, as of somebody who is not online.
+        assert_eq!(goes(&bob, &alice, from).await, by("sms", "registered-offline"));
+        assert_eq!(goes(&alice, &carol, others).await, by("im", "online"));
+        assert_eq!(goes(&carol, &alice, back).await, by("im", "online"));
+        // Writing to him makes another one.
+        assert_eq!(goes(&alice, &bob, to).await, by("im", "online"));
+        assert_eq!(goes(&bob, &alice, again).await, by("im", "online"));
+        for (phone, text) in [(&alice, from), (&bob, to), (&carol, others), (&alice, back), (&alice, again)] {
+            assert_eq!(phone.shunt().shown(text), 1, "{text}");
+        }
+        assert!(alice.shunt_log().contains("what is known of a peer is damaged"));
+        alice.stop_shunt().await.unwrap();
+    }
+}
