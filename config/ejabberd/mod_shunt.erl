@@ -10,9 +10,10 @@
 %% (+notify would fetch PEP items from whoever is online), questions to full JIDs, errors. What the server itself
 %% would say of a stanza that found nobody is dropped too. An account and the server speak freely with each other.
 %%
-%% And the time tells little: finding out that nobody is there takes ejabberd longer than delivering, and would hold up
+%% The time tells nothing either. Finding out that nobody is there is other work than a delivery, and would hold up
 %% the sender's next stanza. So a session only hands over what is for another account, whoever that is, to a process
-%% of its own, its courier, which routes one after the other.
+%% of its own, its courier. That leaves at a moment of its own choice with what has come till then, so that its work
+%% coincides with nothing that the sender could time.
 -module(mod_shunt).
 -behaviour(gen_mod).
 
@@ -24,6 +25,8 @@
 -define(COURIER, mod_shunt_courier).
 %% More than so many stanzas of one session do not wait: what comes then is dropped, whoever it is for.
 -define(WAITING_MAX, 1000).
+%% A courier leaves within so many milliseconds of the first stanza.
+-define(LEAVES, 4).
 %% After so many idle milliseconds a courier's memory is given back.
 -define(IDLE, 10000).
 
@@ -76,11 +79,18 @@ hire_courier() ->
 carry(Waiting) ->
     receive
         {carry, Packet} ->
-            atomics:sub(Waiting, 1, 1),
-            ejabberd_router:route(Packet),
-            carry(Waiting);
+            timer:sleep(rand:uniform(?LEAVES)),
+            leave(Waiting, Packet);
         {'DOWN', _, process, _, _} -> ok
     after ?IDLE -> erlang:hibernate(?MODULE, carry, [Waiting])
+    end.
+
+leave(Waiting, Packet) ->
+    atomics:sub(Waiting, 1, 1),
+    ejabberd_router:route(Packet),
+    receive
+        {carry, Next} -> leave(Waiting, Next)
+    after 0 -> carry(Waiting)
     end.
 
 %% Anything is routed, the server's own errors and answers included.
@@ -103,7 +113,13 @@ judged(Packet) ->
         {iq, result} -> xmpp:set_els(Packet, [undated(Element) || Element <- xmpp:get_els(Packet)]);
         {iq, _} -> Packet;
         {_, error} -> {stop, drop};
-        _ -> Packet
+        _ ->
+            %% Who has no session is not looked for among the accounts, only for the error to be dropped.
+            {User, Server, _} = jid:tolower(xmpp:get_to(Packet)),
+            case ejabberd_sm:get_user_present_resources(User, Server) of
+                [] -> {stop, drop};
+                _ -> Packet
+            end
     end.
 
 %% ejabberd tells to the microsecond when an item was published: that is, when its owner was online.
