@@ -11,7 +11,7 @@ use crate::model::{Address, Bearer, Body, Instant, Reason, TextId};
 use crate::modem::{Modem, ModemEvent};
 use crate::router::SwitchInput;
 use crate::store::{OnMark, Store, StoreError, Unusable};
-use crate::sys::{WakeLock, WakeLocks, control, now, unmap_unused, warden};
+use crate::sys::{control, now, unmap_unused, warden};
 use crate::wall::FromUplink;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,8 +19,6 @@ use tokio::sync::mpsc;
 
 /// Frames from the uplink that may wait for the core; then the uplink waits.
 const RECEIVED: usize = 64;
-/// While a text is in flight the device stays awake, this long at most.
-const AWAKE: Duration = Duration::from_secs(40);
 /// How often an unusable store is looked at again, at the most.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// And if nothing else happens, this often.
@@ -69,8 +67,6 @@ pub(super) struct Daemon<M> {
     pub(super) lives: u64,
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) received: mpsc::Sender<(u64, Option<FromUplink>)>,
-    locks: WakeLocks,
-    awake: Option<WakeLock>,
     sleep: Sleep,
 }
 
@@ -112,8 +108,6 @@ impl<M: Modem + 'static> Daemon<M> {
             lives: 0,
             events,
             received,
-            locks: WakeLocks::find(),
-            awake: None,
             sleep,
         };
         let (modem, sleep) = (modem_events, sleep_told);
@@ -230,7 +224,6 @@ impl<M: Modem + 'static> Daemon<M> {
             // Its turn of its own publishes.
             Err(error) => self.degrade(error, effects),
         }
-        self.stay_awake();
         // While the switch is off there is nobody to take leave of.
         self.sleep.want(self.core.enabled);
         self.purge(now.mono);
@@ -407,15 +400,6 @@ impl<M: Modem + 'static> Daemon<M> {
 
     fn modem_job(&mut self, job: ModemJob) {
         jobs::start(self.modem.clone(), self.events.clone(), job);
-    }
-
-    fn stay_awake(&mut self) {
-        let in_flight = self.core.router.in_flight();
-        if in_flight && self.awake.is_none() {
-            self.awake = Some(self.locks.hold(AWAKE));
-        } else if !in_flight {
-            self.awake = None;
-        }
     }
 
     /// At start and then daily, in a turn that happens anyway.

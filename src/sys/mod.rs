@@ -1,5 +1,5 @@
 //! What needs the kernel or the C library: processes and their confinement, the channel to the warden,
-//! clocks, random bytes, memory, wake locks. The only place with `unsafe`.
+//! clocks, random bytes, memory. The only place with `unsafe`.
 
 mod clock;
 pub mod confine;
@@ -15,7 +15,6 @@ mod random;
 pub mod signals;
 pub mod spawn;
 pub mod users;
-mod wakelock;
 pub mod warden;
 
 pub use clock::now;
@@ -24,4 +23,3 @@ pub use inherit::{inherited_agents, inherited_control, inherited_listener, inher
 pub use limits::many_files;
 pub use program::unmap_unused;
 pub use random::{fill, random};
-pub use wakelock::{WakeLock, WakeLocks};
