@@ -12,6 +12,7 @@ pub mod directory;
 pub mod door;
 pub mod evaluator;
 pub mod gsm;
+mod guardian;
 mod log;
 pub mod logind;
 pub mod modem;

@@ -1,7 +1,8 @@
 //! Programs that end when their handle does, or when the test process does, however that happens.
 //!
 //! All are started by one thread that lives as long as the process, because the kernel ties a
-//! parent-death signal to the thread that forked. Each leads a process group of its own.
+//! parent-death signal to the thread that forked. Each leads a process group of its own, which the guardian
+//! kills where that signal is lost.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -11,6 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
+use crate::guardian::Guarded;
 use anyhow::{Context, Result, anyhow};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
@@ -23,6 +25,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Process {
     name: String,
     child: Child,
+    /// Until it is reaped: then its id may be somebody else's.
+    guarded: Option<Guarded>,
     ended: Option<ExitStatus>,
     log: Option<PathBuf>,
 }
@@ -72,7 +76,8 @@ impl Process {
         let (reply, answer) = mpsc::channel();
         spawner().send((command, reply)).map_err(|_| anyhow!("the kit's spawning thread is gone"))?;
         let child = answer.recv()?.with_context(|| format!("starting {name}"))?;
-        Ok(Self { name: name.to_owned(), child, ended: None, log })
+        let guarded = Some(Guarded::new(child.id())?);
+        Ok(Self { name: name.to_owned(), child, guarded, ended: None, log })
     }
 
     /// Its process id.
@@ -90,6 +95,9 @@ impl Process {
         if self.ended.is_none() {
             self.ended = self.child.try_wait().ok().flatten();
         }
+        if self.ended.is_some() {
+            self.guarded = None;
+        }
         self.ended.is_none()
     }
 
@@ -101,6 +109,7 @@ impl Process {
         // SAFETY: the descriptor is owned by the AsyncFd and stays open while registered.
         let pidfd = unsafe { AsyncFd::register(self.pidfd()?) }?;
         let _readable = pidfd.readable().await?;
+        self.guarded = None;
         let ended = self.child.wait()?;
         self.ended = Some(ended);
         Ok(ended)
@@ -140,6 +149,7 @@ impl Process {
                 let _already_gone = kill_process(pid, Signal::KILL);
             }
         }
+        self.guarded = None;
         if self.ended.is_none() {
             self.ended = self.child.wait().ok();
         }

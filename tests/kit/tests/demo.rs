@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value;
+use shunt_kit::process::{all_processes, descendants};
+use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -46,4 +50,41 @@ fn check(demo: Child) {
 fn two_demos_side_by_side_each_tell_the_main_job() {
     let demos = [demo(), demo()];
     demos.into_iter().for_each(check);
+}
+
+/// A process of a demo, from its start to its end.
+struct Watched {
+    name: String,
+    pidfd: tokio::io::unix::AsyncFd<OwnedFd>,
+}
+
+#[tokio::test]
+async fn a_demo_that_is_killed_takes_everything_that_it_started_with_it() {
+    let mut demo = demo();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    // Both phones are online.
+    let both_on = lines.find(|line| line.as_ref().unwrap().contains("both-on"));
+    assert!(both_on.is_some());
+    let names: std::collections::HashMap<_, _> =
+        all_processes().into_iter().map(|(pid, _, name)| (pid, name)).collect();
+    let mut watched = Vec::new();
+    for pid in descendants(demo.id()) {
+        let raw = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        // One that has ended meanwhile needs no watching.
+        let Ok(pidfd) = pidfd_open(raw, PidfdFlags::NONBLOCK) else { continue };
+        // SAFETY: the descriptor is owned by the AsyncFd and stays open while registered.
+        let pidfd = unsafe { tokio::io::unix::AsyncFd::register(pidfd) }.unwrap();
+        watched.push(Watched { name: names.get(&pid).cloned().unwrap_or_default(), pidfd });
+    }
+    let count = |name: &str| watched.iter().filter(|process| process.name == name).count();
+    for (name, phones) in [("shuntd", 2), ("shuntd-uplink", 2), ("ModemManager", 2), ("dbus-daemon", 2)] {
+        assert_eq!(count(name), phones, "{name}");
+    }
+    assert!(count("beam.smp") >= 1 && count("shunt-directory") == 1 && count("polkitd") >= 1);
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    for process in &watched {
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), process.pidfd.readable()).await;
+        assert!(ended.is_ok(), "{} outlives its demo", process.name);
+    }
 }

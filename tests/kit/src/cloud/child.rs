@@ -1,6 +1,7 @@
-//! A process of the cloud that never outlives the test: its group is killed on drop, and by a
-//! watchdog when the test's own process is gone without a drop.
+//! A process of the cloud that never outlives the test: its group is killed on drop, and by the
+//! guardian when the test's own process is gone without a drop.
 
+use crate::guardian::Guarded;
 use crate::phone::measure::gone;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -15,7 +16,7 @@ const STOP: Duration = Duration::from_secs(20);
 pub struct Child {
     name: String,
     process: std::process::Child,
-    watchdog: std::process::Child,
+    guarded: Option<Guarded>,
     ended: Option<ExitStatus>,
 }
 
@@ -31,16 +32,8 @@ impl Child {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {name}; is it installed?"))?;
-        // The watchdog's stdin is a pipe that only we hold: it reads EOF when we are gone.
-        let watchdog = Command::new("/bin/sh")
-            .args(["-c", "read -r _; kill -9 -- \"-$1\"", "watchdog", &process.id().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .context("cannot start /bin/sh")?;
-        Ok(Self { name, process, watchdog, ended: None })
+        let guarded = Some(Guarded::new(process.id())?);
+        Ok(Self { name, process, guarded, ended: None })
     }
 
     /// Its process id.
@@ -56,6 +49,10 @@ impl Child {
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         if self.ended.is_none() {
             self.ended = self.process.try_wait()?;
+            if self.ended.is_some() {
+                // Its id may be somebody else's from now on.
+                self.guarded = None;
+            }
         }
         Ok(self.ended)
     }
@@ -107,10 +104,9 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // The watchdog first: it must never fire at a reaped id.
-        let _ = self.watchdog.kill();
-        let _ = self.watchdog.wait();
         let _ = self.kill_group();
+        // Before it is reaped.
+        self.guarded = None;
         if self.ended.is_none() {
             let _ = self.process.wait();
         }

@@ -1,5 +1,6 @@
 //! An SMPP provider that is not ours: Perl's Net::SMPP as the server.
 
+use crate::guardian::Guarded;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ const SCRIPT: &str = include_str!("provider.pl");
 pub struct Provider {
     addr: SocketAddr,
     lines: Lines<BufReader<ChildStdout>>,
+    _guarded: Option<Guarded>,
     child: Child,
 }
 
@@ -55,14 +57,16 @@ impl Provider {
             .args(["-e", SCRIPT, &port.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .context("perl is not installed")?;
+        let guarded = child.id().map(Guarded::new).transpose()?;
         let stdout = child.stdout.take().context("no standard output")?;
         let mut lines = BufReader::new(stdout).lines();
         let first = timeout(PATIENCE, lines.next_line()).await??.context("is libnet-smpp-perl installed?")?;
         let port: u16 = first.strip_prefix("port\t").context("no port told")?.parse()?;
-        Ok(Self { addr: ([127, 0, 0, 1], port).into(), lines, child })
+        Ok(Self { addr: ([127, 0, 0, 1], port).into(), lines, _guarded: guarded, child })
     }
 
     /// Where it listens.
