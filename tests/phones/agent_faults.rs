@@ -3,14 +3,13 @@
 use super::agent::{agent_phone, on_an_agent};
 use super::{ALICE, BOB, programs, world};
 use shunt_kit::agent::{Agent, Bare};
+use shunt_kit::log::made;
 use shunt_kit::process::Process;
 use shunt_kit::proxy::Mode;
 use shunt_kit::shunt::{Heard, error_name};
 use shunt_kit::world::go_online;
 use shunt_kit::{Phone, ShuntConfig, Smsc};
 use std::collections::HashMap;
-use std::path::Path;
-use std::time::Duration;
 
 /// Alice's phone without a cloud: her daemons wait for an agent on the bus.
 async fn phone() -> (Smsc, Phone) {
@@ -22,14 +21,6 @@ async fn phone() -> (Smsc, Phone) {
 
 fn config() -> ShuntConfig {
     on_an_agent(ShuntConfig::new(programs()))
-}
-
-/// Waits until a file is there.
-async fn made(path: &Path) -> anyhow::Result<()> {
-    while !path.exists() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
 }
 
 /// By another implementation of D-Bus; it takes each text and never answers. A file tells of each step.

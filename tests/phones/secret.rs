@@ -4,9 +4,11 @@ use super::withdrawal::in_ledger;
 use super::{ALICE, BOB, programs, world};
 use serde_json::json;
 use shunt::seal::AccountFile;
+use shunt_kit::log::Log;
 use shunt_kit::phone::{Phone, ShuntConfig};
 use shunt_kit::proxy::{Mode, Proxy};
 use shunt_kit::world::{World, go_online};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -94,12 +96,10 @@ async fn an_answer_that_is_lost_costs_nobody_the_account_whether_the_core_lives_
     directory.set(Mode::LoseAnswers).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
-    let both = async {
-        while !tokens(&world).iter().all(|token| !before.contains(token)) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, both).await.expect("the directory was told both");
+    // Each change of the database is written to its log.
+    let log = Log::watch(Path::new(&format!("{}-wal", world.directory.database()))).unwrap();
+    let both = log.until(|_| tokens(&world).iter().all(|token| !before.contains(token)).then_some(()));
+    tokio::time::timeout(PATIENCE, both).await.expect("the directory was told both").unwrap();
     // Both are changed, and neither phone knows.
     bob.kill_core().await.unwrap();
     assert!(!alice.shunt_log().contains(CHANGED) && !bob.shunt_log().contains(CHANGED));

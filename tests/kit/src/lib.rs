@@ -13,7 +13,7 @@ pub mod door;
 pub mod evaluator;
 pub mod gsm;
 mod guardian;
-mod log;
+pub mod log;
 pub mod logind;
 pub mod modem;
 mod mounts;

@@ -2,6 +2,7 @@
 //! socket, and for TLS on loopback. Nothing is synced to disk: it starts in a second.
 
 use crate::cloud::Pki;
+use crate::log::Log;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs::File;
@@ -66,10 +67,11 @@ impl Postgres {
         }
         std::fs::write(data.join("pg_hba.conf"), "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let log = Self::log(dir.path())?;
         let process = serve(&bin, dir.path(), owner, port, &pki)?;
         let watchdog = watch(&process, dir.path())?;
         let postgres = Self { dir, bin, owner, port, pki, process, watchdog };
-        postgres.listens().await?;
+        postgres.listens(log).await?;
         psql(&postgres.url("postgres"), &format!("ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'")).await?;
         Ok(postgres)
     }
@@ -125,19 +127,24 @@ impl Postgres {
     /// It did not start.
     pub async fn restart(&mut self) -> Result<()> {
         let _ = (self.watchdog.kill(), self.watchdog.wait());
+        let log = Self::log(self.dir.path())?;
         self.process = serve(&self.bin, self.dir.path(), self.owner, self.port, &self.pki)?;
         self.watchdog = watch(&self.process, self.dir.path())?;
-        self.listens().await
+        self.listens(log).await
     }
 
-    async fn listens(&self) -> Result<()> {
-        let listens = timeout(START, async {
-            while psql(&self.url("postgres"), "SELECT 1").await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
-        let log = || std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-        listens.await.with_context(|| format!("PostgreSQL did not start: {}", log()))
+    /// Its log, and how much of it an earlier start wrote.
+    fn log(dir: &Path) -> Result<(Log, usize)> {
+        let path = dir.join("log");
+        let before = File::options().create(true).append(true).open(&path)?.metadata()?.len();
+        Ok((Log::watch(&path)?, usize::try_from(before)?))
+    }
+
+    async fn listens(&self, (log, before): (Log, usize)) -> Result<()> {
+        let ready = |text: &str| text.get(before..)?.contains("ready to accept connections").then_some(());
+        let log_so_far = || std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        let listens = timeout(START, log.until(ready)).await;
+        listens.with_context(|| format!("PostgreSQL did not start: {}", log_so_far()))?
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tokio::net::UnixDatagram;
 
 /// What operators are given; the tests run with it.
 const CONFIG: &str = include_str!("../../../../config/ejabberd/ejabberd.yml");
@@ -80,8 +81,13 @@ impl Ejabberd {
             .env("EJABBERD_PID_PATH", self.dir.join("pid"))
             .stdout(log.try_clone()?)
             .stderr(log);
-        let mut child = Child::spawn(&mut command)?;
-        let up = tokio::time::timeout(START, self.answers(&mut child)).await.context("not ready in time").flatten();
+        // It says when it is ready as to systemd (sd_notify(3)).
+        let told = self.dir.join("notify");
+        let _of_an_earlier_start = std::fs::remove_file(&told);
+        let notify = UnixDatagram::bind(&told)?;
+        let mut child = Child::spawn(command.env("NOTIFY_SOCKET", &told))?;
+        let up =
+            tokio::time::timeout(START, self.answers(&mut child, &notify)).await.context("not ready in time").flatten();
         if let Err(error) = up {
             return Err(error.context(format!("ejabberd did not start:\n{}", self.log_tail())));
         }
@@ -116,19 +122,23 @@ impl Ejabberd {
         command
     }
 
-    async fn answers(&self, child: &mut Child) -> Result<()> {
+    async fn answers(&self, child: &mut Child, notify: &UnixDatagram) -> Result<()> {
+        let mut said = Vec::new();
+        while !String::from_utf8_lossy(&said).contains("READY=1") {
+            said.clear();
+            tokio::select! {
+                got = notify.recv_buf(&mut said) => drop(got?),
+                status = child.wait(START) => bail!("it ended with {}", status?),
+            }
+        }
         let body = format!(r#"{{"user":"nobody","host":"{DOMAIN}"}}"#);
         let path = format!("{}/check_account", self.api_path);
-        loop {
-            if let Some(status) = child.ended()? {
-                bail!("it ended with {status}");
-            }
-            let api = matches!(http::post(self.api, &path, &body).await, Ok((200, _)));
-            if api && tokio::net::TcpStream::connect(self.xmpp).await.is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        match http::post(self.api, &path, &body).await? {
+            (200, _) => {}
+            (status, _) => bail!("its API answers {status}"),
         }
+        tokio::net::TcpStream::connect(self.xmpp).await?;
+        Ok(())
     }
 
     /// Erlang without epmd: both ends know the one distribution port.
