@@ -21,7 +21,7 @@ pub struct Cloud {
     pub ca: PathBuf,
     /// Seconds between keep-alives on an idle connection; 0: the server's pings alone.
     pub keep_alive: u32,
-    /// The directory's public keys, where the integrator pins them.
+    /// The directory's public keys, where the integrator pins them; the last is the current epoch's.
     pub epochs: Vec<Epoch>,
     /// The second operator's evaluator, where there is one.
     pub second: Option<Second>,
@@ -41,7 +41,7 @@ pub struct Second {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
-    /// The first character of its pseudonyms.
+    /// The first letter of its pseudonyms.
     #[serde(deserialize_with = "epoch_char")]
     pub epoch: char,
     /// VOPRF public key (ristretto255, RFC 9497), 32 bytes.
@@ -67,6 +67,9 @@ impl From<&Epoch> for EpochKey {
 /// Seconds between keep-alives when nothing else is said: under the usual five minutes after which
 /// carriers' address translation forgets a connection.
 pub const KEEP_ALIVE: u32 = 240;
+
+/// Each is a look-up more for a number that is in none.
+const EPOCHS_MAX: usize = 4;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -114,6 +117,9 @@ impl RawCloud {
             }
             _ => {}
         }
+        if self.epochs.len() > EPOCHS_MAX {
+            return Err(("cloud", "epochs", "four at most: remove the oldest, which no phone should need any more"));
+        }
         let mut seen: Vec<char> = self.epochs.iter().map(|e| e.epoch).collect();
         seen.sort_unstable();
         seen.dedup();
@@ -146,8 +152,7 @@ fn is_host_port(server: &str) -> bool {
 
 fn epoch_char<'de, D: Deserializer<'de>>(from: D) -> Result<char, D::Error> {
     let epoch = char::deserialize(from)?;
-    let fits = epoch.is_ascii_lowercase() || epoch.is_ascii_digit();
-    fits.then_some(epoch).ok_or_else(|| D::Error::custom("an epoch is one character, a to z or 0 to 9"))
+    epoch.is_ascii_lowercase().then_some(epoch).ok_or_else(|| D::Error::custom("an epoch is one letter, a to z"))
 }
 
 fn some_key<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[u8; 32]>, D::Error> {

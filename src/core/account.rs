@@ -131,8 +131,23 @@ impl Core {
 }
 
 impl Core {
+    /// The account with the keys that count now.
+    pub(super) fn with_pins(&self, mut file: AccountFile) -> AccountFile {
+        file.keys = file.keys.pinned(&self.pinned_keys(), file.jid.epoch());
+        if self.roots.second.is_some() {
+            file.second.clone_from(&self.roots.second);
+        }
+        file
+    }
+
     /// Takes an account that was checked.
     pub(super) fn keep_account(&mut self, turn: &mut Turn<'_, '_>, file: AccountFile) -> Result<(), StoreError> {
+        let file = self.with_pins(file);
+        if self.account.as_ref().is_some_and(|old| old.jid != file.jid) {
+            // Peers can't tell whose these would be, from the new address: each is begun anew, with the proof.
+            self.sessions.clear();
+            turn.write(|tx| tx.drop_sessions());
+        }
         match file.to_json() {
             Ok(text) => turn.write(move |tx| tx.put_blob(ACCOUNT, text.as_bytes())),
             Err(error) => return Err(StoreError::Io(error.to_string())),

@@ -21,6 +21,18 @@ use zeroize::Zeroizing;
 
 /// The store's name for the enrolment under way.
 const ENROLMENT: &str = "enrolment";
+
+/// What an enrolment is for; its order is the encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Aim {
+    /// The first account.
+    Account,
+    /// A fresh proof for the account that there is.
+    Proof,
+    /// An account in the current epoch, in place of the one that there is.
+    Move,
+}
+
 /// What is kept of an enrolment; its order is the encoding.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -31,8 +43,7 @@ struct Kept {
     asked: bool,
     start: Vec<u8>,
     confirm: Option<KeptConfirm>,
-    /// A fresh proof for the account that there is.
-    renews: bool,
+    aim: Aim,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,8 +72,13 @@ impl Enrolment {
         self.life.deadline()
     }
 
-    pub(super) fn renews(&self) -> bool {
-        self.kept.renews
+    pub(super) fn aim(&self) -> Aim {
+        self.kept.aim
+    }
+
+    /// Whether the account may be replaced any moment: that the directory does not know the old one then means nothing.
+    pub(super) fn replaces(&self) -> bool {
+        self.kept.aim == Aim::Move && self.kept.confirm.is_some()
     }
 
     fn keep(&self, turn: &mut Turn<'_, '_>) {
@@ -102,7 +118,7 @@ impl Core {
     ) -> Result<(), StoreError> {
         let begun = self.may_enrol(number).and_then(|(number, key)| {
             self.identity_text(turn)?;
-            self.begin(turn, &number, &key, false)
+            self.begin(turn, &number, &key, Aim::Account)
         });
         if let Err(error) = begun {
             turn.answer(reply, Err(error));
@@ -153,7 +169,7 @@ impl Core {
         turn: &mut Turn<'_, '_>,
         number: &PhoneNumber,
         key: &EpochKey,
-        renews: bool,
+        aim: Aim,
     ) -> Result<(), Error> {
         let identity = self.identity.as_ref().map(Identity::key).ok_or(Error::NotEnrolled)?;
         let session = SessionId::new(&mut OsRng);
@@ -170,7 +186,7 @@ impl Core {
             asked: false,
             start: start.as_bytes().to_vec(),
             confirm: None,
-            renews,
+            aim,
         };
         let life = Enrolling::new(turn.now, turn.now.wall, Stage::Asking);
         self.told(turn, Err(Error::EnrolmentEnded("another enrolment has begun")));
@@ -263,8 +279,8 @@ impl Core {
             let number = PhoneNumber::from_e164(&enrolment.kept.number).ok()?;
             let key = keys.epoch(enrolment.kept.epoch)?;
             let (blinding, blinded) = Blinding::new(&number, &mut OsRng).ok()?;
-            let purpose = match (token, enrolment.kept.renews) {
-                (Some(token), true) => Purpose::Renew { token },
+            let purpose = match (token, enrolment.kept.aim) {
+                (Some(token), Aim::Proof) => Purpose::Renew { token },
                 _ => Purpose::Enrol { blinded },
             };
             let session = SessionId::from_bytes(enrolment.kept.session);
@@ -352,19 +368,25 @@ impl Core {
     }
 
     fn account_of(&self, kept: &Kept, new: NewAccount, blind: &[u8; 32]) -> Option<AccountFile> {
-        let cloud = self.config.cloud.as_ref()?;
         let blinding = Blinding::from_bytes(*blind);
+        let NewAccount { secret, certificate, evaluations } = new;
+        let (jid, number) = (certificate.jid.clone(), PhoneNumber::from_e164(&kept.number).ok()?);
+        let transcripts = evaluations.iter().map(|evaluation| blinding.transcript(evaluation)).collect();
+        if let Some(old) = &self.account {
+            return Some(AccountFile { number, jid, secret, certificate, transcripts, ..old.clone() });
+        }
+        let cloud = self.config.cloud.as_ref()?;
         Some(AccountFile {
-            number: PhoneNumber::from_e164(&kept.number).ok()?,
-            jid: new.certificate.jid.clone(),
-            secret: new.secret,
+            number,
+            jid,
+            secret,
             servers: cloud.servers.clone(),
             directory: cloud.directory.clone(),
             ca: self.roots.ca.clone()?,
             keys: self.pinned_keys(),
-            certificate: new.certificate,
+            certificate,
             second: self.roots.second.clone(),
-            transcripts: new.evaluations.iter().map(|evaluation| blinding.transcript(evaluation)).collect(),
+            transcripts,
         })
     }
 
@@ -384,44 +406,52 @@ impl Core {
             log::error!("the directory's answer does not hold: {error}");
             return self.enrolment_over(turn, Ended::Refused);
         }
-        let renews = self.forget_enrolment(turn, Ok(()));
-        if renews {
-            self.keep_account(turn, file)?;
-            self.want_secret(turn)?;
-        } else {
-            self.keep_account(turn, file)?;
+        let aim = self.forget_enrolment(turn, Ok(()));
+        self.keep_account(turn, file)?;
+        if aim != Some(Aim::Proof) {
             self.forget_secret(turn)?;
         }
+        // The directory made it.
+        self.want_secret(turn)?;
         self.set_account_line(turn, None)?;
         self.find_account_line(turn)?;
         self.number_proven(turn);
-        if renews {
-            log::info!("the number was proven anew");
-            return self.publish_bundle(turn);
+        match aim {
+            Some(Aim::Proof) => {
+                log::info!("the number was proven anew");
+                return self.publish_bundle(turn);
+            }
+            Some(Aim::Move) => {
+                log::info!("the account is in the current epoch now");
+                // The running uplink speaks for the old one.
+                self.switch_event(turn, SwitchInput::Account(false))?;
+            }
+            _ => {
+                log::info!("enrolled");
+                self.tell_ended(turn, None);
+                // The uplink that asked has no account; the next one has.
+                self.switch_event(turn, SwitchInput::Enrolling(false))?;
+            }
         }
-        log::info!("enrolled");
-        self.tell_ended(turn, None);
-        // The uplink that asked has no account; the next one has.
-        self.switch_event(turn, SwitchInput::Enrolling(false))?;
         self.switch_event(turn, SwitchInput::Account(true))
     }
 
-    /// It ended without an account, or, as a renewal, without a proof: that is tried again another day.
+    /// It ended without an account; or without a proof or a newer account: that is tried again another day.
     fn enrolment_over(&mut self, turn: &mut Turn<'_, '_>, ended: Ended) -> Result<(), StoreError> {
         log::warn!("the enrolment is over: {}", ended.token());
-        if self.forget_enrolment(turn, Err(ended.error())) {
+        if self.forget_enrolment(turn, Err(ended.error())) != Some(Aim::Account) {
             return Ok(());
         }
         self.tell_ended(turn, Some(ended));
         self.switch_event(turn, SwitchInput::Enrolling(false))
     }
 
-    /// Lets go of the enrolment. Whether it was a renewal.
-    pub(super) fn forget_enrolment(&mut self, turn: &mut Turn<'_, '_>, outcome: Result<(), Error>) -> bool {
+    /// Lets go of the enrolment. What it was for.
+    pub(super) fn forget_enrolment(&mut self, turn: &mut Turn<'_, '_>, outcome: Result<(), Error>) -> Option<Aim> {
         self.told(turn, outcome);
-        let Some(enrolment) = self.enrolment.take() else { return false };
+        let enrolment = self.enrolment.take()?;
         turn.write(|tx| tx.drop_blob(ENROLMENT));
-        enrolment.renews()
+        Some(enrolment.aim())
     }
 
     /// Answers who waits for the code's outcome.

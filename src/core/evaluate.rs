@@ -5,7 +5,6 @@ use super::Core;
 use super::event::Event;
 use super::turn::{Effect, Turn};
 use crate::model::{Instant, PhoneNumber};
-use crate::router::Input;
 use crate::seal::{Blinding, EpochKey, Evaluation, Pseudonym, PseudonymError};
 use crate::store::StoreError;
 use crate::wall::{DirectoryError, Operator, Point, RequestId, ToUplink};
@@ -24,8 +23,8 @@ pub(super) struct Evaluating {
     asked: HashMap<RequestId, (PhoneNumber, usize)>,
     /// An evaluator's budget is used up until then: neither is asked, or the other's would be spent in vain.
     spent_until: Option<Instant>,
-    /// What the second evaluator denied while the account's secret was being replaced: it knows the new token first.
-    denied: Vec<PhoneNumber>,
+    /// What was denied while it is being found out which token holds.
+    denied: Vec<(PhoneNumber, char)>,
 }
 
 /// One number: for each evaluator of the epoch what hides it, and the answer.
@@ -47,10 +46,10 @@ impl Evaluating {
         self.spent_until = self.spent_until.max(Some(until));
     }
 
-    /// The other evaluator's answer, if it is still to come, is nobody's then.
-    fn give_up(&mut self, peer: &PhoneNumber) {
-        self.numbers.remove(peer);
+    /// The other evaluator's answer, if it is still to come, is nobody's then. The epoch that it was asked in.
+    fn give_up(&mut self, peer: &PhoneNumber) -> Option<char> {
         self.asked.retain(|_, (asked, _)| asked != peer);
+        self.numbers.remove(peer).map(|number| number.key.epoch)
     }
 
     /// Takes an answer; the number, where it was the last one.
@@ -72,9 +71,10 @@ impl Number {
 }
 
 impl Core {
-    /// Asks for the peer's pseudonym. Whether that was possible.
-    pub(super) fn evaluate(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) -> bool {
-        let Some(key) = self.account.as_ref().and_then(|account| account.keys.current()).copied() else { return false };
+    /// Asks for the peer's pseudonym in an epoch. Whether that was possible.
+    pub(super) fn evaluate(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, epoch: char) -> bool {
+        let key = self.account.as_ref().and_then(|account| account.keys.epoch(epoch)).copied();
+        let Some(key) = key else { return false };
         if self.evaluating.spent_until.is_some_and(|until| until > turn.now.mono) {
             log::info!("an evaluator's budget is used up: the number is not looked up now");
             return false;
@@ -106,13 +106,13 @@ impl Core {
         }
         match result {
             Err(DirectoryError::Budget(seconds)) => self.evaluating.spent(turn.now.mono, seconds),
-            Err(DirectoryError::Denied) if whose == 0 => {
-                self.token_denied(turn, request)?;
-                // Where there is an account still, it was by an earlier token.
-                self.evaluating.give_up(&peer);
-                return if self.evaluate(turn, &peer) { Ok(()) } else { self.not_reached(turn, peer) };
-            }
+            Err(DirectoryError::Denied) if whose == 0 => return self.first_denied(turn, request, peer),
             Err(DirectoryError::Denied) => return self.second_denied(turn, request, peer),
+            // Nobody has an account there any more, or yet.
+            Err(DirectoryError::Epoch) => {
+                self.evaluating.give_up(&peer);
+                return self.look_on(turn, &peer);
+            }
             _ => {}
         }
         let first = result.ok().and_then(|answers| answers.into_iter().next());
@@ -132,6 +132,21 @@ impl Core {
         Ok(())
     }
 
+    /// The directory does not know the token that a request went by.
+    fn first_denied(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        request: RequestId,
+        peer: PhoneNumber,
+    ) -> Result<(), StoreError> {
+        let Some(epoch) = self.evaluating.give_up(&peer) else { return Ok(()) };
+        if self.secrets.by_earlier_token(request) {
+            return self.evaluate_again(turn, peer, epoch);
+        }
+        self.evaluating.denied.push((peer, epoch));
+        self.token_denied(turn, request)
+    }
+
     /// The second evaluator does not know the token that a request went by, although the directory does.
     fn second_denied(
         &mut self,
@@ -139,32 +154,29 @@ impl Core {
         request: RequestId,
         peer: PhoneNumber,
     ) -> Result<(), StoreError> {
-        self.evaluating.give_up(&peer);
+        let Some(epoch) = self.evaluating.give_up(&peer) else { return Ok(()) };
         if self.secrets.is_told() {
-            self.evaluating.denied.push(peer);
+            self.evaluating.denied.push((peer, epoch));
             return Ok(());
         }
         if self.secrets.by_earlier_token(request) {
-            return if self.evaluate(turn, &peer) { Ok(()) } else { self.not_reached(turn, peer) };
+            return self.evaluate_again(turn, peer, epoch);
         }
         // The directory registers this device there with each new secret.
         self.want_secret(turn)?;
         self.not_reached(turn, peer)
     }
 
-    /// The account's secret was replaced, or not: what was denied meanwhile is asked again.
+    /// It was found out which token holds, or not: what was denied meanwhile is asked again.
     pub(super) fn evaluate_denied(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        for peer in std::mem::take(&mut self.evaluating.denied) {
-            if !self.evaluate(turn, &peer) {
-                self.not_reached(turn, peer)?;
-            }
+        for (peer, epoch) in std::mem::take(&mut self.evaluating.denied) {
+            self.evaluate_again(turn, peer, epoch)?;
         }
         Ok(())
     }
 
-    fn not_reached(&mut self, turn: &mut Turn<'_, '_>, peer: PhoneNumber) -> Result<(), StoreError> {
-        self.reaching.idle(&peer);
-        self.route(turn, Input::ProbeFailed(peer))
+    fn evaluate_again(&mut self, turn: &mut Turn<'_, '_>, peer: PhoneNumber, epoch: char) -> Result<(), StoreError> {
+        if self.evaluate(turn, &peer, epoch) { Ok(()) } else { self.not_reached(turn, peer) }
     }
 }
 

@@ -66,7 +66,7 @@ impl Core {
                 "number": number.as_e164(),
                 "policy": record.policy.token(),
                 "blocked": record.blocked,
-                "pseudonym": record.pseudonym,
+                "pseudonyms": record.pseudonyms,
                 "key-known": record.pinned_identity.is_some(),
                 "key-changed": record.new_identity.is_some(),
                 "trust": record.trust.token(),

@@ -118,6 +118,11 @@ impl Core {
         match open(identity, sessions, &expected, envelope) {
             Ok(opened) => {
                 turn.changed_sessions(peer);
+                let name = jid.pseudonym().as_str();
+                if self.peers.at(name).is_none() {
+                    // Its key says so: it has moved to another epoch.
+                    self.change_peer(turn, peer, |record| record.found(name))?;
+                }
                 self.proof_repeated(turn, peer, &jid, &opened.letter)?;
                 self.read(turn, peer, opened.letter)
             }
@@ -191,7 +196,7 @@ impl Core {
         let Some(proof) = &stranger.letter.proof else { return Ok(()) };
         let sighting = self.certificate_seen(turn, &peer, &proof.certificate)?;
         if sighting != Sighting::Stale {
-            self.change_peer(turn, &peer, |record| record.pseudonym = Some(name.clone()))?;
+            self.change_peer(turn, &peer, |record| record.found(&name))?;
         }
         match sighting {
             Sighting::Known => {
@@ -293,7 +298,7 @@ impl Core {
     }
 
     pub(super) fn directed_presence(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, available: bool) {
-        let name = self.peers.get(peer).and_then(|record| record.pseudonym.as_ref());
+        let name = self.peers.get(peer).and_then(|record| record.address());
         if let Some(to) = name.and_then(|name| Pseudonym::from_wire(name).ok()) {
             self.notice(turn, ToUplink::Presence { to, available });
         }

@@ -187,7 +187,7 @@ impl Core {
                 None => Ok(()),
             },
             FromUplink::Received { from, sealed } => self.letter_came(turn, &from, &sealed.0),
-            FromUplink::Presence { from, available: false } => match self.peers.by_pseudonym(&from).cloned() {
+            FromUplink::Presence { from, available: false } => match self.peers.at(&from).cloned() {
                 Some(peer) => self.route(turn, Input::Gone(peer)),
                 None => Ok(()),
             },

@@ -113,7 +113,7 @@ impl Core {
         self.load_sessions(turn, peer)?;
         let (Some(account), Some(identity)) = (&self.account, &self.identity) else { return Ok(None) };
         let Some(record) = self.peers.get(peer) else { return Ok(None) };
-        let (Some(name), Some(pinned)) = (&record.pseudonym, record.pinned_identity.as_ref().and_then(key_from)) else {
+        let (Some(name), Some(pinned)) = (record.address(), record.pinned_identity.as_ref().and_then(key_from)) else {
             return Ok(None);
         };
         let Ok(pseudonym) = Pseudonym::from_wire(name) else { return Ok(None) };
@@ -181,7 +181,7 @@ impl Core {
     /// Sends the text's stored envelope again, byte for byte.
     pub(super) fn resend(&mut self, turn: &mut Turn<'_, '_>, id: TextId) -> Result<(), StoreError> {
         let peer = self.router.text(id).and_then(|text| text.peer.as_ref());
-        let name = peer.and_then(|peer| self.peers.get(peer)).and_then(|record| record.pseudonym.as_ref());
+        let name = peer.and_then(|peer| self.peers.get(peer)).and_then(|record| record.address());
         let Some(to) = name.and_then(|name| Pseudonym::from_wire(name).ok()) else { return Ok(()) };
         let Some(Ok(sealed)) = turn.tx.envelope(id)?.map(Sealed::again) else { return Ok(()) };
         if let Some(request) = self.frame(turn, |request| ToUplink::Send { request, to, sealed }) {

@@ -4,6 +4,7 @@
 use super::Core;
 use super::account::ACCOUNT;
 use super::ended::Ended;
+use super::enrol::Aim;
 use super::turn::Turn;
 use crate::model::{Instant, SimState, Timestamp};
 use crate::router::{EnrolInput, Phase, Renewal, Sim, SwitchInput, Tenure};
@@ -28,6 +29,7 @@ struct Kept {
     registered: i64,
     doubtful: bool,
     tried: i64,
+    moving: i64,
 }
 
 /// The SIM that the number was proven by, and since when what is known of it.
@@ -47,8 +49,8 @@ pub(super) struct Own {
 
 impl Own {
     fn keep(&self, turn: &mut Turn<'_, '_>) {
-        let Tenure { proven, registered, doubtful, tried } = self.tenure;
-        let kept = Kept { proven: proven.0, registered: registered.0, doubtful, tried: tried.0 };
+        let Tenure { proven, registered, doubtful, tried, moving } = self.tenure;
+        let kept = Kept { proven: proven.0, registered: registered.0, doubtful, tried: tried.0, moving: moving.0 };
         match postcard::to_allocvec(&kept) {
             Ok(bytes) => turn.write(move |tx| tx.put_blob(OWN, &bytes)),
             Err(error) => log::error!("the own line can't be stored: {error}"),
@@ -66,6 +68,7 @@ impl Core {
                 registered: Timestamp(kept.registered),
                 doubtful: kept.doubtful,
                 tried: Timestamp(kept.tried),
+                moving: Timestamp(kept.moving),
             },
             ..Own::default()
         });
@@ -117,8 +120,8 @@ impl Core {
 
     /// When renewal is thought of next.
     pub(super) fn own_deadline(&self) -> Option<Instant> {
-        // While the secret is being changed a renewal may go by the wrong token.
-        let may = self.account.is_some() && self.switch.phase() == Phase::Online && !self.secrets.is_told();
+        // Else a renewal may go by the wrong token.
+        let may = self.account.is_some() && self.switch.phase() == Phase::Online && self.secrets.settled();
         may.then_some(self.own.look_at)
     }
 
@@ -132,28 +135,33 @@ impl Core {
         let (Some(account), Some(identity)) = (&self.account, &self.identity) else { return Ok(()) };
         let Certificate { issued, expires, .. } = account.certificate;
         let now = turn.now.wall;
-        match self.own.tenure.renewal(now, self.sim(), issued, expires) {
+        let (own, current) = (account.keys.epoch(account.jid.epoch()).copied(), account.keys.current().copied());
+        let renewal = self.own.tenure.renewal(now, self.sim(), (issued, expires), own != current);
+        let (key, aim) = match renewal {
             Renewal::None => return Ok(()),
-            Renewal::Plain => match SignedRenewal::sign(identity, &account.certificate, now) {
-                Ok(signed) => {
-                    let errand = Errand::Renew(Opaque(signed));
-                    self.own.renewing = self.request(turn, |request| ToUplink::Errand { request, errand });
-                }
-                Err(error) => log::error!("{error}"),
-            },
-            Renewal::Proof if self.enrolment.is_none() => {
-                log::info!("the number is to be proven anew");
-                if let Some(key) = account.keys.current().copied() {
-                    let number = account.number.clone();
-                    match self.begin(turn, &number, &key, true) {
-                        Ok(()) => self.enrolment_event(turn, EnrolInput::Open)?,
-                        Err(error) => log::error!("{error}"),
+            Renewal::Plain => {
+                match SignedRenewal::sign(identity, &account.certificate, now) {
+                    Ok(signed) => {
+                        let errand = Errand::Renew(Opaque(signed));
+                        self.own.renewing = self.request(turn, |request| ToUplink::Errand { request, errand });
                     }
+                    Err(error) => log::error!("{error}"),
                 }
+                (None, Aim::Account)
             }
-            Renewal::Proof => return Ok(()),
+            Renewal::Proof | Renewal::Move if self.enrolment.is_some() => return Ok(()),
+            Renewal::Proof => (own, Aim::Proof),
+            Renewal::Move => (current, Aim::Move),
+        };
+        if let (Some(key), Some(account)) = (key, &self.account) {
+            log::info!("the number is to be proven anew{}", if aim == Aim::Move { ", in another epoch" } else { "" });
+            let number = account.number.clone();
+            match self.begin(turn, &number, &key, aim) {
+                Ok(()) => self.enrolment_event(turn, EnrolInput::Open)?,
+                Err(error) => log::error!("{error}"),
+            }
         }
-        self.own.tenure.tried = now;
+        self.own.tenure.tries(now, renewal);
         self.own.keep(turn);
         Ok(())
     }

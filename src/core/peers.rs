@@ -35,8 +35,15 @@ impl Peers {
         self.by_pseudonym.get(pseudonym)
     }
 
+    /// Whose address that is. One who has moved to another epoch has left the old one.
+    pub(super) fn at(&self, pseudonym: &str) -> Option<&PhoneNumber> {
+        let peer = self.by_pseudonym(pseudonym)?;
+        let address = self.get(peer).and_then(PeerRecord::address);
+        (address == Some(pseudonym)).then_some(peer)
+    }
+
     fn insert(&mut self, peer: PhoneNumber, record: PeerRecord) {
-        if let Some(pseudonym) = &record.pseudonym {
+        for pseudonym in &record.pseudonyms {
             self.by_pseudonym.insert(pseudonym.clone(), peer.clone());
         }
         self.records.insert(peer, record);

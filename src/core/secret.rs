@@ -3,6 +3,7 @@
 
 use super::Core;
 use super::account::ACCOUNT;
+use super::enrol::Enrolment;
 use super::turn::Turn;
 use crate::model::Instant;
 use crate::router::{Rotation, SecretInput, SecretStep};
@@ -38,6 +39,11 @@ pub(super) struct Credentials {
 impl Secrets {
     fn with(new: Option<Zeroizing<String>>) -> Self {
         Self { rotation: Rotation::new(new.is_some()), new, told: None, earlier: RequestId(0) }
+    }
+
+    /// Whether it is known by which token the directory knows us.
+    pub(super) fn settled(&self) -> bool {
+        !self.is_told() && !self.rotation.in_doubt()
     }
 
     /// Whether the directory is being told one.
@@ -123,18 +129,20 @@ impl Core {
                         None => None,
                     };
                 }
+                SecretStep::Ended if self.enrolment.as_ref().is_some_and(Enrolment::replaces) => {
+                    log::info!("the old account has ended; the new one is on its way");
+                }
                 SecretStep::Ended => self.signed_out(turn)?,
             }
         }
         Ok(())
     }
 
-    /// The secret that the servers are to have. Sealed anew each time, for the epoch of that day: what counts is that
-    /// it is the same secret.
+    /// The secret that the servers are to have. Sealed anew each time: what counts is that it is the same secret.
     fn sealed_secret(&self) -> Option<Errand> {
         let account = self.account.as_ref()?;
         let secret = self.secrets.new.as_ref().unwrap_or(&account.secret);
-        let (key, identity) = (account.keys.current()?, self.identity.as_ref().map(Identity::key)?);
+        let (key, identity) = (account.keys.epoch(account.jid.epoch())?, self.identity.as_ref().map(Identity::key)?);
         let sealed = NewSecret(secret.clone()).seal(SessionId::new(&mut OsRng), identity, key);
         sealed.map(Errand::Secret).map_err(|error| log::error!("{error}")).ok()
     }
@@ -177,9 +185,9 @@ impl Core {
     }
 
     /// The directory does not know the token that a request went by: the account has ended, or there is another token
-    /// to try. After it there is an account, and what was asked may be asked again, or there is none.
+    /// to try. The directory is told the secret, and so asked.
     pub(super) fn token_denied(&mut self, turn: &mut Turn<'_, '_>, request: RequestId) -> Result<(), StoreError> {
-        if self.secrets.by_earlier_token(request) { Ok(()) } else { self.secret_event(turn, SecretInput::Denied) }
+        if self.secrets.by_earlier_token(request) { Ok(()) } else { self.secret_event(turn, SecretInput::Doubted) }
     }
 
     /// The uplink is gone, and with it its answers and the order of its requests.

@@ -2,6 +2,7 @@
 
 use super::account::{ACCOUNT, ACCOUNT_LINE, IDENTITY};
 use super::driver::{Daemon, Ended, Inputs};
+use super::enrol::Aim;
 use super::roots::Roots;
 use super::{Core, peers};
 use crate::bus::{Bus, BusError, Seat, Sleep};
@@ -354,7 +355,8 @@ impl Core {
             self.identity = Identity::from_pickle(&pickle).map_err(|error| log::error!("{error}")).ok();
         }
         if let Some(file) = tx.blob(ACCOUNT)? {
-            self.account = AccountFile::parse(&file).map_err(|error| log::error!("{error}")).ok();
+            let account = AccountFile::parse(&file).map_err(|error| log::error!("{error}")).ok();
+            self.account = account.map(|account| self.with_pins(account));
         }
         let line =
             tx.blob(ACCOUNT_LINE)?.and_then(|line| std::str::from_utf8(&line).map(|line| LineId(line.into())).ok());
@@ -372,7 +374,7 @@ impl Core {
         }
         self.peers = peers::Peers::load(all);
         self.contacts = super::contacts::Contacts::load(tx)?;
-        let enrolling = self.enrolment.as_ref().is_some_and(|enrolment| !enrolment.renews());
+        let enrolling = self.enrolment.as_ref().is_some_and(|enrolment| enrolment.aim() == Aim::Account);
         let account = self.account.is_some();
         let inputs = [SwitchInput::Account(account), SwitchInput::Enrolling(enrolling), SwitchInput::Set(self.enabled)];
         for input in inputs {

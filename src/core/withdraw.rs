@@ -16,6 +16,8 @@ use std::time::Duration;
 const WITHDRAWAL: &str = "withdrawal";
 /// How long texts may take to settle: receipt, revoke and a slow modem.
 const SETTLE: Duration = Duration::from_secs(90);
+/// Between a denial and the next attempt: by then another token may be in use, or the account known to have ended.
+const DENIED_AGAIN: Duration = Duration::from_secs(3);
 /// Between attempts of a withdrawal that an earlier life began.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -140,7 +142,7 @@ impl Core {
             Ok(()) => self.account_ended(turn),
             // It has ended already, or its answer was lost; or there is another token to ask by.
             Err(ErrandError::Denied) => {
-                self.withdrawal_at(Stage::Asking(None, turn.now.mono));
+                self.withdrawal_at(Stage::Asking(None, turn.now.mono.plus(DENIED_AGAIN)));
                 self.token_denied(turn, request)
             }
             Err(error) => {

@@ -4,7 +4,7 @@
 //! changes both, the server's first; it may be cut off in between, its answer may be lost, and a server that
 //! crashes may forget the change. So the phone stores the new secret *before* it tells it, says the same one again
 //! until that is answered, keeps the old one until then, and takes the account for ended only when the directory
-//! denies the token, or both of them.
+//! denies the token, or both of them, and does so once more after a pause.
 //!
 //! A log-in that is refused is tried by the other secret where one is wanted; and the directory is told the secret
 //! again, which sets the server right, and finds out whether there still is an account.
@@ -12,6 +12,9 @@
 use super::backoff::Backoff;
 use crate::model::Instant;
 use std::time::Duration;
+
+/// Between a denial and the one that confirms it.
+const ONCE_MORE: Duration = Duration::from_secs(10);
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,9 @@ pub enum SecretInput {
     Refused,
     /// The directory has taken the secret that it was told.
     Done,
-    /// The directory does not know the token in use; whatever it was asked.
+    /// The directory, asked for something else, does not know the token in use.
+    Doubted,
+    /// The directory, told the secret, does not know the token in use.
     Denied,
     /// The directory could not be told.
     Lost,
@@ -58,8 +63,8 @@ pub struct Rotation {
     wanted: bool,
     login_by_new: bool,
     token_of_new: bool,
-    /// The token that is not in use was denied.
-    denied: bool,
+    /// Denials in a row.
+    denials: u8,
     /// Whether the servers know the secret, or us, is in doubt: the directory is asked without a link, too.
     doubt: bool,
     open: bool,
@@ -77,7 +82,7 @@ impl Rotation {
             wanted,
             login_by_new: false,
             token_of_new: false,
-            denied: false,
+            denials: 0,
             doubt: false,
             open: false,
             online: false,
@@ -110,7 +115,7 @@ impl Rotation {
                 }
             }
             SecretInput::Done => {
-                (self.told, self.denied, self.doubt) = (false, false, false);
+                (self.told, self.denials, self.doubt) = (false, 0, false);
                 self.losses.reset();
                 if std::mem::take(&mut self.wanted) {
                     steps.push(SecretStep::Adopt);
@@ -118,12 +123,22 @@ impl Rotation {
                     steps.extend((used != (true, true)).then_some(SecretStep::Use));
                 }
             }
-            SecretInput::Denied if self.wanted && !self.denied => {
-                self.token_of_new = !self.token_of_new;
-                (self.denied, self.doubt, self.told, self.again) = (true, true, false, now);
-                steps.push(SecretStep::Use);
+            SecretInput::Doubted => self.doubt = true,
+            SecretInput::Denied => {
+                (self.told, self.doubt) = (false, true);
+                self.denials = self.denials.saturating_add(1);
+                // Each token once, then each once more.
+                let tokens = if self.wanted { 2 } else { 1 };
+                self.again = if self.denials.is_multiple_of(tokens) { now.plus(ONCE_MORE) } else { now };
+                if self.denials >= 2 * tokens {
+                    self.denials = 0;
+                    return vec![SecretStep::Ended];
+                }
+                if self.wanted {
+                    self.token_of_new = !self.token_of_new;
+                    steps.push(SecretStep::Use);
+                }
             }
-            SecretInput::Denied => return vec![SecretStep::Ended],
             SecretInput::Lost => {
                 self.told = false;
                 self.again = now.plus(self.losses.next(random));
@@ -142,6 +157,12 @@ impl Rotation {
     pub fn due(&self) -> Option<Instant> {
         let wanted = self.doubt || (self.wanted && self.online);
         (wanted && self.open && !self.told).then_some(self.again)
+    }
+
+    /// Whether it is being found out if the servers know the secret, or us.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.doubt
     }
 
     /// Whether there is a new secret beside the account's.
@@ -208,6 +229,8 @@ mod tests {
         Told(Reached),
         /// Another question to the directory.
         Asked,
+        /// It is answered falsely, as one for an account that is not known.
+        AskedAmiss,
         /// The server crashes and forgets the last change.
         Forget,
         /// The account ends elsewhere.
@@ -224,6 +247,8 @@ mod tests {
         /// The answer was lost.
         Both,
         Answered,
+        /// The directory says falsely that it does not know the token; not again before it has known it.
+        Amiss,
     }
 
     impl Phone {
@@ -237,6 +262,7 @@ mod tests {
         phone: Phone,
         now: Instant,
         last: Secret,
+        amiss: bool,
     }
 
     impl World {
@@ -245,7 +271,7 @@ mod tests {
             assert!(life.handle(Instant(0), 0, SecretInput::Open).is_empty());
             let cloud = Cloud { login: 1, before: 1, token: 1, exists: true };
             let phone = Phone { own: 1, new: None, life, online: false, telling: None, ended: false };
-            Self { cloud, phone, now: Instant(0), last: 1 }
+            Self { cloud, phone, now: Instant(0), last: 1, amiss: false }
         }
 
         fn feed(&mut self, input: SecretInput) {
@@ -297,8 +323,11 @@ mod tests {
                 }
                 Event::Told(reached) => {
                     let Some((secret, token)) = self.phone.telling.take() else { return };
+                    if reached == Reached::Amiss && !std::mem::replace(&mut self.amiss, true) {
+                        return self.feed(SecretInput::Denied);
+                    }
                     let known = self.cloud.exists && token == self.cloud.token;
-                    if known && reached != Reached::Nowhere {
+                    if known && !matches!(reached, Reached::Nowhere | Reached::Amiss) {
                         if self.cloud.login != secret {
                             (self.cloud.before, self.cloud.login) = (self.cloud.login, secret);
                         }
@@ -306,6 +335,7 @@ mod tests {
                             self.cloud.token = secret;
                         }
                     }
+                    self.amiss &= !(known && reached == Reached::Answered);
                     self.feed(match reached {
                         Reached::Answered if known => SecretInput::Done,
                         Reached::Answered => SecretInput::Denied,
@@ -315,9 +345,10 @@ mod tests {
                 Event::Asked => {
                     let token = self.phone.using(self.phone.life.token_of_new());
                     if !(self.cloud.exists && token == self.cloud.token) {
-                        self.feed(SecretInput::Denied);
+                        self.feed(SecretInput::Doubted);
                     }
                 }
+                Event::AskedAmiss => self.feed(SecretInput::Doubted),
                 Event::Forget => {
                     self.cloud.login = self.cloud.before;
                     self.happen(Event::LinkLost);
@@ -344,8 +375,13 @@ mod tests {
     }
 
     fn event() -> impl Strategy<Value = Event> {
-        let reached =
-            prop_oneof![Just(Reached::Nowhere), Just(Reached::Server), Just(Reached::Both), Just(Reached::Answered)];
+        let reached = prop_oneof![
+            Just(Reached::Nowhere),
+            Just(Reached::Server),
+            Just(Reached::Both),
+            Just(Reached::Answered),
+            Just(Reached::Amiss)
+        ];
         prop_oneof![
             1 => Just(Event::Want),
             1 => Just(Event::Crash),
@@ -354,6 +390,7 @@ mod tests {
             1 => Just(Event::LinkLost),
             4 => reached.prop_map(Event::Told),
             1 => Just(Event::Asked),
+            1 => Just(Event::AskedAmiss),
             1 => Just(Event::Forget),
             2 => Just(Event::Later),
         ]
@@ -362,7 +399,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Whatever is cut off, lost or forgotten: while the account exists the phone gets in, with one secret
+        /// Whatever is cut off, lost, forgotten or once falsely denied: while the account exists the phone gets in, with one secret
         /// at both servers in the end; and when it has ended the phone finds that out.
         #[test]
         fn an_account_is_lost_only_when_it_has_ended(events in prop::collection::vec(event(), 0..60)) {
@@ -395,16 +432,36 @@ mod tests {
         assert_eq!(feed(SecretInput::Tick), [SecretStep::Tell]);
         assert_eq!(feed(SecretInput::Denied), [SecretStep::Use, SecretStep::Tell]);
         assert_eq!(feed(SecretInput::Done), [SecretStep::Adopt, SecretStep::Use], "it was logged in by the old one");
-        assert_eq!(feed(SecretInput::Denied), [SecretStep::Ended], "nothing is in doubt any more");
     }
 
     #[test]
-    fn both_tokens_denied_end_the_account() {
+    fn one_denial_ends_nothing_and_one_more_after_a_pause_does() {
+        let mut it = Rotation::new(false);
+        let mut feed = |at, input| it.handle(Instant(at), 0, input);
+        assert_eq!(feed(0, SecretInput::Open), []);
+        assert_eq!(feed(0, SecretInput::Online), []);
+        assert_eq!(feed(0, SecretInput::Doubted), [SecretStep::Tell], "the directory itself is asked");
+        assert_eq!(feed(0, SecretInput::Doubted), [], "which is under way");
+        assert_eq!(feed(50, SecretInput::Denied), []);
+        assert_eq!(feed(60, SecretInput::Doubted), [], "what else it is asked counts for nothing");
+        assert_eq!(feed(10_050, SecretInput::Tick), [SecretStep::Tell]);
+        assert_eq!(feed(10_060, SecretInput::Done), [], "it was another's fault");
+        assert_eq!(feed(20_000, SecretInput::Doubted), [SecretStep::Tell]);
+        assert_eq!(feed(20_000, SecretInput::Denied), []);
+        assert_eq!(feed(30_000, SecretInput::Tick), [SecretStep::Tell]);
+        assert_eq!(feed(30_000, SecretInput::Denied), [SecretStep::Ended]);
+    }
+
+    #[test]
+    fn both_tokens_denied_twice_end_the_account() {
         let mut it = Rotation::new(true);
-        let mut feed = |input| it.handle(Instant(0), 0, input);
-        assert_eq!(feed(SecretInput::Open), []);
-        assert_eq!(feed(SecretInput::Refused), [SecretStep::Use, SecretStep::Tell], "without a link, too");
-        assert_eq!(feed(SecretInput::Denied), [SecretStep::Use, SecretStep::Tell]);
-        assert_eq!(feed(SecretInput::Denied), [SecretStep::Ended]);
+        let mut feed = |at, input| it.handle(Instant(at), 0, input);
+        assert_eq!(feed(0, SecretInput::Open), []);
+        assert_eq!(feed(0, SecretInput::Refused), [SecretStep::Use, SecretStep::Tell], "without a link, too");
+        assert_eq!(feed(0, SecretInput::Denied), [SecretStep::Use, SecretStep::Tell]);
+        assert_eq!(feed(0, SecretInput::Denied), [SecretStep::Use]);
+        assert_eq!(feed(10_000, SecretInput::Tick), [SecretStep::Tell]);
+        assert_eq!(feed(10_000, SecretInput::Denied), [SecretStep::Use, SecretStep::Tell]);
+        assert_eq!(feed(10_000, SecretInput::Denied), [SecretStep::Ended]);
     }
 }

@@ -11,11 +11,13 @@ const DAY: Duration = HOUR.saturating_mul(24);
 const REGISTERED: Duration = DAY;
 /// A proof by SMS is good for so long.
 const PROOF: Duration = DAY.saturating_mul(90);
+/// How soon again what costs somebody an SMS is tried.
+const SMS_AGAIN: Duration = DAY;
 /// The proof is made anew so long before: a phone may be off for a week.
 const PROOF_EARLY: Duration = DAY.saturating_mul(7);
 /// A certificate is renewed once so much of its life is left, or a third where it is shorter.
 const RENEW_EARLY: Duration = DAY.saturating_mul(10);
-/// A renewal that failed is tried again after so long; a proof, which costs somebody an SMS, after a day.
+/// A renewal that failed is tried again after so long.
 const RENEW_AGAIN: Duration = HOUR;
 
 /// What is known of the account's own line. Kept across restarts.
@@ -29,6 +31,8 @@ pub struct Tenure {
     pub doubtful: bool,
     /// When a renewal or proof was last tried.
     pub tried: Timestamp,
+    /// When an account in a newer epoch was last tried to get.
+    pub moving: Timestamp,
 }
 
 /// The account's SIM, as the modem shows it now.
@@ -52,13 +56,15 @@ pub enum Renewal {
     Plain,
     /// A new certificate, with a code by SMS.
     Proof,
+    /// An account in the current epoch, with a code by SMS.
+    Move,
 }
 
 impl Tenure {
     /// A number that was proven just now.
     #[must_use]
     pub fn proven(now: Timestamp) -> Self {
-        Self { proven: now, registered: now, doubtful: false, tried: Timestamp(0) }
+        Self { proven: now, registered: now, doubtful: false, tried: Timestamp(0), moving: Timestamp(0) }
     }
 
     /// Takes what the modem shows; whether that is worth keeping. The time of registration is kept to the hour.
@@ -84,18 +90,28 @@ impl Tenure {
         !self.doubtful && !matches!(sim, Sim::Gone) && now < self.registered.plus(REGISTERED)
     }
 
-    /// What a certificate that was issued and expires so needs now.
-    pub fn renewal(&self, now: Timestamp, sim: Sim, issued: Timestamp, expires: Timestamp) -> Renewal {
-        let tried = |pause| now < self.tried.plus(pause) && now >= self.tried;
+    /// That is tried now.
+    pub fn tries(&mut self, now: Timestamp, renewal: Renewal) {
+        if renewal == Renewal::Move { self.moving = now } else { self.tried = now }
+    }
+
+    /// What a certificate that was issued and expires so needs now; `newer`: there is an epoch after its own. An
+    /// account moves when its certificate or proof is to be renewed in any case: so not all do on one day.
+    pub fn renewal(&self, now: Timestamp, sim: Sim, (issued, expires): (Timestamp, Timestamp), newer: bool) -> Renewal {
+        let tried = |at: Timestamp, pause| now < at.plus(pause) && now >= at;
         let proof = self.doubtful || now >= self.proven.plus(PROOF.saturating_sub(PROOF_EARLY));
-        if proof {
-            // Only a SIM that is registered can get the code.
-            let reachable = matches!(sim, Sim::Here(SimState::Home | SimState::Roaming));
-            return if reachable && !tried(DAY) { Renewal::Proof } else { Renewal::None };
-        }
         let life = Duration::from_millis(u64::try_from(expires.0.saturating_sub(issued.0)).unwrap_or(0));
-        let early = RENEW_EARLY.min(life / 3);
-        if now >= expires.minus(early) && !tried(RENEW_AGAIN) { Renewal::Plain } else { Renewal::None }
+        let due = proof || now >= expires.minus(RENEW_EARLY.min(life / 3));
+        // Only a SIM that is registered can get the code.
+        let reachable = matches!(sim, Sim::Here(SimState::Home | SimState::Roaming));
+        if due && newer && reachable && !tried(self.moving, SMS_AGAIN) {
+            return Renewal::Move;
+        }
+        match proof {
+            true if reachable && !tried(self.tried, SMS_AGAIN) => Renewal::Proof,
+            false if due && !tried(self.tried, RENEW_AGAIN) => Renewal::Plain,
+            _ => Renewal::None,
+        }
     }
 }
 
@@ -112,11 +128,12 @@ mod tests {
         tenure: Tenure,
         issued: Timestamp,
         renewed: Vec<(u64, Renewal)>,
+        newer: bool,
     }
 
     impl Phone {
         fn new() -> Self {
-            Self { now: START, tenure: Tenure::proven(START), issued: START, renewed: Vec::new() }
+            Self { now: START, tenure: Tenure::proven(START), issued: START, renewed: Vec::new(), newer: false }
         }
 
         fn expires(&self) -> Timestamp {
@@ -132,15 +149,16 @@ mod tests {
             for _ in 0..hours {
                 self.now = self.now.plus(HOUR);
                 let _keep = self.tenure.seen(self.now, sim);
-                let renewal = self.tenure.renewal(self.now, sim, self.issued, self.expires());
+                let renewal = self.tenure.renewal(self.now, sim, (self.issued, self.expires()), self.newer);
                 if renewal == Renewal::None {
                     continue;
                 }
                 self.renewed.push((self.hours(), renewal));
-                self.tenure.tried = self.now;
+                self.tenure.tries(self.now, renewal);
                 if directory {
                     self.issued = self.now;
-                    if renewal == Renewal::Proof {
+                    self.newer &= renewal != Renewal::Move;
+                    if renewal != Renewal::Plain {
                         self.tenure = Tenure::proven(self.now);
                     }
                 }
@@ -207,6 +225,38 @@ mod tests {
     }
 
     #[test]
+    fn an_account_moves_to_a_newer_epoch_when_its_certificate_is_due_and_once() {
+        let mut phone = Phone::new();
+        phone.live(24 * 5, HERE, true);
+        phone.newer = true;
+        phone.live(24 * 95, HERE, true);
+        let days: Vec<_> = phone.renewed.iter().map(|(hours, renewal)| (hours / 24, *renewal)).collect();
+        let plain = [40, 60, 80, 100].map(|day| (day, Renewal::Plain));
+        assert_eq!(days, [&[(20, Renewal::Move)], &plain[..]].concat(), "and the number is proven by it");
+    }
+
+    #[test]
+    fn an_account_that_can_not_move_lives_on_in_its_own_epoch() {
+        // The directory does not serve the new one yet, or nobody could get the code.
+        let mut phone = Phone::new();
+        phone.newer = true;
+        phone.live(24 * 20 + 50, HERE, false);
+        let count = |phone: &Phone, wanted| phone.renewed.iter().filter(|(_, renewal)| *renewal == wanted).count();
+        assert_eq!((count(&phone, Renewal::Move), count(&phone, Renewal::Plain)), (3, 48), "{:?}", phone.renewed);
+        let mut phone = Phone::new();
+        phone.newer = true;
+        phone.live(24 * 50, Sim::Here(SimState::Searching), true);
+        assert_eq!((count(&phone, Renewal::Move), count(&phone, Renewal::Plain)), (0, 2));
+        assert!(phone.now < phone.expires());
+        // A SIM that was out: its number is proven in the one epoch or the other, each tried once a day.
+        let mut phone = Phone::new();
+        phone.newer = true;
+        phone.live(1, Sim::Gone, false);
+        phone.live(48, HERE, false);
+        assert_eq!((count(&phone, Renewal::Move), count(&phone, Renewal::Proof)), (2, 2), "{:?}", phone.renewed);
+    }
+
+    #[test]
     fn a_modem_service_that_is_away_proves_nothing_either_way() {
         let mut phone = Phone::new();
         phone.live(12, Sim::Unknown, true);
@@ -222,6 +272,6 @@ mod tests {
         let mut tenure = Tenure::proven(START);
         tenure.tried = START.plus(DAY * 400);
         let expires = START.plus(DAY * 30);
-        assert_eq!(tenure.renewal(START.plus(DAY * 25), HERE, START, expires), Renewal::Plain);
+        assert_eq!(tenure.renewal(START.plus(DAY * 25), HERE, (START, expires), false), Renewal::Plain);
     }
 }

@@ -25,7 +25,7 @@ impl EpochKey {
 /// The pinned epochs. An unknown epoch is nobody's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DirectoryKeys {
-    /// At most one entry an epoch; the last is the one new numbers are evaluated under.
+    /// At most one entry an epoch; the last is the current one.
     pub epochs: Vec<EpochKey>,
 }
 
@@ -36,9 +36,45 @@ impl DirectoryKeys {
         self.epochs.iter().find(|key| key.epoch == epoch)
     }
 
-    /// The epoch that new numbers are evaluated under.
+    /// These, for an account in the epoch `own`, where an integrator pins others: those count, in their order, and
+    /// `own` beside them, as the oldest, for as long as the account is in it.
+    #[must_use]
+    pub fn pinned(self, pins: &Self, own: char) -> Self {
+        if pins.epochs.is_empty() {
+            return self;
+        }
+        let own = self.epoch(own).filter(|key| pins.epoch(key.epoch).is_none());
+        Self { epochs: own.into_iter().chain(&pins.epochs).copied().collect() }
+    }
+
+    /// The epoch that accounts are made in; the others are those before it.
     #[must_use]
     pub fn current(&self) -> Option<&EpochKey> {
         self.epochs.last()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys of these epochs; `made` tells one maker's from another's.
+    fn keys(epochs: &str, made: u8) -> DirectoryKeys {
+        let key =
+            |epoch| EpochKey { epoch, voprf: [made; 32], second: None, certificate: [made; 32], enrolment: [made; 32] };
+        DirectoryKeys { epochs: epochs.chars().map(key).collect() }
+    }
+
+    #[test]
+    fn an_integrators_pins_count_and_the_accounts_own_epoch_beside_them() {
+        let of = |file: &str, pins: &str, own| {
+            let joined = keys(file, 1).pinned(&keys(pins, 2), own);
+            joined.epochs.iter().map(|key| (key.epoch, key.voprf[0])).collect::<Vec<_>>()
+        };
+        assert_eq!(of("a", "", 'a'), [('a', 1)], "nothing is pinned");
+        assert_eq!(of("a", "ab", 'a'), [('a', 2), ('b', 2)], "a new epoch, and the pinned key of the old one");
+        assert_eq!(of("a", "b", 'a'), [('a', 1), ('b', 2)], "the old one is pinned no more");
+        assert_eq!(of("ab", "bc", 'b'), [('b', 2), ('c', 2)], "what is no more needed goes");
+        assert_eq!(keys("a", 1).pinned(&keys("ab", 2), 'a').current().map(|key| key.epoch), Some('b'));
     }
 }

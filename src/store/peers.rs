@@ -18,8 +18,9 @@ pub struct PeerRecord {
     pub policy: PeerPolicy,
     /// Its letters are dropped, and it is granted nothing.
     pub blocked: bool,
-    /// Its JID's localpart, once evaluated.
-    pub pseudonym: Option<String>,
+    /// Its JID's localparts, one for each epoch in which its number was evaluated; the first is where it was found
+    /// last.
+    pub pseudonyms: Vec<String>,
     /// The identity pinned at first sight: Ed25519 and Curve25519 key.
     pub pinned_identity: Option<[u8; 64]>,
     /// How far the user trusts it.
@@ -45,7 +46,7 @@ impl Default for PeerRecord {
         Self {
             policy: PeerPolicy::Auto,
             blocked: false,
-            pseudonym: None,
+            pseudonyms: Vec::new(),
             pinned_identity: None,
             trust: Trust::Pinned,
             new_identity: None,
@@ -70,6 +71,31 @@ impl std::fmt::Debug for PeerRecord {
 }
 
 impl PeerRecord {
+    /// Its JID's localpart.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        self.pseudonyms.first().map(String::as_str)
+    }
+
+    /// Its pseudonym in an epoch, which is a pseudonym's first character.
+    #[must_use]
+    pub fn pseudonym(&self, epoch: char) -> Option<&str> {
+        self.pseudonyms.iter().map(String::as_str).find(|name| name.starts_with(epoch))
+    }
+
+    /// Its number was evaluated to that.
+    pub fn evaluated(&mut self, name: &str) {
+        if !self.pseudonyms.iter().any(|known| known == name) {
+            self.pseudonyms.push(name.to_owned());
+        }
+    }
+
+    /// It is there that it is found.
+    pub fn found(&mut self, name: &str) {
+        self.pseudonyms.retain(|known| known != name);
+        self.pseudonyms.insert(0, name.to_owned());
+    }
+
     /// A stranger: nothing the user said or did names it, so it may be forgotten.
     fn is_stranger(&self) -> bool {
         !self.wrote_to && !self.blocked && self.policy == PeerPolicy::Auto && self.trust == Trust::Pinned
@@ -82,7 +108,7 @@ struct Sealed {
     number: Box<str>,
     policy: u8,
     blocked: bool,
-    pseudonym: Option<String>,
+    pseudonyms: Vec<String>,
     pinned_identity: Option<Vec<u8>>,
     trust: u8,
     new_identity: Option<Vec<u8>>,
@@ -100,7 +126,7 @@ impl Sealed {
             number: of.as_e164().into(),
             policy: peer.policy.code(),
             blocked: peer.blocked,
-            pseudonym: peer.pseudonym.clone(),
+            pseudonyms: peer.pseudonyms.clone(),
             pinned_identity: peer.pinned_identity.map(Vec::from),
             trust: peer.trust.code(),
             new_identity: peer.new_identity.map(Vec::from),
@@ -118,7 +144,7 @@ impl Sealed {
         let record = PeerRecord {
             policy: PeerPolicy::from_code(self.policy).ok_or(UNREADABLE)?,
             blocked: self.blocked,
-            pseudonym: self.pseudonym,
+            pseudonyms: self.pseudonyms,
             pinned_identity: key(self.pinned_identity)?,
             trust: Trust::from_code(self.trust).ok_or(UNREADABLE)?,
             new_identity: key(self.new_identity)?,
@@ -156,7 +182,7 @@ impl Tx<'_> {
     pub fn put_peer(&self, number: &PhoneNumber, peer: &PeerRecord) -> Result<(), StoreError> {
         let key = self.number_key(number);
         let record = self.seal_record(("peers", &key, "record"), &Sealed::new(number, peer))?;
-        let pseudonym = peer.pseudonym.as_ref().map(|name| self.lookup("pseudonym", name.as_bytes()));
+        let pseudonym = peer.address().map(|name| self.lookup("pseudonym", name.as_bytes()));
         let touched = peer.is_stranger().then_some(peer.touched.0);
         self.run(
             "INSERT OR REPLACE INTO peers (number, pseudonym, touched, record) VALUES (?1, ?2, ?3, ?4)",
@@ -173,7 +199,7 @@ impl Tx<'_> {
         rows.into_iter().filter_map(|(key, record)| sound(self.open_peer(key, &record))).collect()
     }
 
-    /// Whose pseudonym that is.
+    /// Who was found last under that pseudonym.
     pub fn peer_by_pseudonym(&self, pseudonym: &str) -> Result<Option<(PhoneNumber, PeerRecord)>, StoreError> {
         let name = self.lookup("pseudonym", pseudonym.as_bytes());
         let row = self.first("SELECT number, record FROM peers WHERE pseudonym = ?1", params![name], |row| {
@@ -207,6 +233,11 @@ impl Tx<'_> {
             )?;
         }
         Ok(())
+    }
+
+    /// Forgets all sessions.
+    pub fn drop_sessions(&self) -> Result<(), StoreError> {
+        self.run("DELETE FROM sessions", []).map(drop)
     }
 
     fn number_key(&self, number: &PhoneNumber) -> [u8; 32] {

@@ -162,10 +162,12 @@ fn judge(status: StatusCode, wait: Option<u32>, body: &[u8], asked: usize) -> Re
             DirectoryError::Refused
         }),
         StatusCode::TOO_MANY_REQUESTS => Err(DirectoryError::Budget(wait.unwrap_or(DEFAULT_WAIT))),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(DirectoryError::Denied),
-        StatusCode::NOT_FOUND => Err(DirectoryError::Epoch),
-        status if status.is_client_error() => Err(DirectoryError::Refused),
-        _ => Err(DirectoryError::Unavailable),
+        status => Err(match told(body).as_str() {
+            "unknown-token" => DirectoryError::Denied,
+            "unknown-epoch" => DirectoryError::Epoch,
+            _ if status.is_client_error() && !is_anybodys(status) => DirectoryError::Refused,
+            _ => DirectoryError::Unavailable,
+        }),
     }
 }
 
@@ -199,14 +201,24 @@ fn one_field(body: &[u8], field: &str) -> Option<Vec<u8>> {
     STANDARD.decode(answer.get(field)?.as_str()?).ok()
 }
 
-/// Why an errand was refused: by the error's token.
-fn refusal(status: StatusCode, wait: Option<u32>, body: &[u8]) -> ErrandError {
+/// The error's token. Only that is the directory's own word.
+fn told(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Told {
         error: String,
     }
-    let told = serde_json::from_slice::<Told>(body).map(|told| told.error).unwrap_or_default();
-    match told.as_str() {
+    serde_json::from_slice::<Told>(body).map(|told| told.error).unwrap_or_default()
+}
+
+/// Whether anything in front of the directory may answer so; without a token it says nothing about us.
+fn is_anybodys(status: StatusCode) -> bool {
+    use StatusCode as S;
+    matches!(status, S::UNAUTHORIZED | S::FORBIDDEN | S::NOT_FOUND | S::REQUEST_TIMEOUT)
+}
+
+/// Why an errand was refused: by the error's token.
+fn refusal(status: StatusCode, wait: Option<u32>, body: &[u8]) -> ErrandError {
+    match told(body).as_str() {
         "code-wrong" => ErrandError::WrongCode,
         "code-spent" => ErrandError::Spent,
         "session-unknown" | "session-conflict" => ErrandError::NoSession,
@@ -217,8 +229,7 @@ fn refusal(status: StatusCode, wait: Option<u32>, body: &[u8]) -> ErrandError {
         "proof-needed" => ErrandError::Proof,
         "unknown-token" => ErrandError::Denied,
         _ if status == StatusCode::TOO_MANY_REQUESTS => ErrandError::Limit(wait.unwrap_or(DEFAULT_WAIT)),
-        _ if status == StatusCode::UNAUTHORIZED => ErrandError::Denied,
-        _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => ErrandError::Unavailable,
+        _ if status.is_server_error() || is_anybodys(status) => ErrandError::Unavailable,
         _ => ErrandError::Refused,
     }
 }
@@ -290,9 +301,13 @@ mod tests {
         assert_eq!(told(429, "enrolment-limit"), ErrandError::Limit(7));
         assert_eq!(told(502, "sms-failed"), ErrandError::Unavailable);
         assert_eq!(
-            (of(401, ""), of(403, "<html>"), of(500, "{}")),
-            (ErrandError::Denied, ErrandError::Refused, ErrandError::Unavailable)
+            [of(401, ""), of(403, "<html>"), of(404, "{}"), of(408, ""), of(500, "{}")],
+            [ErrandError::Unavailable; 5],
+            "what a proxy may say counts for nothing"
         );
+        assert_eq!(told(401, "unknown-token"), ErrandError::Denied);
+        assert_eq!(told(404, "unknown-epoch"), ErrandError::Epoch);
+        assert_eq!(of(400, ""), ErrandError::Refused);
     }
 
     #[test]
@@ -305,12 +320,17 @@ mod tests {
 
     #[test]
     fn every_refusal_has_its_name() {
-        let judged = |status: u16, wait| judge(StatusCode::from_u16(status).unwrap(), wait, b"", 1).unwrap_err();
+        let of = |status: u16, wait, body: &str| {
+            judge(StatusCode::from_u16(status).unwrap(), wait, body.as_bytes(), 1).unwrap_err()
+        };
+        let judged = |status, wait| of(status, wait, "");
         assert_eq!(judged(429, Some(17)), DirectoryError::Budget(17));
         assert_eq!(judged(429, None), DirectoryError::Budget(DEFAULT_WAIT));
-        assert_eq!(judged(401, None), DirectoryError::Denied);
-        assert_eq!(judged(403, None), DirectoryError::Denied);
-        assert_eq!(judged(404, None), DirectoryError::Epoch);
+        assert_eq!(of(401, None, r#"{"error":"unknown-token"}"#), DirectoryError::Denied);
+        assert_eq!(of(404, None, r#"{"error":"unknown-epoch"}"#), DirectoryError::Epoch);
+        for status in [401, 403, 404] {
+            assert_eq!(of(status, None, "<html>"), DirectoryError::Unavailable, "what a proxy may say: {status}");
+        }
         assert_eq!(judged(400, None), DirectoryError::Refused);
         assert_eq!(judged(301, None), DirectoryError::Unavailable);
         assert_eq!(judged(503, None), DirectoryError::Unavailable);

@@ -10,6 +10,7 @@ mod diverted;
 mod doctor;
 mod enrolled;
 mod enrolment;
+mod epochs;
 mod hostile;
 mod main_job;
 mod metered;

@@ -366,7 +366,7 @@ fn a_peer_is_found_by_number_and_pseudonym() {
     let record = PeerRecord {
         policy: PeerPolicy::ImOnly,
         blocked: true,
-        pseudonym: Some("aexample".into()),
+        pseudonyms: vec!["aexample".into()],
         pinned_identity: Some([1; 64]),
         new_identity: Some([2; 64]),
         certificate_issued: Some(Timestamp(5)),

@@ -32,7 +32,7 @@ fn fill(store: &mut Store) {
             tx.put_text(&Text { token: Some("token-of-the-app".into()), sms: Some(sms), ..text(1) })?;
             tx.put_envelope(id(1), b"sealed envelope")?;
             tx.put_arrived(&arrived(2))?;
-            tx.put_peer(&number(1), &PeerRecord { pseudonym: Some("apseudonym".into()), ..PeerRecord::default() })?;
+            tx.put_peer(&number(1), &PeerRecord { pseudonyms: vec!["apseudonym".into()], ..PeerRecord::default() })?;
             tx.put_sessions(&number(1), &[b"session pickle"])?;
             tx.put_blob("identity", b"identity pickle")?;
             tx.put_preferred_line(&LineId("line-1".into()))?;
@@ -83,7 +83,7 @@ fn debug_output_shows_neither_keys_nor_numbers() {
     let home = Home::new();
     let store = home.open().unwrap();
     let peer =
-        PeerRecord { pseudonym: Some("apseudonym".into()), pinned_identity: Some([77; 64]), ..Default::default() };
+        PeerRecord { pseudonyms: vec!["apseudonym".into()], pinned_identity: Some([77; 64]), ..Default::default() };
     let shown = format!("{store:?} {:?} {peer:?}", StoreKey::new([77; 32]));
     assert!(!shown.contains("77") && !shown.contains("apseudonym"), "{shown}");
 }

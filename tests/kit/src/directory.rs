@@ -20,7 +20,7 @@ const START: Duration = Duration::from_secs(20);
 /// A directory's own database.
 pub const FILE: &str = "directory.db";
 
-/// The epoch of every directory of the kit.
+/// The epoch that every directory of the kit begins with.
 pub const EPOCH: char = 'a';
 
 /// What stands around a directory.
@@ -96,7 +96,7 @@ impl Directory {
     pub async fn start(around: &Around<'_>) -> Result<Self> {
         let dir = around.dir.join("directory");
         std::fs::create_dir(&dir)?;
-        let mut made = keygen(around.binary, &[], &dir.join("keys"))?;
+        let mut made = keygen(around.binary, EPOCH, &[], &dir.join("keys"))?;
         if let Some(key) = around.second {
             made.push_str(&format!("second = \"{key}\"\n"));
         }
@@ -136,21 +136,57 @@ impl Directory {
         self.dir.join("directory.toml")
     }
 
-    /// `[[cloud.epochs]]` for a phone's configuration: the public keys as `keygen` told them.
+    /// `[[cloud.epochs]]` for a phone's configuration, one for each epoch that it serves, the current one last: the
+    /// public keys as `keygen` told them.
     ///
     /// # Errors
     /// The configuration can't be read.
     pub fn pinned(&self) -> Result<String> {
         let config = std::fs::read_to_string(self.config())?;
-        let key = |name: &str| config.lines().find_map(|line| line.strip_prefix(name)).context("a key is missing");
-        let second = config.lines().find(|line| line.starts_with("second = "));
-        let second = second.map_or_else(String::new, |line| format!("{line}\n"));
-        Ok(format!(
-            "[[cloud.epochs]]\nepoch = \"{EPOCH}\"\n{second}voprf = \"{}\"\ncertificate = \"{}\"\nenrolment = \"{}\"\n",
-            key("# public VOPRF key: ")?,
-            key("# public certificate key: ")?,
-            key("# public enrolment key: ")?,
-        ))
+        let pin = |block: &str| {
+            let value = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).context("a key is missing");
+            let second = block.lines().find(|line| line.starts_with("second = "));
+            let second = second.map_or_else(String::new, |line| format!("{line}\n"));
+            Ok(format!(
+                "[[cloud.epochs]]\nepoch = {}\n{second}voprf = \"{}\"\ncertificate = \"{}\"\nenrolment = \"{}\"\n",
+                value("name = ")?,
+                value(KEYGEN)?,
+                value("# public certificate key: ")?,
+                value("# public enrolment key: ")?,
+            ))
+        };
+        epochs(&config).map(pin).collect()
+    }
+
+    /// Serves another epoch, which is the current one from now on.
+    ///
+    /// # Errors
+    /// It did not start again; the end of its log is in the text.
+    pub async fn begin_epoch(&mut self, epoch: char) -> Result<()> {
+        let made = keygen(&self.binary, epoch, &[], &self.dir.join("keys"))?;
+        let config = std::fs::read_to_string(self.config())?;
+        let mut lines = config.lines().map(|line| match line.strip_prefix("current_epoch = ") {
+            Some(_) => format!("current_epoch = \"{epoch}\"\n"),
+            None => format!("{line}\n"),
+        });
+        self.serve_by(&format!("{}{made}", lines.by_ref().collect::<String>())).await
+    }
+
+    /// Serves an epoch no more.
+    ///
+    /// # Errors
+    /// As [`Directory::begin_epoch`].
+    pub async fn end_epoch(&mut self, epoch: char) -> Result<()> {
+        let config = std::fs::read_to_string(self.config())?;
+        let name = format!("name = \"{epoch}\"");
+        let ended = epochs(&config).find(|block| block.lines().any(|line| line == name)).context("no such epoch")?;
+        self.serve_by(&config.replace(ended, "")).await
+    }
+
+    async fn serve_by(&mut self, config: &str) -> Result<()> {
+        self.stop().await?;
+        std::fs::write(self.config(), config)?;
+        self.restart().await
     }
 
     /// Its database: a path, or a URL.
@@ -266,9 +302,22 @@ impl Directory {
     }
 }
 
-/// Makes the keys of the one epoch in `dir`; what belongs into the configuration.
-pub(crate) fn keygen(binary: &Path, more: &[&str], dir: &Path) -> Result<String> {
-    let (epoch, dir) = (EPOCH.to_string(), dir.to_string_lossy());
+/// What `keygen` prints for an epoch begins so.
+const KEYGEN: &str = "# public VOPRF key: ";
+
+/// What `keygen` printed for each epoch of a configuration.
+fn epochs(config: &str) -> impl Iterator<Item = &str> {
+    let blocks = config.match_indices(KEYGEN).filter_map(|(start, _)| config.get(start..));
+    blocks.map(|block| {
+        let ends = ["\n[tls]", "\n[phones]", "\n# public VOPRF key: "].map(|next| block.find(next));
+        let end = ends.into_iter().flatten().min().map_or(block.len(), |end| end + 1);
+        block.get(..end).unwrap_or_default()
+    })
+}
+
+/// Makes the keys of an epoch in `dir`; what belongs into the configuration.
+pub(crate) fn keygen(binary: &Path, epoch: char, more: &[&str], dir: &Path) -> Result<String> {
+    let (epoch, dir) = (epoch.to_string(), dir.to_string_lossy());
     run(binary, &[&["keygen", "--epoch", &epoch, "--dir", &dir], more].concat())
 }
 

@@ -2,7 +2,7 @@
 //! database of its own.
 
 use crate::cloud::{Child, Pki};
-use crate::directory::{keygen, run, serve};
+use crate::directory::{EPOCH, keygen, run, serve};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ impl Evaluator {
         let dir = dir.join("evaluator");
         std::fs::create_dir(&dir)?;
         let pki = Pki::generate("evaluator.test", &dir)?;
-        let epoch = keygen(binary, &["--evaluator"], &dir.join("keys"))?;
+        let epoch = keygen(binary, EPOCH, &["--evaluator"], &dir.join("keys"))?;
         let key = epoch.lines().find_map(|line| line.strip_prefix("# public VOPRF key: ")).context("a key")?.to_owned();
         let token = dir.join("first.token");
         let operator = run(binary, &["operator-token", "--out", &token.to_string_lossy()])?;

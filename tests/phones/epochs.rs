@@ -1,0 +1,122 @@
+//! The operator changes the epoch, on real parts: peers on both sides of the change keep finding each other.
+
+use super::enrolment::{blank, enrol, enrolling};
+use super::{ALICE, BOB};
+use shunt_kit::phone::Phone;
+use shunt_kit::shunt::Shunt;
+use shunt_kit::world::{World, go_online};
+
+const CAROL: &str = "+4915112345603";
+
+/// A text that goes by IM.
+async fn by_im(from: &Shunt, (number, to): (&str, &Shunt), text: &str) {
+    from.send(number, text).await.unwrap();
+    assert_eq!(to.wait_received(|got| got.text == text).await.unwrap().bearer, "im", "{text}");
+}
+
+/// The phone with what the directory serves now pinned.
+async fn updated(world: &World, phone: &mut Phone) {
+    phone.stop_shunt().await.unwrap();
+    phone.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();
+    phone.shunt().wait_service_state(&["online"]).await.unwrap();
+}
+
+/// How many evaluations left a phone.
+async fn evaluations(phone: &Phone) -> usize {
+    phone.shunt().ledger(0).await.unwrap().iter().filter(|row| row.1 == "evaluate").count()
+}
+
+/// In which epochs the directory has accounts.
+fn accounts(world: &World) -> String {
+    let database = rusqlite::Connection::open(world.directory.database()).unwrap();
+    let mut accounts = database.prepare("SELECT substr(pseudonym, 1, 1) FROM account ORDER BY 1").unwrap();
+    accounts.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epochs_change_parts_nobody_and_an_account_moves_when_it_is_to_be_proven_anew() {
+    let mut world = enrolling().await;
+    let mut alice = blank(&world, ALICE).await;
+    enrol(alice.shunt(), ALICE).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    let carol = world.phone(CAROL).await.unwrap();
+    go_online(carol.shunt()).await.unwrap();
+
+    // Alice and Carol are in the old epoch, Bob enrols in the new one.
+    world.directory.begin_epoch('b').await.unwrap();
+    updated(&world, &mut alice).await;
+    let mut bob = blank(&world, BOB).await;
+    enrol(bob.shunt(), BOB).await.unwrap();
+    bob.shunt().wait_service_state(&["online"]).await.unwrap();
+    assert_eq!(accounts(&world), "aab");
+    let before = evaluations(&alice).await;
+    by_im(alice.shunt(), (BOB, bob.shunt()), "from the old to the new").await;
+    by_im(bob.shunt(), (ALICE, alice.shunt()), "and back").await;
+    assert_eq!(evaluations(&alice).await - before, 1, "the current epoch is looked into first");
+    // Carol's phone knows the old epoch alone: whoever is in the new one is nobody to it.
+    let sent = bob.shunt().send(CAROL, "found, and not believed").await.unwrap();
+    bob.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
+    let safety = bob.shunt().safety_number(ALICE).await.unwrap();
+    bob.shunt().verify(ALICE, true).await.unwrap();
+
+    // Her number is to be proven anew: in the new epoch, with the same key.
+    for present in [false, true] {
+        alice.modem().set_sim_present(present);
+        alice.reattach().await.unwrap();
+    }
+    alice.logged("the account is in the current epoch now", 1).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    assert_eq!(accounts(&world), "abb");
+    by_im(alice.shunt(), (BOB, bob.shunt()), "moved").await;
+    by_im(bob.shunt(), (ALICE, alice.shunt()), "welcome").await;
+    assert_eq!(bob.shunt().safety_number(ALICE).await.unwrap(), safety);
+    assert_eq!(bob.shunt().standing(ALICE).await.unwrap(), "verified");
+    assert!(bob.shunt().heard().iter().all(|heard| !heard.name.ends_with(".IdentityChanged")));
+
+    // The old epoch ends; and with it who did not follow.
+    world.directory.end_epoch('a').await.unwrap();
+    updated(&world, &mut alice).await;
+    updated(&world, &mut bob).await;
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
+    by_im(bob.shunt(), (ALICE, alice.shunt()), "in the one epoch").await;
+    by_im(alice.shunt(), (BOB, bob.shunt()), "that there is").await;
+    bob.shunt().wait_route(CAROL, "sms", "not-enrolled").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_in_the_old_epoch_is_found_from_the_new_one_and_found_again_after_the_move() {
+    let mut world = enrolling().await;
+    let mut alice = blank(&world, ALICE).await;
+    enrol(alice.shunt(), ALICE).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    world.directory.begin_epoch('b').await.unwrap();
+    updated(&world, &mut alice).await;
+    let bob = blank(&world, BOB).await;
+    enrol(bob.shunt(), BOB).await.unwrap();
+    bob.shunt().wait_service_state(&["online"]).await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
+    by_im(bob.shunt(), (ALICE, alice.shunt()), "from the new to the old").await;
+    by_im(alice.shunt(), (BOB, bob.shunt()), "and back").await;
+    assert_eq!(evaluations(&bob).await, 2, "one in each epoch");
+
+    // Both the directory and her phone are killed while the account moves.
+    world.smsc.hold(ALICE);
+    for present in [false, true] {
+        alice.modem().set_sim_present(present);
+        alice.reattach().await.unwrap();
+    }
+    world.smsc.wait_for_text("the code", |sms| sms.to == ALICE && sms.text.is_some()).await.unwrap();
+    alice.logged("the number is to be proven anew, in another epoch", 1).await.unwrap();
+    alice.kill_core().await.unwrap();
+    world.directory.crash().await.unwrap();
+    alice.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();
+    world.smsc.release(ALICE);
+    alice.logged("the code came by SMS", 1).await.unwrap();
+    world.directory.restart().await.unwrap();
+    alice.logged("the account is in the current epoch now", 1).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    assert_eq!(accounts(&world), "bb");
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
+    by_im(bob.shunt(), (ALICE, alice.shunt()), "found again").await;
+    assert_eq!(evaluations(&bob).await, 2, "and never evaluated again");
+}
