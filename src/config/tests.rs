@@ -168,6 +168,27 @@ fn a_second_evaluator_that_is_pinned_has_an_address_and_a_ca() {
 }
 
 #[test]
+fn an_epoch_is_a_letter_and_four_are_pinned_at_most() {
+    let key = "A".repeat(43);
+    let pins = |epochs: &str| {
+        let pin = |epoch: char| {
+            format!(
+                "[[cloud.epochs]]\nepoch = \"{epoch}\"\nvoprf = \"{key}=\"\n\
+                 certificate = \"{key}=\"\nenrolment = \"{key}=\"\n"
+            )
+        };
+        let pins: String = epochs.chars().map(pin).collect();
+        Config::parse(&format!("{CLOUD}{pins}")).map_err(|error| error.to_string())
+    };
+    assert!(pins("azbc").is_ok());
+    for (wrong, why) in [("0", "a to z"), ("A", "a to z"), ("é", "a to z"), ("aa", "twice"), ("abcde", "four at most")]
+    {
+        let message = pins(wrong).unwrap_err();
+        assert!(message.contains(why), "{wrong}: {message}");
+    }
+}
+
+#[test]
 fn unreadable_files_are_errors_and_absent_ones_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let absent = dir.path().join("absent.toml");

@@ -106,6 +106,9 @@ impl Core {
         if self.own.seen.replace(sim) != Some(sim) {
             // A SIM that is back may have to prove its number, and can now get the code.
             self.own.look_at = turn.now.mono;
+            if sim == Sim::Gone && self.account.is_some() {
+                log::info!("the account's SIM is not in this phone");
+            }
         }
         if self.account.is_some() && self.own.tenure.seen(turn.now.wall, sim) {
             self.own.keep(turn);

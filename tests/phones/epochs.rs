@@ -8,6 +8,15 @@ use shunt_kit::world::{World, go_online};
 
 const CAROL: &str = "+4915112345603";
 
+/// A phone that enrolled by itself, and has replaced the secret that the directory made.
+async fn enrolled(world: &World, number: &str) -> Phone {
+    let phone = blank(world, number).await;
+    enrol(phone.shunt(), number).await.unwrap();
+    phone.shunt().wait_service_state(&["online"]).await.unwrap();
+    phone.logged("the account has a new secret", 1).await.unwrap();
+    phone
+}
+
 /// A text that goes by IM.
 async fn by_im(from: &Shunt, (number, to): (&str, &Shunt), text: &str) {
     from.send(number, text).await.unwrap();
@@ -19,6 +28,15 @@ async fn updated(world: &World, phone: &mut Phone) {
     phone.stop_shunt().await.unwrap();
     phone.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();
     phone.shunt().wait_service_state(&["online"]).await.unwrap();
+}
+
+/// The SIM is taken out and put back: the number is to be proven anew.
+async fn sim_out_and_in(phone: &mut Phone) {
+    phone.modem().set_sim_present(false);
+    phone.reattach().await.unwrap();
+    phone.logged("the account's SIM is not in this phone", 1).await.unwrap();
+    phone.modem().set_sim_present(true);
+    phone.reattach().await.unwrap();
 }
 
 /// How many evaluations left a phone.
@@ -36,18 +54,14 @@ fn accounts(world: &World) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_epochs_change_parts_nobody_and_an_account_moves_when_it_is_to_be_proven_anew() {
     let mut world = enrolling().await;
-    let mut alice = blank(&world, ALICE).await;
-    enrol(alice.shunt(), ALICE).await.unwrap();
-    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    let mut alice = enrolled(&world, ALICE).await;
     let carol = world.phone(CAROL).await.unwrap();
     go_online(carol.shunt()).await.unwrap();
 
     // Alice and Carol are in the old epoch, Bob enrols in the new one.
     world.directory.begin_epoch('b').await.unwrap();
     updated(&world, &mut alice).await;
-    let mut bob = blank(&world, BOB).await;
-    enrol(bob.shunt(), BOB).await.unwrap();
-    bob.shunt().wait_service_state(&["online"]).await.unwrap();
+    let mut bob = enrolled(&world, BOB).await;
     assert_eq!(accounts(&world), "aab");
     let before = evaluations(&alice).await;
     by_im(alice.shunt(), (BOB, bob.shunt()), "from the old to the new").await;
@@ -60,10 +74,7 @@ async fn an_epochs_change_parts_nobody_and_an_account_moves_when_it_is_to_be_pro
     bob.shunt().verify(ALICE, true).await.unwrap();
 
     // Her number is to be proven anew: in the new epoch, with the same key.
-    for present in [false, true] {
-        alice.modem().set_sim_present(present);
-        alice.reattach().await.unwrap();
-    }
+    sim_out_and_in(&mut alice).await;
     alice.logged("the account is in the current epoch now", 1).await.unwrap();
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
     assert_eq!(accounts(&world), "abb");
@@ -86,14 +97,10 @@ async fn an_epochs_change_parts_nobody_and_an_account_moves_when_it_is_to_be_pro
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_in_the_old_epoch_is_found_from_the_new_one_and_found_again_after_the_move() {
     let mut world = enrolling().await;
-    let mut alice = blank(&world, ALICE).await;
-    enrol(alice.shunt(), ALICE).await.unwrap();
-    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    let mut alice = enrolled(&world, ALICE).await;
     world.directory.begin_epoch('b').await.unwrap();
     updated(&world, &mut alice).await;
-    let bob = blank(&world, BOB).await;
-    enrol(bob.shunt(), BOB).await.unwrap();
-    bob.shunt().wait_service_state(&["online"]).await.unwrap();
+    let bob = enrolled(&world, BOB).await;
     bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     by_im(bob.shunt(), (ALICE, alice.shunt()), "from the new to the old").await;
     by_im(alice.shunt(), (BOB, bob.shunt()), "and back").await;
@@ -101,12 +108,8 @@ async fn who_is_in_the_old_epoch_is_found_from_the_new_one_and_found_again_after
 
     // Both the directory and her phone are killed while the account moves.
     world.smsc.hold(ALICE);
-    for present in [false, true] {
-        alice.modem().set_sim_present(present);
-        alice.reattach().await.unwrap();
-    }
-    world.smsc.wait_for_text("the code", |sms| sms.to == ALICE && sms.text.is_some()).await.unwrap();
-    alice.logged("the number is to be proven anew, in another epoch", 1).await.unwrap();
+    sim_out_and_in(&mut alice).await;
+    world.smsc.until_waiting(ALICE, 1).await.unwrap();
     alice.kill_core().await.unwrap();
     world.directory.crash().await.unwrap();
     alice.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();

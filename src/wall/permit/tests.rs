@@ -34,7 +34,7 @@ fn fetch(id: u64) -> ToUplink {
 }
 
 fn evaluate(id: u64, points: usize) -> ToUplink {
-    ToUplink::Evaluate { request: RequestId(id), by: Operator::First, epoch: '1', blinded: vec![[0; 32]; points] }
+    ToUplink::Evaluate { request: RequestId(id), by: Operator::First, epoch: 'a', blinded: vec![[0; 32]; points] }
 }
 
 fn evaluated(id: u64, points: usize, proof: usize) -> FromUplink {
