@@ -13,9 +13,6 @@ pub(super) const IDENTITY: &str = "identity";
 /// The store's name for the account file.
 pub(super) const ACCOUNT: &str = "account";
 
-/// The store's name for the line that has the account's number.
-pub(super) const ACCOUNT_LINE: &str = "account-line";
-
 /// An account file that is being checked.
 pub(super) struct Import {
     file: AccountFile,
@@ -151,6 +148,9 @@ impl Core {
         match file.to_json() {
             Ok(text) => turn.write(move |tx| tx.put_blob(ACCOUNT, text.as_bytes())),
             Err(error) => return Err(StoreError::Io(error.to_string())),
+        }
+        if self.account.as_ref().is_some_and(|own| own.number != file.number) {
+            self.account_lines = super::lines::AccountLines::default();
         }
         self.account = Some(file);
         self.published_at = None;

@@ -340,7 +340,7 @@ impl Core {
     pub(super) fn published(&self) -> Published {
         let mut confinement = self.confinement.clone();
         confinement.extend(self.uplink_lacks.iter().map(|token| format!("uplink-{token}")));
-        let account = self.account.as_ref().zip(self.account_line.as_ref());
+        let account = self.account.as_ref().zip(self.account_line());
         let entry = |line: &crate::model::Line| {
             let own = account.filter(|(_, accounts)| **accounts == line.id).map(|(account, _)| &account.number);
             LineEntry {

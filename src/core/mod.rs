@@ -10,7 +10,8 @@
 //! | `driver` | the loop, transactions, effects; what happens when the store fails |
 //! | `start` | the process's entry |
 //! | `requests`, `send`, `watches`, `listing` | what is asked over D-Bus |
-//! | `sms`, `jobs` | SMS both ways, lines, addresses; what the modem is asked to do |
+//! | `sms`, `jobs` | SMS both ways, addresses; what the modem is asked to do |
+//! | `lines` | the lines, and which has the account's number |
 //! | `door` | texts that apps wrote to the modem service, and what their doors ask |
 //! | `reach`, `evaluate`, `outbox`, `inbox` | peers: finding them, letters out, letters in |
 //! | `link` | the switch, the uplink and the link |
@@ -39,6 +40,7 @@ mod jobs;
 #[cfg(feature = "leak")]
 mod leak;
 mod ledger;
+mod lines;
 mod link;
 mod listing;
 mod outbox;
@@ -92,8 +94,7 @@ pub(crate) struct Core {
 
     lines: BTreeMap<LineId, Line>,
     account: Option<AccountFile>,
-    /// The line that has the account's number, where it was seen.
-    account_line: Option<LineId>,
+    account_lines: lines::AccountLines,
     enrolment: Option<enrol::Enrolment>,
     /// Why there is no account, where there is a reason.
     ended: Option<ended::Ended>,

@@ -83,7 +83,7 @@ impl Core {
     }
 
     fn sim(&self) -> Sim {
-        let found = self.account_line.as_ref().and_then(|own| self.lines.get(own));
+        let found = self.account_lines.now.as_ref().and_then(|own| self.lines.get(own));
         let own = self.account.as_ref().map(|account| &account.number);
         match found {
             Some(line) if line.sim == SimState::Absent => Sim::Gone,
@@ -92,7 +92,7 @@ impl Core {
             None if self.lines.is_empty() && self.own.no_sim => Sim::Gone,
             None if self.lines.is_empty() => Sim::Unknown,
             // Two SIMs that don't know their numbers: either may be it.
-            None if self.account_line.is_none() && self.lines.values().any(|line| line.number.is_none()) => {
+            None if self.account_lines.now.is_none() && self.lines.values().any(|line| line.number.is_none()) => {
                 Sim::Unknown
             }
             None if self.lines.values().any(|line| line.number.as_ref() == own) => Sim::Unknown,

@@ -1,7 +1,6 @@
 //! SMS, both ways, and the lines they travel on.
 
 use super::Core;
-use super::account::ACCOUNT_LINE;
 use super::turn::{Effect, ModemJob, Turn};
 use crate::model::{
     Address, Arrived, Bearer, Destination, Home, Line, LineId, PhoneNumber, Shown, SimState, SmsAttempt, Text, TextId,
@@ -12,13 +11,10 @@ use crate::router::{
     Class, Late, SMS_SEEN_FOR, SmsFacts, SmsVerdict, judge_sms, refine, split_mark, twin_remembered, wire_body,
 };
 use crate::store::StoreError;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long the SMSC may keep a fallback SMS (protocol.md §2).
 const MARKED_VALIDITY_MINUTES: u32 = 24 * 60;
-/// Filed under when no line is known.
-const NO_LINE: &str = "none";
 /// Status reports that wait for the outcome of their texts.
 const EARLY_REPORTS: usize = 32;
 /// Status reports are matched with texts of the last days only: references are a byte.
@@ -52,55 +48,6 @@ impl Core {
             ModemEvent::Received(sms) => self.sms_came(turn, sms),
             ModemEvent::Report(report) => self.report_came(turn, report),
         }
-    }
-
-    fn lines_changed(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        self.find_account_line(turn)?;
-        self.look_at_sim(turn);
-        self.refresh_conditions(turn)
-    }
-
-    /// Finds the account's line anew, and keeps it for starts at which its modem comes late.
-    pub(super) fn find_account_line(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        let Some(account) = &self.account else { return Ok(()) };
-        let found = accounts_line(&account.number, &self.lines, self.account_line.as_ref()).cloned();
-        if found == self.account_line { Ok(()) } else { self.set_account_line(turn, found) }
-    }
-
-    pub(super) fn set_account_line(&mut self, turn: &mut Turn<'_, '_>, line: Option<LineId>) -> Result<(), StoreError> {
-        self.account_line.clone_from(&line);
-        let kept = line.clone();
-        turn.write(move |tx| match kept {
-            Some(line) => tx.put_blob(ACCOUNT_LINE, line.0.as_bytes()),
-            None => tx.drop_blob(ACCOUNT_LINE),
-        });
-        self.route(turn, crate::router::Input::AccountLine(line))
-    }
-
-    /// The line a text goes from: the one named, else the account's, else the only or first one.
-    pub(super) fn line(&self, named: Option<&LineId>) -> Option<&Line> {
-        match named {
-            Some(id) => self.lines.get(id),
-            None => {
-                let accounts = self.account_line.as_ref().filter(|_| self.account.is_some());
-                accounts
-                    .and_then(|id| self.lines.get(id))
-                    .or_else(|| self.lines.values().find(|line| line.sim != SimState::Absent))
-                    .or_else(|| self.lines.values().next())
-            }
-        }
-    }
-
-    /// Where the account's instant messages are filed: under its line, also while that is away.
-    pub(super) fn filing_line(&self) -> LineId {
-        let accounts = self.account_line.as_ref().filter(|_| self.account.is_some());
-        let line = accounts.or_else(|| self.line(None).map(|line| &line.id));
-        line.cloned().unwrap_or_else(|| LineId(NO_LINE.into()))
-    }
-
-    /// The line that a text is shown under: its own, or if none was known when it came, the one that is now.
-    pub(super) fn shown_under(&self, filed: &LineId) -> LineId {
-        if *filed.0 == *NO_LINE { self.filing_line() } else { filed.clone() }
     }
 
     fn home(&self, line: Option<&Line>) -> Option<Home> {
@@ -274,23 +221,6 @@ fn object(sms: &SmsAttempt) -> SmsObject {
     SmsObject { object: sms.object.clone(), owner: sms.owner.clone() }
 }
 
-/// Which line has that number: the one that says so; else the only one that knows no number. Where that is
-/// ambiguous, or no line is there, it is the one that it was.
-fn accounts_line<'l>(
-    number: &PhoneNumber,
-    lines: &'l BTreeMap<LineId, Line>,
-    was: Option<&'l LineId>,
-) -> Option<&'l LineId> {
-    if let Some(line) = lines.values().find(|line| line.number.as_ref() == Some(number)) {
-        return Some(&line.id);
-    }
-    let mut unknown = lines.values().filter(|line| line.number.is_none());
-    match (unknown.next(), unknown.next()) {
-        (Some(only), None) => Some(&only.id),
-        _ => was.filter(|was| lines.get(was).is_none_or(|line| line.number.is_none())),
-    }
-}
-
 /// Parts with their lengths, so that no two lists read alike.
 fn unambiguous(parts: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -299,40 +229,4 @@ fn unambiguous(parts: &[&[u8]]) -> Vec<u8> {
         bytes.extend_from_slice(part);
     }
     bytes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OWN: &str = "+4915112345601";
-
-    fn lines(numbers: &[(&str, Option<&str>)]) -> BTreeMap<LineId, Line> {
-        let line = |(id, number): &(&str, Option<&str>)| {
-            let id = LineId((*id).into());
-            let number = number.map(|number| PhoneNumber::from_e164(number).unwrap());
-            (id.clone(), Line { id, number, sim: SimState::Home, home: None, emergency: Vec::new(), modem: None })
-        };
-        numbers.iter().map(line).collect()
-    }
-
-    fn found(numbers: &[(&str, Option<&str>)], was: Option<&str>) -> Option<String> {
-        let was = was.map(|was| LineId(was.into()));
-        let lines = lines(numbers);
-        let own = PhoneNumber::from_e164(OWN).unwrap();
-        accounts_line(&own, &lines, was.as_ref()).map(|line| line.0.to_string())
-    }
-
-    #[test]
-    fn the_accounts_line_is_the_one_with_its_number() {
-        const OTHER: Option<&str> = Some("+4915112345602");
-        assert_eq!(found(&[("a", OTHER), ("b", Some(OWN))], Some("a")).as_deref(), Some("b"));
-        assert_eq!(found(&[("a", None)], None).as_deref(), Some("a"), "many SIMs don't know their number");
-        assert_eq!(found(&[("a", OTHER), ("b", None)], None).as_deref(), Some("b"));
-        assert_eq!(found(&[("a", None), ("b", None)], None), None, "nobody knows which");
-        assert_eq!(found(&[("a", None), ("b", None)], Some("b")).as_deref(), Some("b"), "known from before");
-        assert_eq!(found(&[], Some("b")).as_deref(), Some("b"), "its modem is not there yet");
-        assert_eq!(found(&[("a", OTHER)], Some("b")).as_deref(), Some("b"));
-        assert_eq!(found(&[("a", OTHER)], Some("a")), None, "its SIM has another number now");
-    }
 }

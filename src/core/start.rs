@@ -1,6 +1,6 @@
 //! The core's entry: take the channel, confine, read the config, open the store, serve, loop.
 
-use super::account::{ACCOUNT, ACCOUNT_LINE, IDENTITY};
+use super::account::{ACCOUNT, IDENTITY};
 use super::driver::{Daemon, Ended, Inputs};
 use super::enrol::Aim;
 use super::roots::Roots;
@@ -304,7 +304,7 @@ impl Core {
             metered: false,
             lines: BTreeMap::new(),
             account: None,
-            account_line: None,
+            account_lines: super::lines::AccountLines::default(),
             enrolment: None,
             ended: None,
             own: super::own::Own::default(),
@@ -358,11 +358,9 @@ impl Core {
             let account = AccountFile::parse(&file).map_err(|error| log::error!("{error}")).ok();
             self.account = account.map(|account| self.with_pins(account));
         }
-        let line =
-            tx.blob(ACCOUNT_LINE)?.and_then(|line| std::str::from_utf8(&line).map(|line| LineId(line.into())).ok());
-        self.account_line.clone_from(&line);
+        self.load_account_lines(tx)?;
         // At start nothing waits for what this decides.
-        let _nothing = self.router.handle(now(), Input::AccountLine(line));
+        let _nothing = self.router.handle(now(), Input::AccountLine(self.account_lines.now.clone()));
         self.load_enrolment(tx)?;
         self.load_own(tx)?;
         self.load_secret(tx)?;

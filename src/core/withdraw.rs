@@ -188,7 +188,7 @@ impl Core {
         self.published_at = None;
         self.own = super::own::Own::default();
         self.secrets = super::secret::Secrets::default();
-        self.account_line = None;
+        self.account_lines = super::lines::AccountLines::default();
         // Texts that came after the account's end are under way by SMS.
         if self.router.unsettled() == 0 {
             self.router = Router::new();

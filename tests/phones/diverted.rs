@@ -1,6 +1,7 @@
 //! Texts that apps wrote to ModemManager, as their doors divert them: the plain SMS is the door's to send.
 
 use super::{ALICE, BOB, world};
+use shunt_kit::modem::Identity;
 use shunt_kit::proxy::Mode;
 use shunt_kit::world::{go_off, go_online};
 use shunt_kit::{Phone, Shunt};
@@ -117,4 +118,45 @@ async fn a_twin_is_told_to_the_door_and_deleted_from_the_modem() {
     world.smsc.inject(BOB, &shunt_kit::Incoming::text(ALICE, "once       \n"));
     bob.modem().wait_emptied().await.unwrap();
     assert_eq!(bob.shunt().shown("once"), 1);
+}
+
+/// The inbox's texts with their lines, and the lines that are in a modem.
+async fn seats(shunt: &Shunt) -> (Vec<(String, String)>, Vec<String>) {
+    let none: HashMap<&str, Variant<'_>> = HashMap::new();
+    let (rows, _): (Vec<Row>, bool) = shunt.call(DOOR, "Inbox", &(none,)).await.unwrap().body().deserialize().unwrap();
+    let lines: Vec<(String, OwnedObjectPath)> =
+        shunt.call(DOOR, "Lines", &()).await.unwrap().body().deserialize().unwrap();
+    let texts = rows.into_iter().map(|(_, _, _, text, _, line)| (text, line)).collect();
+    (texts, lines.into_iter().map(|(line, _)| line).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_by_im_is_shown_at_another_sim_of_the_same_number_too() {
+    let world = world().await;
+    let (mut alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    bob.shunt().send(ALICE, "before").await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "before").await.unwrap().bearer, "im");
+    let (texts, lines) = seats(alice.shunt()).await;
+    assert_eq!(texts, [("before".to_owned(), lines[0].clone())]);
+    let was = lines[0].clone();
+
+    // A card for the lost one: its own ICCID and IMSI, the same number.
+    let (number, imei) = (ALICE.to_owned(), alice.modem().identity().imei.clone());
+    let other = Identity { number, imei, ..Identity::of("+4915112345688") };
+    alice.modem().set_other_sim(Some(other));
+    alice.reattach().await.unwrap();
+    let told = || alice.shunt().heard().iter().filter(|heard| heard.name.ends_with(".LinesChanged")).count();
+    let card = loop {
+        let before = told();
+        if let Some(line) = seats(alice.shunt()).await.1.into_iter().find(|line| *line != was) {
+            break line;
+        }
+        alice.shunt().wait_heard("lines that changed", |_| told() > before).await.unwrap();
+    };
+    assert_eq!(seats(alice.shunt()).await.0, [("before".to_owned(), card.clone())]);
+    alice.stop_shunt().await.unwrap();
+    alice.start_shunt(world.config()).await.unwrap();
+    assert_eq!(seats(alice.shunt()).await.0, [("before".to_owned(), card)]);
 }
