@@ -2,6 +2,8 @@
 //!
 //! Up to the Divert anything that is late or fails lets the Send pass, and nothing is kept anywhere. From the
 //! Divert on only the core's word counts: an SMS is sent by the app's own Send only where the core let go of the text.
+//! Where that word does not come in time the app is told that it can't be known, and the Send is kept: a core that
+//! lets go of the text later still has it sent.
 
 use super::{
     Action, Desk, Purpose, Tracked,
@@ -22,11 +24,14 @@ use crate::model::Instant;
 use std::{collections::HashMap, time::Duration};
 use zbus::{OwnedObjectPath, Variant};
 
-/// How long a text whose core died waits for its return.
-const RETURN: Duration = Duration::from_secs(20);
+/// How long the core's word on a text may take, whether it works on it, hangs, or died and is awaited. Apps give up
+/// 25 s after their call (GDBus's and libdbus's default), of which a second may have passed before the Divert; with
+/// its defaults a core has decided, or its own SMS is with the modem, after 17 s.
+const WORD: Duration = Duration::from_secs(22);
 const STOPPING: &str = "org.shunt.Error.Stopping";
 const UNCERTAIN: &str = "org.shunt.Error.Uncertain";
 const FAILED: &str = "org.shunt.Error.Failed";
+const NO_REPLY: &str = "org.freedesktop.DBus.Error.NoReply";
 const ALREADY_SENT: &str = "This message was already sent, cannot send it again";
 
 /// A held call.
@@ -35,15 +40,16 @@ pub(super) struct Held {
     /// As it came.
     pub(super) bytes: Vec<u8>,
     pub(super) destination: String,
-    /// ModemManager's object, which oFono has none of.
+    /// ModemManager's object, which oFono has none of, and whose it is: a new owner numbers its objects afresh.
     pub(super) sms: Option<String>,
+    pub(super) owner: Option<String>,
     pub(super) modem: Option<String>,
     pub(super) text: Option<Text>,
     /// Given once the text is handed over: from then on the core's answer binds.
     pub(super) token: Option<String>,
     /// A core that died may have it.
     pub(super) perhaps_taken: bool,
-    /// Then: it passes, or after a Divert, it is uncertain.
+    /// Then: it passes, or after a Divert, it is uncertain. `None`: the app was told that it is.
     pub(super) until: Option<Instant>,
 }
 
@@ -73,7 +79,7 @@ impl Desk {
             return self.reply(head, Reply::Error(CORE_FAILED, ALREADY_SENT.to_owned()));
         }
         let sms = head.path.to_owned();
-        self.put(message, Held { sms: Some(sms.clone()), ..Held::new(message, self.in_patience()) });
+        self.put(message, Held { sms: Some(sms.clone()), owner: self.mm.clone(), ..Held::new(message, self.in_patience()) });
         self.call_mm(Purpose::Where(head.serial), (MM_PATH, OBJECTS, "GetManagedObjects"), &());
         self.call_mm(Purpose::Text(head.serial), (&sms, PROPERTIES, "GetAll"), &(SMS,));
         Some(())
@@ -120,8 +126,9 @@ impl Desk {
             Some((bearer,)) if bearer == "im" => {
                 self.tokens = self.tokens.saturating_add(1);
                 let token = format!("{}-{}", self.name, self.tokens);
+                let until = later(self.now.mono, WORD);
                 if let Some(held) = self.held.get_mut(&call) {
-                    held.token = Some(token);
+                    (held.token, held.until) = (Some(token), Some(until));
                     self.divert(call);
                 }
             }
@@ -130,20 +137,18 @@ impl Desk {
     }
 
     fn divert(&mut self, call: u32) {
-        let Some(Held { sms, modem: Some(modem), text: Some(text), token: Some(token), .. }) = self.held.get(&call)
+        let Some(Held { sms, owner, modem: Some(modem), text: Some(text), token: Some(token), .. }) =
+            self.held.get(&call)
         else {
             return;
         };
-        let (sms, modem, text, token) = (sms.clone(), modem.clone(), text.clone(), token.clone());
-        if let Some(held) = self.held.get_mut(&call) {
-            held.until = None;
-        }
+        let (sms, owner, modem, text, token) =
+            (sms.clone(), owner.clone(), modem.clone(), text.clone(), token.clone());
         let mut options = HashMap::from([
             ("token", Variant::from(token)),
             ("modem", Variant::from(object(&modem))),
             ("report", Variant::from(text.report)),
         ]);
-        let owner = self.mm.clone();
         if let (Some(sms), Some(owner)) = (&sms, &owner) {
             options.insert("sms", Variant::from(object(sms)));
             options.insert("owner", Variant::from(owner.as_str()));
@@ -162,36 +167,31 @@ impl Desk {
             };
         }
         let said = message.said();
+        let Some(held) = self.held.get_mut(&call) else { return };
         match head.error {
             UNCERTAIN => self.fail(call, UNCERTAIN, said),
             FAILED => self.fail(call, FAILED, said),
             _ if head.sender == BUS => self.unheard(call, head.error),
-            STOPPING => self.stopped(call),
+            // The core ends; it may have taken the text. The next one is asked, when it is there.
+            STOPPING => held.perhaps_taken = true,
+            // This core does not judge what an earlier one took.
+            _ if held.perhaps_taken => self.fail(call, UNCERTAIN, None),
             // Refused: the core did not take it.
             _ => self.release(call),
         }
     }
 
-    /// The core ends; it may have taken the text. The next one is asked, when it is there.
-    fn stopped(&mut self, call: u32) {
-        let return_by = later(self.now.mono, RETURN);
-        if let Some(held) = self.held.get_mut(&call) {
-            (held.perhaps_taken, held.until) = (true, Some(return_by));
-        }
-    }
-
     /// The bus says that no answer comes.
     fn unheard(&mut self, call: u32, error: &str) {
-        let (return_by, back) = (later(self.now.mono, RETURN), self.core.is_some());
+        let back = self.core.is_some();
         let Some(held) = self.held.get_mut(&call) else { return };
         let perhaps_taken =
-            matches!(error, "org.freedesktop.DBus.Error.NoReply" | "org.freedesktop.DBus.Error.Timeout");
+            matches!(error, NO_REPLY | "org.freedesktop.DBus.Error.Timeout");
         if !perhaps_taken && !held.perhaps_taken {
             // Never delivered: it was not handed over.
             return self.release(call);
         }
         held.perhaps_taken = true;
-        held.until = Some(return_by);
         if perhaps_taken && back {
             self.divert(call);
         }
@@ -199,8 +199,9 @@ impl Desk {
 
     /// The core is back: what it may have taken is handed over again, with the same token.
     pub(super) fn divert_again(&mut self) {
-        let waiting = |held: &Held| held.perhaps_taken && held.until.is_some();
-        let calls: Vec<u32> = self.held.iter().filter(|(_, held)| waiting(held)).map(|(call, _)| *call).collect();
+        let asks = |call: u32| self.calls.values().any(|purpose| matches!(purpose, Purpose::Divert(of) if *of == call));
+        let waiting = self.held.iter().filter(|(call, held)| held.perhaps_taken && !asks(**call));
+        let calls: Vec<u32> = waiting.map(|(call, _)| *call).collect();
         for call in calls {
             self.divert(call);
         }
@@ -210,6 +211,8 @@ impl Desk {
         let Some(held) = self.held.remove(&call) else { return };
         let head = Head { serial: call, destination: &held.destination, ..Head::blank(Kind::Call) };
         match (held.sms, held.modem, held.token) {
+            // The app has its answer, but for the state.
+            (sms, ..) if held.until.is_none() => sms.into_iter().for_each(|sms| self.show_sent(sms, delivered)),
             (Some(sms), ..) => {
                 // Another connection's Settled may have been first.
                 if self.sent.insert(sms.clone()) {
@@ -231,16 +234,42 @@ impl Desk {
 
     fn fail(&mut self, call: u32, error: &'static str, said: Option<String>) {
         let Some(held) = self.held.remove(&call) else { return };
-        let head = Head { serial: call, destination: &held.destination, ..Head::blank(Kind::Call) };
+        if held.until.is_some() {
+            self.refuse(call, &held.destination, error, said);
+        }
+    }
+
+    fn refuse(&mut self, call: u32, destination: &str, error: &'static str, said: Option<String>) {
+        let head = Head { serial: call, destination, ..Head::blank(Kind::Call) };
         let said = said.unwrap_or_else(|| "The text may have arrived; sending it again may show it twice".to_owned());
         let _unanswered = self.reply(&head, Reply::Error(error, said));
     }
 
     /// The held call passes, byte for byte.
     pub(super) fn release(&mut self, call: u32) {
-        if let Some(held) = self.held.remove(&call) {
-            self.forget_call(call);
-            self.out.push(Action::ToBus(held.bytes));
+        let Some(held) = self.held.remove(&call) else { return };
+        self.forget_call(call);
+        let gone = held.sms.is_some() && held.owner != self.mm;
+        match held.until {
+            Some(_) if gone => {
+                let said = "ModemManager restarted, and this message is gone with it".to_owned();
+                self.refuse(call, &held.destination, NO_REPLY, Some(said));
+            }
+            Some(_) => self.out.push(Action::ToBus(held.bytes)),
+            None if gone => {}
+            None => self.send_after_all(held),
+        }
+    }
+
+    /// The app has had its answer: the call is the desk's own, and the modem service's signals tell what comes of it.
+    fn send_after_all(&mut self, held: Held) {
+        match (held.sms, held.modem, held.text) {
+            (Some(sms), ..) => self.call_mm(Purpose::Forget, (&sms, SMS, "Send"), &()),
+            (None, Some(modem), Some(text)) => {
+                let to = (OFONO, modem.as_str(), OFONO_MESSAGES, "SendMessage");
+                self.call(Purpose::Forget, to, &(text.to, text.body));
+            }
+            _ => {}
         }
     }
 
@@ -258,8 +287,16 @@ impl Desk {
         let calls: Vec<(u32, bool)> =
             self.held.iter().filter(|(_, held)| late(held)).map(|(call, held)| (*call, held.token.is_some())).collect();
         for (call, handed_over) in calls {
-            if handed_over { self.fail(call, UNCERTAIN, None) } else { self.release(call) }
+            if handed_over { self.doubt(call) } else { self.release(call) }
         }
+    }
+
+    /// The app waits no longer; the core's word still decides.
+    fn doubt(&mut self, call: u32) {
+        let Some(held) = self.held.get_mut(&call) else { return };
+        held.until = None;
+        let destination = held.destination.clone();
+        self.refuse(call, &destination, UNCERTAIN, None);
     }
 }
 
@@ -269,6 +306,7 @@ impl Held {
             bytes: message.bytes.to_vec(),
             destination: message.head.destination.to_owned(),
             sms: None,
+            owner: None,
             modem: None,
             text: None,
             token: None,

@@ -41,12 +41,17 @@ impl Desk {
         if Some(owner) != self.mm || !is_sent(&state) {
             return;
         }
-        let sms = sms.to_string();
+        let delivered = matches!(state.as_str(), "im-delivered" | "im-read" | "sms-delivered");
+        self.show_sent(sms.to_string(), delivered);
+    }
+
+    /// A text left without the app's waiting for it.
+    pub(super) fn show_sent(&mut self, sms: String, delivered: bool) {
         if self.sent.insert(sms.clone()) {
             self.show_state(&sms, SENDING);
             self.show_state(&sms, SENT);
         }
-        if matches!(state.as_str(), "im-delivered" | "im-read" | "sms-delivered") {
+        if delivered {
             self.ask_reported(&sms);
         }
     }

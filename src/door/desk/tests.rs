@@ -1,6 +1,7 @@
 //! The desk alone, with every message spelled here.
 
 mod bounds;
+mod held;
 mod lines;
 mod ofono;
 
@@ -354,86 +355,6 @@ fn with_nothing_of_ours_every_byte_passes() {
     let body = (vec![object(REAL)],);
     scene.bus_says(&answer, &body);
     assert_eq!(scene.app.pop().unwrap(), write(&Head { serial: 1, ..answer }, &body).unwrap());
-}
-
-#[test]
-fn late_or_failing_answers_before_the_divert_let_the_send_pass() {
-    type Change = fn(&mut Scene);
-    let changes: [Change; 5] = [
-        |scene| scene.late(1000),
-        |scene| scene.reply_to("Ask", &("sms",)),
-        |scene| scene.refuse("Ask", CORE_OWNER, "org.shunt.Error.BadNumber"),
-        |scene| scene.refuse("Ask", "org.freedesktop.DBus", "org.freedesktop.DBus.Error.ServiceUnknown"),
-        |scene| {
-            scene.reply_to("Ask", &("im",));
-            scene.refuse("Divert", "org.freedesktop.DBus", "org.freedesktop.DBus.Error.ServiceUnknown");
-        },
-    ];
-    for change in changes {
-        let mut scene = Scene::new();
-        scene.send();
-        change(&mut scene);
-        assert!(scene.open("Send"), "{:?}", scene.told());
-        // What comes now is about a text that went its way.
-        if scene.open("Ask") {
-            scene.reply_to("Ask", &("im",));
-        }
-        assert!(!scene.open("Divert"));
-    }
-}
-
-#[test]
-fn what_a_dead_core_may_have_taken_is_handed_over_again_and_is_never_the_apps_sms() {
-    let no_reply = "org.freedesktop.DBus.Error.NoReply";
-    let mut scene = Scene::new();
-    scene.divert();
-    scene.late(60_000);
-    assert!(!scene.open("Send"), "the core decides, however long it takes");
-    let owner = Head {
-        interface: "org.freedesktop.DBus",
-        member: "NameOwnerChanged",
-        sender: "org.freedesktop.DBus",
-        ..signal()
-    };
-    scene.bus_says(&owner, &(CORE, CORE_OWNER, ""));
-    scene.refuse("Divert", "org.freedesktop.DBus", no_reply);
-    scene.late(19_999);
-    scene.bus_says(&owner, &(CORE, "", ":1.70"));
-    scene.refuse("Divert", "org.freedesktop.DBus", no_reply);
-    // It was there again already; this one is not.
-    scene.refuse("Divert", "org.freedesktop.DBus", "org.freedesktop.DBus.Error.ServiceUnknown");
-    scene.told();
-    scene.late(20_000);
-    assert!(!scene.open("Send"));
-    scene.reply_to("Ping", &());
-    forged("Uncertain", named(&scene.app, "org.shunt.Error.Uncertain"));
-}
-
-#[test]
-fn what_a_core_that_stops_may_have_taken_waits_for_the_next_core() {
-    let mut scene = Scene::new();
-    scene.divert();
-    scene.refuse("Divert", CORE_OWNER, "org.shunt.Error.Stopping");
-    assert!(!scene.open("Send") && !scene.open("Divert"), "it may have been taken, and this core takes nothing");
-    let bus = "org.freedesktop.DBus";
-    let owner = Head { interface: bus, member: "NameOwnerChanged", sender: bus, ..signal() };
-    scene.bus_says(&owner, &(CORE, CORE_OWNER, ""));
-    scene.bus_says(&owner, &(CORE, "", ":1.70"));
-    assert!(scene.open("Divert") && !scene.open("Send"));
-}
-
-#[test]
-fn when_the_app_hangs_up_only_what_the_core_was_not_given_passes() {
-    let mut scene = Scene::new();
-    scene.send();
-    scene.desk.app_left();
-    scene.take();
-    assert!(scene.open("Send"));
-    let mut scene = Scene::new();
-    scene.divert();
-    scene.desk.app_left();
-    scene.take();
-    assert!(!scene.open("Send"));
 }
 
 impl Scene {
