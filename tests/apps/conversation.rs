@@ -1,8 +1,8 @@
 //! A conversation from Chatty to Chatty.
 
-use super::{ALICE, BOB, phone, programs, row};
+use super::{ALICE, BOB, came, phone, programs};
 use crate::chatty::Chatty;
-use shunt_kit::Shunt;
+use shunt_kit::table::row;
 use shunt_kit::world::{World, go_off, go_online};
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,6 @@ fn shots() -> PathBuf {
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screens");
     std::fs::create_dir_all(&shots).unwrap();
     shots
-}
-
-/// By which bearer the core says that a phone's newest text went or came.
-async fn bearer(shunt: &Shunt) -> String {
-    let newest = shunt.list().await.unwrap().pop().unwrap();
-    shunt.get(&newest).await.unwrap().text("bearer")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,8 +30,9 @@ async fn what_is_typed_in_one_chatty_arrives_in_the_other_by_im_and_by_sms_when_
     on_alices.until(|sent| sent.body == "are you at the old jetty?" && sent.status >= 3).unwrap();
     on_bobs.write("yes, with a quokka").unwrap();
     on_alices.until(|got| got.incoming && got.body == "yes, with a quokka").unwrap();
-    let both_online = (bearer(alice.shunt()).await, world.smsc.submitted_total());
-    assert_eq!(both_online, ("im".to_owned(), 0));
+    let both_online = came(&world, &bob, "are you at the old jetty?");
+    assert_eq!(both_online, came(&world, &alice, "yes, with a quokka"));
+    assert_eq!(both_online, "shown by im; 0 SMS at the SMSC");
 
     go_off(bob.shunt()).await.unwrap();
     alice.shunt().wait_route(BOB, "sms", "registered-offline").await.unwrap();
@@ -55,6 +50,6 @@ async fn what_is_typed_in_one_chatty_arrives_in_the_other_by_im_and_by_sms_when_
         assert_eq!(bodies, ["are you at the old jetty?", "stay there", "yes, with a quokka"], "each once");
     }
     assert!(on_alices.running() && on_bobs.running());
-    row("Chatty", "typed and answered, both online", &both_online.0, both_online.1);
-    row("Chatty", "typed while the other is offline", "sms", world.smsc.submitted_total());
+    row("Chatty", "typed and answered, both online", both_online);
+    row("Chatty", "typed while the other is offline", came(&world, &bob, "stay there"));
 }

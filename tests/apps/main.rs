@@ -39,7 +39,13 @@ fn leaving_sms(mut config: ShuntConfig) -> ShuntConfig {
     config
 }
 
-/// A line of the table that `make apps` prints, of texts: by which bearer, and how many SMS the SMSC counted.
-fn row(app: &str, done: &str, bearer: &str, sms: usize) {
-    shunt_kit::table::row(app, done, format_args!("by {bearer}; {sms} SMS at the SMSC"));
+/// What came of a text, for the table that `make apps` prints: by which bearer the recipient's core says that it came,
+/// as often as it did, and how many SMS with it the SMSC took.
+fn came(world: &World, to: &Phone, text: &str) -> String {
+    let received = to.shunt().received().into_iter().filter(|came| came.text == text);
+    let bearers: Vec<_> = received.map(|came| came.bearer).collect();
+    let sms = world.smsc.traffic().texts;
+    let sms =
+        sms.iter().filter(|sms| sms.to == to.number() && sms.text.as_ref().is_some_and(|is| is.trim_end() == text));
+    format!("shown by {}; {} SMS at the SMSC", bearers.join("+"), sms.count())
 }

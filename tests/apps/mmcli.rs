@@ -1,21 +1,28 @@
 //! `mmcli` through the doors of two phones, each with the real core behind it.
 
-use super::{ALICE, BOB, CAROL, leaving_sms, phone, programs, row};
+use super::{ALICE, BOB, CAROL, came, leaving_sms, phone, programs};
+use rustix::process::Signal;
 use shunt_kit::phone::{Sms, sms::state};
 use shunt_kit::proxy::{Mode, Proxy};
+use shunt_kit::table::row;
 use shunt_kit::world::{World, go_online};
-use shunt_kit::{Door, Phone};
+use shunt_kit::{Door, Phone, shunt::Heard};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use zbus::OwnedObjectPath;
 
-/// Creates a text and sends it, as a user of `mmcli` does; its object.
-pub(crate) async fn send(door: &Door, to: &str, text: &str) -> OwnedObjectPath {
+/// Creates a text as a user of `mmcli` does; its object.
+async fn create(door: &Door, to: &str, text: &str) -> OwnedObjectPath {
     let fields = format!("--messaging-create-sms=number='{to}',text='{text}',delivery-report-request=no");
     let made = door.mmcli(&["-m", "any", &fields]).await.unwrap();
-    let path = made.split_whitespace().find(|word| word.contains("/SMS/")).unwrap().to_owned();
-    door.mmcli(&["-s", &path, "--send"]).await.unwrap();
-    path.try_into().unwrap()
+    made.split_whitespace().find(|word| word.contains("/SMS/")).unwrap().to_owned().try_into().unwrap()
+}
+
+/// Creates one and sends it.
+pub(crate) async fn send(door: &Door, to: &str, text: &str) -> OwnedObjectPath {
+    let path = create(door, to, text).await;
+    door.mmcli(&["-s", path.as_str(), "--send"]).await.unwrap();
+    path
 }
 
 async fn listed(door: &Door) -> String {
@@ -49,10 +56,11 @@ async fn what_mmcli_sends_goes_by_im_and_is_the_same_after_restarts_of_everythin
     let (mut alices, mut bobs) = (alice.door(programs()).unwrap(), bob.door(programs()).unwrap());
     let app = bob.sms_through(&bobs).await.unwrap();
     let sent = send(&alices, BOB, "by whichever way").await;
-    let came = app.wait_received(|shown| shown.text == "by whichever way").await.unwrap();
-    assert_eq!((came.number.as_str(), came.class), (ALICE, -1));
-    assert!(listed(&bobs).await.contains(came.path.as_str()));
-    let shown = show(&bobs, &came.path).await;
+    let im = app.wait_received(|shown| shown.text == "by whichever way").await.unwrap();
+    let way = came(&world, &bob, "by whichever way");
+    assert_eq!((im.number.as_str(), im.class), (ALICE, -1));
+    assert!(listed(&bobs).await.contains(im.path.as_str()));
+    let shown = show(&bobs, &im.path).await;
     assert!(tells(&shown, "sms.content.text", "by whichever way"), "{shown}");
     assert!(tells(&shown, "sms.properties.state", "received"), "{shown}");
     assert_eq!(world.smsc.submitted_total(), 0);
@@ -82,7 +90,7 @@ async fn what_mmcli_sends_goes_by_im_and_is_the_same_after_restarts_of_everythin
     drop((alices, bobs));
     (alices, bobs) = (alice.door(programs()).unwrap(), bob.door(programs()).unwrap());
     assert!(tells(&show(&alices, &sent).await, "sms.properties.state", "sent"));
-    assert!(tells(&show(&bobs, &came.path).await, "sms.content.text", "by whichever way"));
+    assert!(tells(&show(&bobs, &im.path).await, "sms.content.text", "by whichever way"));
 
     // The modem service, then the modem, behind an app that stays connected.
     let app = bob.sms_through(&bobs).await.unwrap();
@@ -93,13 +101,14 @@ async fn what_mmcli_sends_goes_by_im_and_is_the_same_after_restarts_of_everythin
         // An app that was there all along, one that comes now, and mmcli see it at the modem of its line.
         for app in [bob.sms_still(&app).unwrap(), bob.sms_through(&bobs).await.unwrap()] {
             let shown = app.wait_received(|shown| shown.text == "by whichever way").await.unwrap();
-            assert_eq!((shown.path, texts(&app).await.len()), (came.path.clone(), 1));
+            assert_eq!((shown.path, texts(&app).await.len()), (im.path.clone(), 1));
         }
-        assert!(listed(&bobs).await.contains(came.path.as_str()));
+        assert!(listed(&bobs).await.contains(im.path.as_str()));
         bob.reattach().await.unwrap();
     }
-    row("mmcli", "create, send, list, read, delete; all restarted", "im", 0);
-    row("mmcli", "send to a number that is not enrolled", "sms", 1);
+    row("mmcli", "create, send, list, read, delete; all restarted", way);
+    let sms = world.smsc.traffic().between(ALICE, CAROL).len();
+    row("mmcli", "send to a number that is not enrolled", format_args!("{sms} SMS at the SMSC"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,8 +151,40 @@ async fn a_marked_fallback_is_shown_once_by_the_recipients_app() {
     let mut shown = texts(&app).await;
     shown.sort();
     assert_eq!(shown, ["both ways", "hello", "into the hole"]);
-    row("mmcli", "send; the receipt is lost: twin SMS hidden", "im+sms", 1);
-    row("mmcli", "send into a black hole: marked SMS shown once", "sms", 1);
+    row("mmcli", "send; the receipt is lost: twin SMS hidden", came(&world, &bob, "both ways"));
+    row("mmcli", "send into a black hole: marked SMS shown once", came(&world, &bob, "into the hole"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_core_that_hangs_with_a_text_costs_mmcli_its_wait_and_the_text_is_shown_once() {
+    let world = World::start(programs()).await.unwrap();
+    let (alice, bob) = two_online(&world).await;
+    let (alices, bobs) = (alice.door(programs()).unwrap(), bob.door(programs()).unwrap());
+    let app = bob.sms_through(&bobs).await.unwrap();
+    // Bob's core answers nothing for now: so Alice's has the text, and no word on it.
+    bob.signal("shuntd-core", Signal::STOP).unwrap();
+    let path = create(&alices, BOB, "held up").await;
+    let sending = ["-s", path.as_str(), "--send"];
+    let (sent, ()) = tokio::join!(alices.mmcli(&sending), async {
+        let taken = |heard: &Heard| heard.dict.text("state") == "im-accepted";
+        alice.shunt().wait_heard("the server's word", taken).await.unwrap();
+        alice.signal("shuntd-core", Signal::STOP).unwrap();
+    });
+    let refused = sent.unwrap_err().to_string();
+    assert!(refused.contains("org.shunt.Error.Uncertain"), "{refused}");
+    for phone in [&bob, &alice] {
+        phone.signal("shuntd-core", Signal::CONT).unwrap();
+    }
+    app.wait_received(|shown| shown.text == "held up").await.unwrap();
+    let shown = |heard: &Heard| heard.dict.text("state") == "im-delivered";
+    alice.shunt().wait_heard("the receipt", shown).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
+    send(&alices, BOB, "afterwards").await;
+    app.wait_received(|shown| shown.text == "afterwards").await.unwrap();
+    assert!(tells(&show(&alices, &path).await, "sms.properties.state", "sent"), "the app sees it in the end");
+    assert_eq!(texts(&app).await, ["held up", "afterwards"]);
+    assert_eq!(world.smsc.submitted_total(), 0);
+    row("mmcli", "send; the core hangs with the text", came(&world, &bob, "held up"));
 }
 
 #[tokio::test]

@@ -79,7 +79,10 @@ impl Desk {
             return self.reply(head, Reply::Error(CORE_FAILED, ALREADY_SENT.to_owned()));
         }
         let sms = head.path.to_owned();
-        self.put(message, Held { sms: Some(sms.clone()), owner: self.mm.clone(), ..Held::new(message, self.in_patience()) });
+        self.put(
+            message,
+            Held { sms: Some(sms.clone()), owner: self.mm.clone(), ..Held::new(message, self.in_patience()) },
+        );
         self.call_mm(Purpose::Where(head.serial), (MM_PATH, OBJECTS, "GetManagedObjects"), &());
         self.call_mm(Purpose::Text(head.serial), (&sms, PROPERTIES, "GetAll"), &(SMS,));
         Some(())
@@ -142,8 +145,7 @@ impl Desk {
         else {
             return;
         };
-        let (sms, owner, modem, text, token) =
-            (sms.clone(), owner.clone(), modem.clone(), text.clone(), token.clone());
+        let (sms, owner, modem, text, token) = (sms.clone(), owner.clone(), modem.clone(), text.clone(), token.clone());
         let mut options = HashMap::from([
             ("token", Variant::from(token)),
             ("modem", Variant::from(object(&modem))),
@@ -185,8 +187,7 @@ impl Desk {
     fn unheard(&mut self, call: u32, error: &str) {
         let back = self.core.is_some();
         let Some(held) = self.held.get_mut(&call) else { return };
-        let perhaps_taken =
-            matches!(error, NO_REPLY | "org.freedesktop.DBus.Error.Timeout");
+        let perhaps_taken = matches!(error, NO_REPLY | "org.freedesktop.DBus.Error.Timeout");
         if !perhaps_taken && !held.perhaps_taken {
             // Never delivered: it was not handed over.
             return self.release(call);

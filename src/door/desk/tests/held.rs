@@ -118,7 +118,11 @@ fn a_core_that_hangs_after_the_divert_costs_the_app_its_wait_and_no_text() {
 fn an_object_of_a_modem_service_that_is_gone_is_not_sent_by_its_successor() {
     for told in [false, true] {
         let mut scene = Scene::new();
-        if told { scene.hang() } else { scene.divert() };
+        if told {
+            scene.hang()
+        } else {
+            scene.divert()
+        };
         scene.owner(MM, OWNER, ":1.80");
         scene.reply_to("Divert", &("sms", "registered-offline", path("/")));
         assert!(!scene.open("Send"), "its number is another text's");
@@ -150,4 +154,3 @@ fn when_the_app_hangs_up_only_what_the_core_was_not_given_passes() {
     scene.take();
     assert!(!scene.open("Send"));
 }
-
