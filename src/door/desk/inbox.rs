@@ -54,6 +54,11 @@ impl Inbox {
         self.ims.iter().filter(move |(_, im)| of(im)).filter_map(|(number, _)| im_path(*number))
     }
 
+    /// The line of each.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.ims.values().map(|im| &*im.line)
+    }
+
     /// Whether it is a new one.
     pub(super) fn put(&mut self, number: u32, mut im: Im) -> bool {
         let old = self.remove(number);

@@ -82,6 +82,7 @@ impl Desk {
             let told = before.get(&line).is_some_and(|seat| seat.told && seat.modem == modem);
             self.lines.seats.insert(line, Seat { modem, told });
         }
+        let new = self.lines.seats.keys().any(|line| !before.contains_key(line));
         for (line, seat) in before {
             if seat.told && self.lines.modem(&line) != Some(&seat.modem) {
                 let went = self.inbox.paths(Some(&line)).collect();
@@ -89,6 +90,10 @@ impl Desk {
             }
         }
         self.show_lines();
+        if new && self.inbox.lines().any(|line| self.lines.modem(line).is_none()) {
+            // Another SIM may have their number now: then they are that line's.
+            self.ask_inbox_anew();
+        }
     }
 
     /// Tells of lines whose texts the app was not told at their modem.

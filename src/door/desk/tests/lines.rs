@@ -69,6 +69,24 @@ fn each_line_is_shown_at_its_modem_alone_and_follows_it_to_another() {
 }
 
 #[test]
+fn what_came_to_a_sim_is_shown_at_the_one_that_has_its_number_now() {
+    let mut scene = Scene::new();
+    scene.receive(1);
+    scene.told();
+    scene.lines_are(&[]);
+    assert_eq!(scene.told_at(true), (MODEM.to_owned(), vec!["PropertiesChanged".into(), "Deleted".into()]));
+    scene.lines_are(&[("line-b", OTHER)]);
+    let mut moved = row(1);
+    moved.5 = "line-b".into();
+    scene.reply_to("Inbox", &(vec![moved], false));
+    assert_eq!(scene.told_at(true), (OTHER.to_owned(), vec!["PropertiesChanged".into(), "Added".into()]));
+    assert_eq!(scene.list(OTHER), [REAL.to_owned(), im_path(1).unwrap()]);
+    // A line that was there, or one more where all have theirs: nothing is asked.
+    scene.lines_are(&[("line-b", OTHER), ("line-c", THIRD)]);
+    assert!(!scene.open("Inbox"));
+}
+
+#[test]
 fn a_modem_that_modemmanager_does_not_have_yet_is_told_of_when_it_comes() {
     let mut scene = Scene::new();
     scene.receive(1);
