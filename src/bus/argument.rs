@@ -6,7 +6,7 @@ use crate::model::{Address, Bearer, Body, LineId, TextId, Timestamp};
 /// `Send`'s options.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SendOptions {
-    /// From which line; the preferred one otherwise.
+    /// From which line; else the account's, else the only or first one.
     pub line: Option<LineId>,
     /// Only by that bearer.
     pub only: Option<Bearer>,
@@ -19,7 +19,7 @@ pub struct SendOptions {
 /// `Route`'s options.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RouteOptions {
-    /// From which line; the preferred one otherwise.
+    /// From which line; else the account's, else the only or first one.
     pub line: Option<LineId>,
     /// The text, for the number of its segments.
     pub text: Option<Body>,

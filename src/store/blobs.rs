@@ -3,7 +3,7 @@
 use super::error::StoreError;
 use super::record::{SettingsRecord, SwitchRecord};
 use super::tx::Tx;
-use crate::model::{LineId, Settings, Switched};
+use crate::model::{Settings, Switched};
 use rusqlite::params;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -72,16 +72,6 @@ impl Tx<'_> {
     /// Keeps the settings.
     pub fn put_settings(&self, settings: &Settings) -> Result<(), StoreError> {
         self.put_readable("settings", &SettingsRecord::from(settings))
-    }
-
-    /// The line that texts without the option `line` take, where the user chose one.
-    pub fn preferred_line(&self) -> Result<Option<LineId>, StoreError> {
-        Ok(self.readable::<Box<str>>("line")?.map(LineId))
-    }
-
-    /// Keeps that choice.
-    pub fn put_preferred_line(&self, line: &LineId) -> Result<(), StoreError> {
-        self.put_readable("line", &line.0)
     }
 
     /// What the uplinks counted so far.

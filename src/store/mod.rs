@@ -32,7 +32,7 @@
 //!   Goes 90 days after the id was last seen: a sender may hold a text back for long, and then send it again.
 //! - `sms_seen`: digests of incoming SMS, for those that modem or SMSC deliver again. Goes 90 days after it was seen
 //!   last.
-//! - `peers`: what we know of a number, found by digests of number and pseudonym. `touched` stands only for
+//! - `peers`: what we know of a number, found by its digest. `touched` stands only for
 //!   strangers, who go after 180 days; whoever the user wrote to, blocked or set a policy for stays until Withdraw.
 //! - `sessions`: up to four pickled sessions a peer, newest first. Go with the peer.
 //! - `switches`: when the switch was turned, by whom, and what the user agreed to. The newest 100. Deleted by

@@ -182,11 +182,10 @@ impl Tx<'_> {
     pub fn put_peer(&self, number: &PhoneNumber, peer: &PeerRecord) -> Result<(), StoreError> {
         let key = self.number_key(number);
         let record = self.seal_record(("peers", &key, "record"), &Sealed::new(number, peer))?;
-        let pseudonym = peer.address().map(|name| self.lookup("pseudonym", name.as_bytes()));
         let touched = peer.is_stranger().then_some(peer.touched.0);
         self.run(
-            "INSERT OR REPLACE INTO peers (number, pseudonym, touched, record) VALUES (?1, ?2, ?3, ?4)",
-            params![key, pseudonym, touched, record],
+            "INSERT OR REPLACE INTO peers (number, touched, record) VALUES (?1, ?2, ?3)",
+            params![key, touched, record],
         )?;
         Ok(())
     }
@@ -197,15 +196,6 @@ impl Tx<'_> {
             Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?))
         })?;
         rows.into_iter().filter_map(|(key, record)| sound(self.open_peer(key, &record))).collect()
-    }
-
-    /// Who was found last under that pseudonym.
-    pub fn peer_by_pseudonym(&self, pseudonym: &str) -> Result<Option<(PhoneNumber, PeerRecord)>, StoreError> {
-        let name = self.lookup("pseudonym", pseudonym.as_bytes());
-        let row = self.first("SELECT number, record FROM peers WHERE pseudonym = ?1", params![name], |row| {
-            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?))
-        })?;
-        row.map(|(key, record)| self.open_peer(key, &record)).transpose()
     }
 
     /// The sessions with that number, pickled, newest first. A damaged one is passed over: another is made.

@@ -360,7 +360,7 @@ fn twins_and_repeated_sms_are_remembered() {
 }
 
 #[test]
-fn a_peer_is_found_by_number_and_pseudonym() {
+fn a_peer_is_found_by_its_number() {
     let home = Home::new();
     let mut store = home.open().unwrap();
     let record = PeerRecord {
@@ -382,10 +382,8 @@ fn a_peer_is_found_by_number_and_pseudonym() {
             tx.put_peer(&number(1), &PeerRecord::default())?;
             tx.put_peer(&number(1), &record)?;
             tx.put_peer(&number(2), &PeerRecord::default())?;
-            assert_eq!(tx.peer(&number(1))?, Some(record.clone()));
+            assert_eq!(tx.peer(&number(1))?, Some(record));
             assert_eq!(tx.peer(&number(3))?, None);
-            assert_eq!(tx.peer_by_pseudonym("aexample")?, Some((number(1), record)));
-            assert_eq!(tx.peer_by_pseudonym("bexample")?, None);
             assert_eq!(tx.peers()?.len(), 2);
             Ok(())
         })
@@ -427,10 +425,9 @@ fn settings_switch_and_secrets_are_kept() {
     let switch = Switch { on: true, switched: Some(Switched { at: NOW, uid: 1000, unit: "settings".into(), consent }) };
     store
         .transaction(|tx| {
-            assert_eq!((tx.settings()?, tx.preferred_line()?, tx.blob("identity")?), (None, None, None));
+            assert_eq!((tx.settings()?, tx.blob("identity")?), (None, None));
             tx.put_settings(&settings)?;
             tx.put_switch(&switch)?;
-            tx.put_preferred_line(&LineId("line-2".into()))?;
             tx.put_blob("identity", b"secret")?;
             tx.put_envelope(id(1), b"sealed")?;
             Ok(())
@@ -442,7 +439,6 @@ fn settings_switch_and_secrets_are_kept() {
         .transaction(|tx| {
             assert_eq!(tx.settings()?, Some(settings));
             assert_eq!(tx.switch()?, switch);
-            assert_eq!(tx.preferred_line()?, Some(LineId("line-2".into())));
             assert_eq!(tx.blob("identity")?.unwrap().as_slice(), b"secret");
             tx.drop_blob("identity")?;
             assert_eq!(tx.blob("identity")?, None);

@@ -35,7 +35,6 @@ fn fill(store: &mut Store) {
             tx.put_peer(&number(1), &PeerRecord { pseudonyms: vec!["apseudonym".into()], ..PeerRecord::default() })?;
             tx.put_sessions(&number(1), &[b"session pickle"])?;
             tx.put_blob("identity", b"identity pickle")?;
-            tx.put_preferred_line(&LineId("line-1".into()))?;
             let consent = Some(Consent { text: "terms-and-conditions".into(), locale: "de".into() });
             let switched = Some(Switched { at: NOW, uid: 1, unit: "".into(), consent });
             tx.put_switch(&Switch { on: true, switched })?;
