@@ -1,5 +1,7 @@
 //! The store on real files.
 
+mod about;
+mod came;
 mod crash;
 mod forgetting;
 mod kept;
