@@ -69,10 +69,10 @@ fn settings_switch_and_secrets_are_kept() {
     let switch = Switch { on: true, switched: Some(Switched { at: NOW, uid: 1000, unit: "settings".into(), consent }) };
     store
         .transaction(|tx| {
-            assert_eq!((tx.settings()?, tx.blob("identity")?), (None, None));
+            assert_eq!((tx.settings()?, tx.blob(Blob::Identity)?), (None, None));
             tx.put_settings(&settings)?;
             tx.put_switch(&switch)?;
-            tx.put_blob("identity", b"secret")?;
+            tx.put_blob(Blob::Identity, b"secret")?;
             tx.put_envelope(id(1), b"sealed")?;
             Ok(())
         })
@@ -83,9 +83,9 @@ fn settings_switch_and_secrets_are_kept() {
         .transaction(|tx| {
             assert_eq!(tx.settings()?, Some(settings));
             assert_eq!(tx.switch()?, switch);
-            assert_eq!(tx.blob("identity")?.unwrap().as_slice(), b"secret");
-            tx.drop_blob("identity")?;
-            assert_eq!(tx.blob("identity")?, None);
+            assert_eq!(tx.blob(Blob::Identity)?.unwrap().as_slice(), b"secret");
+            tx.drop_blob(Blob::Identity)?;
+            assert_eq!(tx.blob(Blob::Identity)?, None);
             assert_eq!(tx.envelope(id(1))?, Some(b"sealed".to_vec()));
             tx.drop_envelope(id(1))?;
             assert_eq!(tx.envelope(id(1))?, None);
