@@ -36,7 +36,7 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         (None, Some(passed)) => passed,
         (None, None) => return Err("no socket: give --listen SOCKET, or let systemd pass one".into()),
     };
-    let host = Host { now: shunt::sys::now, seed: shunt::sys::random()? };
+    let host = Host { now: shunt::sys::now, all_read: shunt::sys::all_read, seed: shunt::sys::random()? };
     shunt::sys::many_files();
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;

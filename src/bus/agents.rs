@@ -47,7 +47,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 async fn accept(socket: UnixListener, shared: Arc<Shared>) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
     let socket = tokio::net::UnixListener::from_std(socket)?;
-    let mut count = 0_u64;
+    let (mut count, mut refused) = (0_u64, None);
     loop {
         let stream = match socket.accept().await {
             Ok((stream, _)) => stream,
@@ -61,7 +61,10 @@ async fn accept(socket: UnixListener, shared: Arc<Shared>) -> std::io::Result<()
         let Ok(peer) = stream.peer_cred() else { continue };
         let uid = peer.uid();
         if !shared.seat.as_ref().is_some_and(|seat| seat.lets(uid)) {
-            log::warn!("uid {uid} connected as an agent: add it to [agent] uids if it is one");
+            // Once in a row: a stranger must not fill the journal.
+            if refused.replace(uid) != Some(uid) {
+                log::warn!("uid {uid} connected as an agent: add it to [agent] uids if it is one");
+            }
             continue;
         }
         count += 1;

@@ -74,6 +74,15 @@ pub enum Request {
         /// They.
         reply: Reply<Inbox>,
     },
+    /// The objects of one modem service that are twins of texts shown as IM, as far as it may have them still.
+    Twins {
+        /// Its unique bus name.
+        owner: Box<str>,
+        /// Whose door asks; while it is there, twins are deleted from the modem.
+        caller: Caller,
+        /// They.
+        reply: Reply<Vec<Box<str>>>,
+    },
     /// Whether an incoming SMS is the twin of a text shown as IM, and the text to show.
     Twin {
         /// The sender as the network gave it.

@@ -1,12 +1,13 @@
 //! Texts that apps wrote to the modem service, diverted by their doors (`router::diverted` has the rules).
 
 use super::Core;
-use super::turn::Turn;
+use super::turn::{Effect, ModemJob, Turn};
 use crate::bus::{Caller, DoorOutcome, Error, Reply, Settlement};
 use crate::model::{Address, Body, Diverted, Line, LineId, Now, Reason, State, Text, TextId};
+use crate::modem::SmsObject;
 use crate::router::{Class, Verdict, split_mark};
 use crate::store::StoreError;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// A caller, and where it waits for its answer.
 type Waiter = (Box<str>, Reply<Settlement>);
@@ -15,19 +16,20 @@ type Waiter = (Box<str>, Reply<Settlement>);
 #[derive(Default)]
 pub(super) struct Doors {
     there: HashSet<Box<str>>,
+    /// Twins that the modem service may have still, oldest first.
+    twins: VecDeque<Twin>,
     waiting: HashMap<TextId, Vec<Waiter>>,
 }
 
-impl Doors {
-    /// A door showed itself; it stays until its caller is gone.
-    pub(super) fn came(&mut self, caller: Caller) {
-        self.there.insert(caller.name);
-    }
+/// Twins that are remembered; before more come, a door has come.
+const TWINS: usize = 256;
 
-    /// Whether there is any.
-    pub(super) fn any(&self) -> bool {
-        !self.there.is_empty()
-    }
+/// An incoming SMS whose text was shown as an instant message.
+struct Twin {
+    line: LineId,
+    sms: SmsObject,
+    /// The modem was told to delete it.
+    deleted: bool,
 }
 
 /// What a text's state means to who diverted it; `None` while that is open.
@@ -44,6 +46,44 @@ fn settlement(text: &Text) -> Option<Result<Settlement, Error>> {
 }
 
 impl Core {
+    /// A door showed itself; it stays until its caller is gone. Its app is not shown twins: those that wait go.
+    pub(super) fn door_came(&mut self, turn: &mut Turn<'_, '_>, caller: Caller) {
+        self.doors.there.insert(caller.name);
+        self.delete_twins(turn);
+    }
+
+    /// A twin came in. A door hides it from its app; for other apps it would be the only copy, so it stays in the
+    /// modem while there is no door.
+    pub(super) fn twin_came(&mut self, turn: &mut Turn<'_, '_>, line: LineId, sms: SmsObject) {
+        let twins = &mut self.doors.twins;
+        if !twins.iter().any(|twin| twin.sms == sms) {
+            twins.push_back(Twin { line, sms, deleted: false });
+        }
+        if twins.len() > TWINS {
+            twins.pop_front();
+        }
+        if !self.doors.there.is_empty() {
+            self.delete_twins(turn);
+        }
+    }
+
+    /// Without a store that keeps what was shown, the modem must.
+    fn delete_twins(&mut self, turn: &mut Turn<'_, '_>) {
+        if self.degraded.is_some() {
+            return;
+        }
+        for twin in self.doors.twins.iter_mut().filter(|twin| !twin.deleted) {
+            twin.deleted = true;
+            turn.effect(Effect::Modem(ModemJob::Delete { line: twin.line.clone(), sms: twin.sms.clone() }));
+        }
+    }
+
+    /// The twins among a modem service's objects, also those that it is just deleting.
+    pub(super) fn twins(&self, owner: &str) -> Vec<Box<str>> {
+        let of = self.doors.twins.iter().filter(|twin| *twin.sms.owner == *owner);
+        of.map(|twin| twin.sms.object.clone()).collect()
+    }
+
     /// The line in that object of the modem service.
     pub(super) fn line_in(&self, modem: Option<&str>) -> Option<LineId> {
         let line = self.lines.values().find(|line| modem.is_some() && line.modem.as_deref() == modem);
@@ -75,7 +115,7 @@ impl Core {
         reply: Reply<Settlement>,
     ) -> Result<(), StoreError> {
         let name = caller.name.clone();
-        self.doors.came(caller);
+        self.door_came(turn, caller);
         if let Some(token) = &options.token {
             if turn.tx.was_released(token)? {
                 turn.answer(reply, Ok(Settlement::theirs(Reason::Unknown)));

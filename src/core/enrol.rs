@@ -11,14 +11,16 @@ use crate::modem::IncomingSms;
 use crate::router::{Class, Doing, EnrolInput, EnrolStep, Enrolling, Stage, SwitchInput};
 use crate::seal::{
     AccountError, AccountFile, Answer, AnswerKey, Blinding, Code, CodeSms, Confirm, DirectoryKeys, EpochKey, Identity,
-    NewAccount, Purpose, SealedRequest, SessionId, Start, encode_wiped,
+    NewAccount, Purpose, SealedRequest, SessionId, Start,
 };
-use crate::store::{Blob, StoreError};
+use crate::store::StoreError;
 use crate::wall::{Errand, ErrandError, RequestId, ToUplink};
 use rand_core::OsRng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+/// The store's name for the enrolment under way.
+const ENROLMENT: &str = "enrolment";
 
 /// What an enrolment is for; its order is the encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ pub(super) enum Aim {
 #[derive(Serialize, Deserialize)]
 struct Kept {
     session: [u8; 16],
-    number: Zeroizing<String>,
+    number: String,
     epoch: char,
     begun: i64,
     asked: bool,
@@ -47,8 +49,8 @@ struct Kept {
 #[derive(Serialize, Deserialize)]
 struct KeptConfirm {
     request: Vec<u8>,
-    answer_key: Zeroizing<[u8; 32]>,
-    blind: Zeroizing<[u8; 32]>,
+    answer_key: [u8; 32],
+    blind: [u8; 32],
 }
 
 /// An enrolment under way.
@@ -79,27 +81,9 @@ impl Enrolment {
         self.kept.aim == Aim::Move && self.kept.confirm.is_some()
     }
 
-    /// For the export.
-    pub(super) fn told(&self) -> Value {
-        let Kept { session: _, number, epoch, begun, asked, start: _, confirm, aim } = &self.kept;
-        json!({
-            "number": number.as_str(),
-            "epoch": epoch,
-            "begun": begun,
-            "code-sent": asked,
-            "code-given-back": confirm.is_some(),
-            "for": match aim {
-                Aim::Account => "account",
-                Aim::Proof => "proof",
-                Aim::Move => "new-epoch",
-            },
-            "request": "held, not exported",
-        })
-    }
-
     fn keep(&self, turn: &mut Turn<'_, '_>) {
-        match encode_wiped(&self.kept) {
-            Ok(bytes) => turn.write(move |tx| tx.put_blob(Blob::Enrolment, &bytes)),
+        match postcard::to_allocvec(&self.kept).map(Zeroizing::new) {
+            Ok(bytes) => turn.write(move |tx| tx.put_blob(ENROLMENT, &bytes)),
             Err(error) => log::error!("the enrolment can't be stored: {error}"),
         }
     }
@@ -109,7 +93,7 @@ impl Core {
     /// Takes up an enrolment of an earlier life.
     pub(super) fn load_enrolment(&mut self, tx: &crate::store::Tx<'_>) -> Result<(), StoreError> {
         self.load_ended(tx)?;
-        let Some(bytes) = tx.blob(Blob::Enrolment)? else { return Ok(()) };
+        let Some(bytes) = tx.blob(ENROLMENT)? else { return Ok(()) };
         let Ok(kept) = postcard::from_bytes::<Kept>(&bytes) else {
             log::error!("the stored enrolment is unreadable: enrol again");
             return Ok(());
@@ -196,7 +180,7 @@ impl Core {
         })?;
         let kept = Kept {
             session: *session.as_bytes(),
-            number: number.as_e164().to_owned().into(),
+            number: number.as_e164().to_owned(),
             epoch: key.epoch,
             begun: turn.now.wall.0,
             asked: false,
@@ -302,8 +286,8 @@ impl Core {
             let session = SessionId::from_bytes(enrolment.kept.session);
             let sealed = Confirm { number, code, purpose }.seal(session, identity.key(), key);
             let (request, key) = sealed.map_err(|error| log::error!("{error}")).ok()?;
-            let request = request.as_bytes().to_vec();
-            Some(KeptConfirm { request, answer_key: key.to_bytes(), blind: blinding.to_bytes() })
+            let blind = *blinding.to_bytes();
+            Some(KeptConfirm { request: request.as_bytes().to_vec(), answer_key: *key.to_bytes(), blind })
         })();
         let Some(confirm) = made else { return Ok(Err(Error::NotConfigured)) };
         enrolment.kept.confirm = Some(confirm);
@@ -359,11 +343,11 @@ impl Core {
         let Some(Enrolment { kept, .. }) = &self.enrolment else { return Ok(()) };
         let session = SessionId::from_bytes(kept.session);
         let opened = kept.confirm.as_ref().map(|confirm| {
-            Answer::open(&session, &AnswerKey::from_bytes(*confirm.answer_key), answer)
-                .map(|answer| (answer, Blinding::from_bytes(*confirm.blind)))
+            Answer::open(&session, &AnswerKey::from_bytes(confirm.answer_key), answer)
+                .map(|answer| (answer, confirm.blind))
         });
         let file = match opened {
-            Some(Ok((Answer::Enrolled(new), blinding))) => self.account_of(kept, new, &blinding),
+            Some(Ok((Answer::Enrolled(new), blind))) => self.account_of(kept, new, &blind),
             Some(Ok((Answer::Renewed(certificate), _))) => {
                 self.account.as_ref().map(|account| AccountFile { certificate, ..account.clone() })
             }
@@ -383,7 +367,8 @@ impl Core {
         Ok(())
     }
 
-    fn account_of(&self, kept: &Kept, new: NewAccount, blinding: &Blinding) -> Option<AccountFile> {
+    fn account_of(&self, kept: &Kept, new: NewAccount, blind: &[u8; 32]) -> Option<AccountFile> {
+        let blinding = Blinding::from_bytes(*blind);
         let NewAccount { secret, certificate, evaluations } = new;
         let (jid, number) = (certificate.jid.clone(), PhoneNumber::from_e164(&kept.number).ok()?);
         let transcripts = evaluations.iter().map(|evaluation| blinding.transcript(evaluation)).collect();
@@ -465,7 +450,7 @@ impl Core {
     pub(super) fn forget_enrolment(&mut self, turn: &mut Turn<'_, '_>, outcome: Result<(), Error>) -> Option<Aim> {
         self.told(turn, outcome);
         let enrolment = self.enrolment.take()?;
-        turn.write(|tx| tx.drop_blob(Blob::Enrolment));
+        turn.write(|tx| tx.drop_blob(ENROLMENT));
         Some(enrolment.aim())
     }
 

@@ -46,14 +46,19 @@ impl Core {
                 Ok(())
             }
             Request::Inbox { after, caller, reply } => {
-                self.doors.came(caller);
+                self.door_came(turn, caller);
                 let mut page = turn.tx.inbox(after, INBOX_PAGE)?;
                 page.texts.iter_mut().for_each(|(_, text)| text.line = self.shown_under(&text.line));
                 turn.answer(reply, Ok(page));
                 Ok(())
             }
+            Request::Twins { owner, caller, reply } => {
+                self.door_came(turn, caller);
+                turn.answer(reply, Ok(self.twins(&owner)));
+                Ok(())
+            }
             Request::Twin { from, text, caller, reply } => {
-                self.doors.came(caller);
+                self.door_came(turn, caller);
                 let twin = self.is_twin(turn, self.line(None), &from, &text)?;
                 turn.answer(reply, Ok(twin));
                 Ok(())

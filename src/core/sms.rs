@@ -141,10 +141,11 @@ impl Core {
                 turn.effect(Effect::Received(Box::new(arrived)));
             }
         }
-        // A door hides from its app what is ours; for other apps it would be the only copy.
-        let ours = self.config.modem.consume || (verdict == SmsVerdict::Twin && self.doors.any());
         // Without a store that keeps it, the modem must.
-        if ours && self.degraded.is_none() {
+        if !self.config.modem.consume && twin.is_some_and(|twin| twin.bearer == Bearer::Im) {
+            // One that is listed again has been left in the modem.
+            self.twin_came(turn, sms.line, sms.sms);
+        } else if self.config.modem.consume && self.degraded.is_none() {
             turn.effect(Effect::Modem(ModemJob::Delete { line: sms.line, sms: sms.sms }));
         }
         Ok(())

@@ -27,11 +27,17 @@ const FDS: usize = 253;
 /// After a failed accept (no descriptors left, say).
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How long an app's connection to the bus outlives the app at most: for the core's word on a text that it was given,
+/// and the modem service's on one that it was not.
+const LINGER: Duration = Duration::from_secs(60);
+
 /// What the door is given by the system.
 #[derive(Clone, Copy)]
 pub struct Host {
     /// Both clocks.
     pub now: fn() -> Now,
+    /// Whether the other end of a socket has read all that was written to it.
+    pub all_read: fn(BorrowedFd<'_>) -> bool,
     /// Random bytes: connections are named after them, and diverted texts after their connection.
     pub seed: [u8; 16],
 }
@@ -39,7 +45,7 @@ pub struct Host {
 /// Serves apps until the process ends. Run it on a current-thread runtime, inside a `LocalSet`.
 pub async fn serve(listener: UnixListener, bus: Addresses, host: Host) {
     let seed: String = host.seed.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut count = 0u64;
+    let (mut count, mut refused) = (0u64, false);
     let own = rustix::process::geteuid().as_raw();
     let chunk: Chunk = Rc::new(RefCell::new(vec![0; CHUNK].into_boxed_slice()));
     loop {
@@ -53,13 +59,16 @@ pub async fn serve(listener: UnixListener, bus: Addresses, host: Host) {
         };
         // Mode 0600 says it already; this also holds where the socket was passed in or lies elsewhere.
         if !app.peer_cred().is_ok_and(|peer| peer.uid() == own) {
-            log::warn!("refused a connection of another user");
+            // Once: others must not fill this user's journal.
+            if !std::mem::replace(&mut refused, true) {
+                log::warn!("connections of other users are refused");
+            }
             continue;
         }
         count = count.wrapping_add(1);
         let relay = Relay::new(format!("{seed}-{count}"));
         match bus.connect().and_then(UnixStream::from_std) {
-            Ok(bus) => drop(spawn_local(connection(app, bus, relay, host.now, Rc::clone(&chunk)))),
+            Ok(bus) => drop(spawn_local(connection(app, bus, relay, host, Rc::clone(&chunk)))),
             Err(error) => log::warn!("the bus can't be reached: {error}"),
         }
     }
@@ -67,67 +76,86 @@ pub async fn serve(listener: UnixListener, bus: Addresses, host: Host) {
 
 type Chunk = Rc<RefCell<Box<[u8]>>>;
 
-async fn connection(app: UnixStream, bus: UnixStream, mut relay: Relay, now: fn() -> Now, chunk: Chunk) {
-    // Hanging up is all that a D-Bus connection's end is; what was said before still arrives.
-    let left = match talk(&app, &bus, &mut relay, now, &chunk).await {
-        Ok(Side::App) => {
-            relay.app_left();
-            Side::Bus
-        }
-        Ok(Side::Bus) => Side::App,
-        Err(error) => return log::debug!("a connection ended: {error}"),
-    };
-    let socket = match left {
-        Side::App => app,
-        Side::Bus => bus,
-    };
-    while !relay.outbox(left).is_empty() {
-        if socket.writable().await.and_then(|()| write(&socket, relay.outbox(left))).is_err() {
+async fn connection(app: UnixStream, bus: UnixStream, mut relay: Relay, host: Host, chunk: Chunk) {
+    if let Err(error) = talk(&app, &bus, &mut relay, host, &chunk).await {
+        return log::debug!("a connection ended: {error}");
+    }
+    // Hanging up is all that a D-Bus connection's end is; what the bus said before still arrives.
+    while !relay.outbox(Side::App).is_empty() {
+        if app.writable().await.and_then(|()| write(&app, relay.outbox(Side::App))).is_err() {
             return;
         }
     }
 }
 
-/// Until one side hangs up: which.
-async fn talk(
-    app: &UnixStream,
-    bus: &UnixStream,
-    relay: &mut Relay,
-    now: fn() -> Now,
-    chunk: &Chunk,
-) -> io::Result<Side> {
-    loop {
+/// Until the bus hangs up; or the app did, and what it said has come to its end.
+async fn talk(app: &UnixStream, bus: &UnixStream, relay: &mut Relay, host: Host, chunk: &Chunk) -> io::Result<()> {
+    let now = host.now;
+    let mut linger_until = None;
+    while linger_until.is_none() || !relay.done() {
         let (to_app, to_bus) = (!relay.outbox(Side::App).is_empty(), !relay.outbox(Side::Bus).is_empty());
+        let from_app = linger_until.is_none() && relay.reads(Side::App);
         let rest = relay.deadline().map(|at| Duration::from_millis(at.0.saturating_sub(now().mono.0)));
-        let ended = tokio::select! {
-            ready = app.readable(), if relay.reads(Side::App) => { ready?; read(app, Side::App, relay, now(), chunk)? }
-            ready = bus.readable(), if relay.reads(Side::Bus) => { ready?; read(bus, Side::Bus, relay, now(), chunk)? }
-            ready = app.writable(), if to_app => { ready?; None }
-            ready = bus.writable(), if to_bus => { ready?; None }
-            () = tokio::time::sleep(rest.unwrap_or_default()), if rest.is_some() => {
-                relay.elapsed(now()).map_err(io::Error::other)?;
-                None
+        let over = async {
+            match linger_until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
             }
         };
-        if ended.is_some() {
-            return ended.ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
+        let left = tokio::select! {
+            _ = app.readable(), if from_app => read(app, Side::App, relay, now(), chunk)?.map(|how| (Side::App, how)),
+            _ = bus.readable(), if relay.reads(Side::Bus) => {
+                read(bus, Side::Bus, relay, now(), chunk)?.map(|how| (Side::Bus, how))
+            }
+            _ = app.writable(), if to_app => None,
+            _ = bus.writable(), if to_bus => None,
+            () = tokio::time::sleep(rest.unwrap_or_default()), if rest.is_some() => {
+                relay.elapsed(now(), (host.all_read)(app.as_fd())).map_err(io::Error::other)?;
+                None
+            }
+            () = over => return Ok(()),
+        };
+        match left {
+            Some((Side::Bus, _)) => return Ok(()),
+            Some((Side::App, how)) => {
+                relay.app_left(how == Left::HavingRead);
+                linger_until = Some(tokio::time::Instant::now() + LINGER);
+            }
+            None => {}
         }
-        write(app, relay.outbox(Side::App))?;
-        write(bus, relay.outbox(Side::Bus))?;
+        if write(app, relay.outbox(Side::App)).is_err() {
+            // It hung up. What it said before is still there to be read.
+            relay.app_deaf();
+        }
+        if write(bus, relay.outbox(Side::Bus)).is_err() {
+            return Ok(());
+        }
+        relay.wrote(now()).map_err(io::Error::other)?;
     }
+    Ok(())
 }
 
-/// Reads once; the side, if it hung up.
-fn read(socket: &UnixStream, side: Side, relay: &mut Relay, now: Now, chunk: &Chunk) -> io::Result<Option<Side>> {
+/// How a side hung up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    HavingRead,
+    /// With something unread, which it will never read.
+    Unread,
+}
+
+/// Reads once; whether the side hung up, and how.
+fn read(socket: &UnixStream, side: Side, relay: &mut Relay, now: Now, chunk: &Chunk) -> io::Result<Option<Left>> {
     let mut chunk = chunk.borrow_mut();
     match socket.try_io(Interest::READABLE, || receive(socket.as_fd(), &mut chunk)) {
-        Ok((0, _)) => Ok(Some(side)),
+        Ok((0, _)) => Ok(Some(Left::HavingRead)),
         Ok((count, fds)) => {
             let bytes = chunk.get(..count).unwrap_or_default();
             relay.read(side, bytes, fds, now).map_err(io::Error::other)?;
             Ok(None)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        // Linux says so once all that was said before is read (unix(7)).
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Some(Left::Unread)),
         Err(error) => Err(error),
     }
 }

@@ -43,8 +43,8 @@ struct Cut {
 pub(super) enum Piece<'a> {
     /// To be passed on as it is.
     Pass(&'a [u8], Vec<OwnedFd>),
-    /// A whole message that somebody wanted to see.
-    Message(&'a [u8], Vec<OwnedFd>),
+    /// A whole message that somebody wanted to see; it has no descriptors.
+    Message(&'a [u8]),
 }
 
 /// One side's bytes and descriptors that are not yet worked on.
@@ -94,7 +94,7 @@ impl Inbound {
         self.done += cut.length;
         let fds = self.fds.drain(..cut.fds.min(self.fds.len())).collect();
         let bytes = self.buffer.get(start..self.done).unwrap_or_default();
-        Ok(Some(if cut.whole { Piece::Message(bytes, fds) } else { Piece::Pass(bytes, fds) }))
+        Ok(Some(if cut.whole { Piece::Message(bytes) } else { Piece::Pass(bytes, fds) }))
     }
 
     /// No line of the bus begins with a byte order: `OK`, `REJECTED`, `DATA`, `ERROR`, `AGREE_UNIX_FD`.
@@ -134,7 +134,7 @@ impl Inbound {
             Look::Wait => Ok(None),
             Look::Whole => {
                 let whole = rest.len() >= sizes.total;
-                Ok(whole.then_some(Cut { length: sizes.total, fds: owed, whole: true }))
+                Ok(whole.then_some(Cut { length: sizes.total, fds: 0, whole: true }))
             }
             Look::Pass => Ok(self.inside(sizes.total, owed)),
         }

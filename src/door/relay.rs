@@ -20,11 +20,13 @@ struct Lane {
     out: Outbox,
     /// Messages of the desk's, until the one that is passing ends.
     queued: Vec<Vec<u8>>,
+    /// Something was read that waits until less is to be written.
+    stalled: bool,
 }
 
 impl Lane {
     fn from(side: Side) -> Self {
-        Self { inbound: Inbound::new(side), out: Outbox::default(), queued: Vec::new() }
+        Self { inbound: Inbound::new(side), out: Outbox::default(), queued: Vec::new(), stalled: false }
     }
 
     fn tell(&mut self, message: Vec<u8>) {
@@ -46,13 +48,15 @@ pub struct Relay {
     from_app: Lane,
     from_bus: Lane,
     desk: Desk,
+    /// The app takes nothing more.
+    deaf: bool,
 }
 
 impl Relay {
     /// A new connection. Its name is random and its own: tokens of diverted texts begin with it.
     #[must_use]
     pub fn new(name: String) -> Self {
-        Self { from_app: Lane::from(Side::App), from_bus: Lane::from(Side::Bus), desk: Desk::new(name) }
+        Self { from_app: Lane::from(Side::App), from_bus: Lane::from(Side::Bus), desk: Desk::new(name), deaf: false }
     }
 
     /// Takes what was read from a side.
@@ -60,28 +64,67 @@ impl Relay {
     /// # Errors
     /// No D-Bus stream: hang up, as the bus would.
     pub fn read(&mut self, side: Side, bytes: &[u8], fds: Vec<OwnedFd>, now: Now) -> Result<(), Malformed> {
-        let lane = match side {
-            Side::App => &mut self.from_app,
-            Side::Bus => &mut self.from_bus,
-        };
-        lane.inbound.push(bytes, fds)?;
+        self.lane(side).inbound.push(bytes, fds)?;
         self.work(side, now)
     }
 
-    /// Some time has passed.
+    fn lane(&mut self, side: Side) -> &mut Lane {
+        match side {
+            Side::App => &mut self.from_app,
+            Side::Bus => &mut self.from_bus,
+        }
+    }
+
+    /// Some time has passed. `app_read`: the app's end of the socket has read all that was written to it.
     ///
     /// # Errors
     /// As [`Self::read`]: what waited may be read on.
-    pub fn elapsed(&mut self, now: Now) -> Result<(), Malformed> {
-        self.desk.elapsed(now);
+    pub fn elapsed(&mut self, now: Now, app_read: bool) -> Result<(), Malformed> {
+        self.desk.elapsed(now, app_read && self.from_bus.out.is_empty());
         self.act();
         self.work(Side::App, now)
     }
 
-    /// The app hung up: nobody waits for what it said last, and it still arrives.
-    pub fn app_left(&mut self) {
-        self.desk.app_left();
-        self.act();
+    /// Something was written: what waited for room goes on.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn wrote(&mut self, now: Now) -> Result<(), Malformed> {
+        for side in [Side::App, Side::Bus] {
+            if self.lane(side).stalled {
+                self.work(side, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The app takes nothing more: what it is told from now on nobody hears. What it said still counts.
+    pub fn app_deaf(&mut self) {
+        self.deaf = true;
+        self.hush();
+    }
+
+    /// The app hung up, and has said all: nobody waits for the answers, and what it said still arrives. `app_read`: it
+    /// had read all that was written to it.
+    pub fn app_left(&mut self, app_read: bool) {
+        if app_read && self.from_bus.out.is_empty() && !self.deaf {
+            self.desk.app_left();
+            self.act();
+        }
+        self.app_deaf();
+    }
+
+    /// Whether the bus was told all that an app had to say that has left, and has answered for its texts.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.from_app.out.is_empty() && !self.from_app.stalled && !self.desk.owes()
+    }
+
+    fn hush(&mut self) {
+        if self.deaf {
+            self.from_bus.out = Outbox::default();
+            self.from_bus.queued.clear();
+        }
     }
 
     /// When [`Self::elapsed`] is to be called.
@@ -92,11 +135,24 @@ impl Relay {
 
     fn work(&mut self, side: Side, now: Now) -> Result<(), Malformed> {
         let waited = self.desk.waits();
-        while self.piece(side, now)? {}
+        self.pieces(side, now)?;
         // What the app's messages waited for may have come.
         if side == Side::Bus && waited && !self.desk.waits() {
-            while self.piece(Side::App, now)? {}
+            self.pieces(Side::App, now)?;
         }
+        self.hush();
+        Ok(())
+    }
+
+    /// Takes what a side said piece by piece, while there is room for what becomes of it.
+    fn pieces(&mut self, side: Side, now: Now) -> Result<(), Malformed> {
+        while self.lane(side).out.len() < FULL {
+            if !self.piece(side, now)? {
+                self.lane(side).stalled = false;
+                return Ok(());
+            }
+        }
+        self.lane(side).stalled = true;
         Ok(())
     }
 
@@ -114,14 +170,13 @@ impl Relay {
         };
         match piece {
             Piece::Pass(bytes, fds) => lane.out.push(bytes, fds),
-            Piece::Message(bytes, fds) => {
+            Piece::Message(bytes) => {
                 if let Some(message) = Message::read(bytes) {
                     self.desk.show(side, &message, now);
                 }
-                let mut fds = Some(fds);
                 for action in self.desk.actions() {
                     match (action, side) {
-                        (Action::Pass, _) => lane.out.push(bytes, fds.take().unwrap_or_default()),
+                        (Action::Pass, _) => lane.out.push(bytes, Vec::new()),
                         (Action::ToBus(message), Side::App) | (Action::ToApp(message), Side::Bus) => {
                             lane.out.push(&message, Vec::new());
                         }
@@ -151,8 +206,8 @@ impl Relay {
     #[must_use]
     pub fn reads(&self, side: Side) -> bool {
         match side {
-            Side::App => self.from_app.out.len() < FULL && !self.desk.waits(),
-            Side::Bus => self.from_bus.out.len() < FULL,
+            Side::App => !self.from_app.stalled && self.from_app.out.len() < FULL && !self.desk.waits(),
+            Side::Bus => !self.from_bus.stalled && self.from_bus.out.len() < FULL,
         }
     }
 

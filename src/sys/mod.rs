@@ -14,6 +14,7 @@ mod program;
 mod random;
 pub mod signals;
 pub mod spawn;
+mod unread;
 pub mod users;
 pub mod warden;
 
@@ -23,3 +24,4 @@ pub use inherit::{inherited_agents, inherited_control, inherited_listener, inher
 pub use limits::many_files;
 pub use program::unmap_unused;
 pub use random::{fill, random};
+pub use unread::all_read;

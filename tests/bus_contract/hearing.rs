@@ -136,6 +136,31 @@ async fn what_a_diverted_text_came_to_is_told_to_doors_alone() {
     while served.next_asked().await != format!("gone {name}") {}
 }
 
+#[tokio::test]
+async fn a_door_whose_leaving_nobody_would_notice_is_refused_until_there_is_room() {
+    let phone = phone().without_polkit().start().await.unwrap();
+    let mut served = Served::with(&phone, lists("[access]\nsend = { uids = [1] }\n")).await;
+    let ask = async |door: &Connection| call(door, DOOR, "Ask", &("+49170", none())).await;
+    let mut doors = Vec::new();
+    let refused = loop {
+        let door = phone.bus().connect_now(Some(1)).unwrap();
+        if let Err(error) = ask(&door).await {
+            assert!(error.is("TooMany"), "{error:?}");
+            break door;
+        }
+        assert!(served.next_asked().await.starts_with("ask "));
+        doors.push(door);
+    };
+    assert_eq!(doors.len(), 64);
+    list(&refused).await;
+    while !served.next_asked().await.starts_with("list") {}
+    let gone = doors.remove(0);
+    let name = gone.unique_name().unwrap().to_string();
+    gone.close().await.unwrap();
+    assert_eq!(served.next_asked().await, format!("gone {name}"));
+    ask(&refused).await.unwrap();
+}
+
 fn diverted(state: State) -> Text {
     Text {
         id: id(3),

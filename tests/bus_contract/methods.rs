@@ -124,8 +124,11 @@ async fn what_a_door_asks_reaches_the_core_and_answers() {
     assert!(call(&client, DOOR, "Divert", &("+49170", "hi", alone)).await.unwrap_err().is("BadArgument"));
     let reply = call(&client, DOOR, "Twin", &("+49170", "hello       \n")).await.unwrap();
     assert_eq!(reply.body().deserialize::<(bool, String)>().unwrap(), (true, "hello".into()));
-    let owner = HashMap::from([("owner", Variant::from(":1.4"))]);
-    call(&client, DOOR, "Sent", &(owner,)).await.unwrap();
+    let owner = || HashMap::from([("owner", Variant::from(":1.4"))]);
+    let reply = call(&client, DOOR, "Twins", &(owner(),)).await.unwrap();
+    assert_eq!(reply.body().deserialize::<Vec<zbus::OwnedObjectPath>>().unwrap()[0].as_str(), "/SMS/3");
+    assert!(call(&client, DOOR, "Twins", &(none(),)).await.unwrap_err().is("BadArgument"), "of nobody");
+    call(&client, DOOR, "Sent", &(owner(),)).await.unwrap();
     for (options, after) in [(none(), 0), (HashMap::from([("after", Variant::from(6_u32))]), 6)] {
         let reply = call(&client, DOOR, "Inbox", &(options,)).await.unwrap();
         type Row = (zbus::OwnedObjectPath, u32, String, String, i64, String);

@@ -228,6 +228,10 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
                 let _ = reply.send(Ok(Inbox { texts: vec![(7, arrived(2, "hello"))], more: true }));
                 format!("inbox {after}")
             }
+            Request::Twins { owner, reply, .. } => {
+                let _ = reply.send(Ok(vec!["/SMS/3".into()]));
+                format!("twins {owner}")
+            }
             Request::Twin { from, text, reply, .. } => {
                 let _ = reply.send(Ok((true, Body("hello".into()))));
                 format!("twin {} {}", from.0, text.0)

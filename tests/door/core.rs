@@ -21,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) inbox: Vec<Incoming>,
     /// `Inbox` waits for this.
     pub(crate) late: Option<Arc<Notify>>,
+    /// `Divert` waits for this.
+    pub(crate) word: Option<Arc<Notify>>,
     /// Texts in a page of `Inbox`; 0: all.
     pub(crate) page: usize,
     /// Where lines are.
@@ -87,7 +89,11 @@ impl Door {
         assert!(!to.is_empty());
         let token = String::try_from(options["token"].try_clone().unwrap()).unwrap();
         let said = || "as scripted".to_owned();
-        match self.note(&call, "Divert", text, &token).outcome {
+        let Script { outcome, word, .. } = self.note(&call, "Divert", text, &token);
+        if let Some(word) = word {
+            word.notified().await;
+        }
+        match outcome {
             Some("org.shunt.Error.Uncertain") => Err(Error::Uncertain(said())),
             Some("org.shunt.Error.Failed") => Err(Error::Failed(said())),
             Some("org.shunt.Error.Denied") => Err(Error::Denied(said())),
@@ -129,6 +135,10 @@ impl Door {
 
     #[zbus(signal)]
     async fn lines_changed(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
+
+    fn twins(&self, _options: Dict) -> Vec<OwnedObjectPath> {
+        Vec::new()
+    }
 
     fn twin(&self, _from: &str, text: &str, #[zbus(header)] call: Header<'_>) -> (bool, String) {
         let twins = self.note(&call, "Twin", text, "").twins;

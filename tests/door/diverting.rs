@@ -19,6 +19,7 @@ pub(crate) const IM: Script = Script {
     outcome: Some("im"),
     inbox: Vec::new(),
     late: None,
+    word: None,
     page: 0,
     lines: Vec::new(),
     sent: Vec::new(),

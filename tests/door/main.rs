@@ -7,6 +7,7 @@ mod ab;
 mod core;
 mod diverting;
 mod forged;
+mod leaving;
 mod modems;
 mod ofono;
 mod receiving;

@@ -133,7 +133,7 @@ fn pass(from: &mut UnixStream, to: &mut UnixStream, bytes: &[u8]) {
 }
 
 /// VmHWM, in bytes.
-fn peak_memory(pid: u32) -> usize {
+pub(crate) fn peak_memory(pid: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024

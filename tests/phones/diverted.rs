@@ -120,6 +120,48 @@ async fn a_twin_is_told_to_the_door_and_deleted_from_the_modem() {
     assert_eq!(bob.shunt().shown("once"), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_that_comes_while_no_app_is_there_is_not_shown_by_one_that_starts_later_and_is_deleted_then() {
+    let world = world().await;
+    let mut bob = world.builder(BOB).start().await.unwrap();
+    let leaving = || {
+        let mut config = world.config();
+        config.toml = config.toml.replace("consume = true", "consume = false");
+        config
+    };
+    bob.start_shunt(leaving()).await.unwrap();
+    world.enrol(&bob).await.unwrap();
+    let alice = world.phone(ALICE).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
+    // As if their receipts had been lost. The SMS after each tells that the core has judged its twin.
+    for (text, after) in [("before", "a"), ("since", "b")] {
+        alice.shunt().send(BOB, text).await.unwrap();
+        bob.shunt().wait_received(|received| received.text == text).await.unwrap();
+        if after == "b" {
+            bob.kill_core().await.unwrap();
+            bob.start_shunt(leaving()).await.unwrap();
+        }
+        for text in [format!("{text}       \n"), after.to_owned()] {
+            world.smsc.inject(BOB, &shunt_kit::Incoming::text(ALICE, &text));
+            bob.sms().wait_received(|received| received.text == text).await.unwrap();
+        }
+        bob.shunt().wait_received(|received| received.text == after).await.unwrap();
+    }
+    let direct = bob.sms();
+    let twins = direct.list().await.unwrap().into_iter().filter(|sms| sms.text.ends_with('\n')).collect::<Vec<_>>();
+    assert_eq!(twins.len(), 2, "for apps without a door they are the only copies");
+    let door = bob.door(super::programs()).unwrap();
+    let app = bob.sms_through(&door).await.unwrap();
+    let mut shown: Vec<String> = app.list().await.unwrap().into_iter().map(|shown| shown.text).collect();
+    shown.sort();
+    assert_eq!(shown, ["a", "b", "before", "since"]);
+    for twin in twins {
+        direct.wait_gone(&twin.path).await.unwrap();
+    }
+}
+
 /// The inbox's texts with their lines, and the lines that are in a modem.
 async fn seats(shunt: &Shunt) -> (Vec<(String, String)>, Vec<String>) {
     let none: HashMap<&str, Variant<'_>> = HashMap::new();

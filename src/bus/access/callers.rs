@@ -121,10 +121,10 @@ impl Callers {
         self.known.remove(name).is_some_and(|known| known.door || !known.watches.is_empty())
     }
 
-    pub(super) fn is_door(&mut self, name: &str) {
-        if let Some(known) = self.known.get_mut(name) {
-            known.door = true;
-        }
+    /// It is a door; `false` where it is not remembered.
+    #[must_use]
+    pub(super) fn is_door(&mut self, name: &str) -> bool {
+        self.known.get_mut(name).map(|known| known.door = true).is_some()
     }
 
     pub(super) fn doors(&self) -> Vec<Box<str>> {

@@ -134,12 +134,12 @@ impl Gate {
         Ok(caller)
     }
 
-    /// As [`Self::listener`], for a door or an agent: the core is told when it leaves, and it hears what its app's
-    /// texts came to.
+    /// As [`Self::listener`], for a door: the core is told when it leaves, and it hears what its app's texts came to.
+    /// One for which there is no room is refused: nobody would learn that it left.
     pub(in crate::bus) async fn door(self: &Arc<Self>, call: &Header<'_>) -> Result<Caller, Error> {
         let caller = self.listener(call).await?;
-        self.callers().is_door(&caller.name);
-        Ok(caller)
+        let remembered = self.callers().is_door(&caller.name);
+        if remembered { Ok(caller) } else { Err(Error::TooMany("connections; close one and try again")) }
     }
 
     /// Passes a caller that may turn the switch, change settings and policies, import.

@@ -75,6 +75,15 @@ impl Door {
         Ok(details::seats(&self.0.published()))
     }
 
+    /// Incoming SMS that were shown as instant messages already and that the modem service may have still.
+    #[zbus(out_args("twins"))]
+    async fn twins(&self, options: Dict, #[zbus(header)] call: Header<'_>) -> Result<Vec<OwnedObjectPath>, Error> {
+        let caller = self.0.gate.door(&call).await?;
+        let owner = options::owner(options)?;
+        let twins = self.0.ask(|reply| Request::Twins { owner, caller, reply }).await?;
+        Ok(twins.into_iter().filter_map(|path| OwnedObjectPath::try_from(&*path).ok()).collect())
+    }
+
     /// Whether an incoming SMS was shown as an instant message already.
     #[zbus(out_args("twin", "shown"))]
     async fn twin(&self, from: &str, text: &str, #[zbus(header)] call: Header<'_>) -> Result<(bool, String), Error> {

@@ -22,6 +22,8 @@ pub(super) enum Purpose {
         path: String,
     },
     Sent,
+    /// SMS that were shown as instant messages.
+    Twins,
     Reported {
         sms: String,
     },
@@ -125,6 +127,7 @@ impl Desk {
             Purpose::Inbox { after } => self.found_inbox(after, message),
             Purpose::Content { call, path } => self.found_content(call, &path, message),
             Purpose::Sent => self.found_sent(message),
+            Purpose::Twins => self.found_twins(message),
             Purpose::Reported { sms } => self.found_reported(&sms, message),
             Purpose::ReportedWhere { sms, number } => self.found_reported_where(&sms, number, message),
             Purpose::Messages { modem } => self.announce(&modem, message),

@@ -256,7 +256,10 @@ impl Desk {
                 let said = "ModemManager restarted, and this message is gone with it".to_owned();
                 self.refuse(call, &held.destination, NO_REPLY, Some(said));
             }
-            Some(_) => self.out.push(Action::ToBus(held.bytes)),
+            Some(_) => {
+                self.out.push(Action::ToBus(held.bytes));
+                self.tracked.insert(call, Tracked::Passed);
+            }
             None if gone => {}
             None => self.send_after_all(held),
         }
@@ -271,15 +274,6 @@ impl Desk {
                 self.call(Purpose::Forget, to, &(text.to, text.body));
             }
             _ => {}
-        }
-    }
-
-    /// The app hung up. What the core was not given goes where the app sent it.
-    pub(in crate::door) fn app_left(&mut self) {
-        let calls: Vec<u32> =
-            self.held.iter().filter(|(_, held)| held.token.is_none()).map(|(call, _)| *call).collect();
-        for call in calls {
-            self.release(call);
         }
     }
 

@@ -34,6 +34,7 @@ use inbox::Inbox;
 use lines::Lines;
 use names::*;
 use objects::{Report, is_ours};
+use ofono::Told;
 use rewrite::Tracked;
 use say::is_own;
 use std::{
@@ -114,6 +115,8 @@ pub(super) struct Desk {
     /// When to show by oFono what waits: a client that has just subscribed may still be asking who oFono is, and
     /// drops what comes before the answer.
     ofono_due: Option<Instant>,
+    /// What was told by oFono, and is to be deleted once the app has read it.
+    told: Vec<Told>,
     judged: BTreeMap<String, Judged>,
     /// Random, and this connection's own: tokens of diverted texts begin with it.
     name: String,
@@ -143,6 +146,7 @@ impl Desk {
             reports: BTreeMap::new(),
             hidden: BTreeSet::new(),
             ofono_due: None,
+            told: Vec::new(),
             judged: BTreeMap::new(),
             name,
             tokens: 0,
@@ -289,13 +293,14 @@ impl Desk {
         starting
             .into_iter()
             .chain(self.ofono_due)
+            .chain(self.told.iter().map(|told| told.due).min())
             .chain(held)
             .chain(self.judged.values().map(|judged| judged.until))
             .min()
     }
 
-    /// Some time has passed.
-    pub(super) fn elapsed(&mut self, now: Now) {
+    /// Some time has passed. `app_read`: the app has read all that it was told.
+    pub(super) fn elapsed(&mut self, now: Now, app_read: bool) {
         self.now = now;
         if matches!(self.phase, Phase::Starting(until) if until <= now.mono) {
             self.ready();
@@ -304,8 +309,15 @@ impl Desk {
             self.ofono_due = None;
             self.show_by_ofono();
         }
+        self.told_elapsed(app_read);
         self.held_elapsed();
         self.twins_elapsed();
+    }
+
+    /// Whether a bus connection whose app has left is still needed.
+    pub(super) fn owes(&self) -> bool {
+        let passed = |tracked: &Tracked| matches!(tracked, Tracked::Passed);
+        self.waits() || !self.held.is_empty() || self.tracked.values().any(passed)
     }
 
     fn in_patience(&self) -> Instant {

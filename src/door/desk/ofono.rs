@@ -4,15 +4,27 @@ use super::{
     Desk, Purpose,
     held::{Held, Text},
     inbox::Im,
+    later,
     names::*,
     object,
     objects::Content,
 };
 use crate::door::{header::Head, rules::Arg, wire::Message};
-use std::collections::HashMap;
+use crate::model::Instant;
+use std::{collections::HashMap, time::Duration};
 use zbus::Variant;
 
 const MESSAGE: &str = "org.ofono.Message";
+/// oFono tells everybody who listens, and so do the doors: what one app has read stays this long for the others.
+const FOR_OTHERS: Duration = Duration::from_secs(5);
+
+/// An instant message that the app was told of by oFono.
+pub(super) struct Told {
+    /// The core's object.
+    message: String,
+    /// When to delete it, if the app has read it by then.
+    pub(super) due: Instant,
+}
 
 impl Desk {
     /// Holds `SendMessage`. oFono itself asks for a report, or not, for all texts alike.
@@ -63,7 +75,7 @@ impl Desk {
         }
     }
 
-    /// oFono keeps no message that it has told of, so neither does the core.
+    /// oFono keeps no message that it has told of, so neither does the core once an app has it.
     fn incoming_by_ofono(&mut self, modem: &str, im: &Im, content: &Content) -> bool {
         // Unlike ModemManager, oFono tells the zone's minutes too.
         let stamp = format!("{}00", content.stamp);
@@ -77,10 +89,33 @@ impl Desk {
         self.ofono_signal((modem, OFONO_MESSAGES, "IncomingMessage"), &args, &(content.text.as_str(), information));
         let told = self.out.len() > before;
         if told {
-            let to = (CORE, CORE_PATH, CORE_MESSAGING, "Delete");
-            self.call(Purpose::Forget, to, &(object(&im.message),));
+            self.told.push(Told { message: im.message.clone(), due: later(self.now.mono, FOR_OTHERS) });
         }
         told
+    }
+
+    /// What the app has read is deleted; an app that hangs is looked at again.
+    pub(super) fn told_elapsed(&mut self, app_read: bool) {
+        let now = self.now.mono;
+        if app_read {
+            return self.delete_told(Some(now));
+        }
+        let late = self.told.iter_mut().filter(|told| told.due <= now);
+        late.for_each(|told| told.due = later(now, FOR_OTHERS));
+    }
+
+    /// The app hung up, having read all that it was told. What it sent takes its course.
+    pub(in crate::door) fn app_left(&mut self) {
+        self.delete_told(None);
+    }
+
+    /// Has the core delete what was told, as far as it is due.
+    fn delete_told(&mut self, by: Option<Instant>) {
+        let due = |told: &mut Told| by.is_none_or(|by| told.due <= by);
+        for Told { message, .. } in self.told.extract_if(.., due).collect::<Vec<_>>() {
+            let to = (CORE, CORE_PATH, CORE_MESSAGING, "Delete");
+            self.call(Purpose::Forget, to, &(object(&message),));
+        }
     }
 
     fn ofono_signal<B: serde::Serialize + zbus::Type>(

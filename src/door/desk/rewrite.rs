@@ -33,6 +33,8 @@ pub(super) enum Tracked {
         modem: String,
     },
     Managed,
+    /// A call that was held and has passed: its answer passes too.
+    Passed,
     /// Its place was taken by a Ping.
     Replied(Reply),
     /// The same for a Send: the object is shown as sent with it.
@@ -56,6 +58,7 @@ impl Desk {
             return None;
         }
         match tracked {
+            Tracked::Passed => None,
             Tracked::Replied(reply) => match reply {
                 Reply::Nothing => self.answer(head, "", &()),
                 Reply::All(all) => self.answer(head, "", &(all,)),

@@ -29,9 +29,12 @@ impl Desk {
     /// The start ends with its last answer.
     pub(super) fn settle(&mut self) {
         let open = |purpose: &Purpose| {
-            matches!(purpose, Purpose::Owner(_) | Purpose::Lines | Purpose::Inbox { .. } | Purpose::Sent)
+            matches!(
+                purpose,
+                Purpose::Owner(_) | Purpose::Lines | Purpose::Inbox { .. } | Purpose::Sent | Purpose::Twins
+            )
         };
-        if self.waits() && !self.calls.values().any(open) {
+        if matches!(self.phase, Phase::Starting(_)) && !self.calls.values().any(open) {
             self.ready();
         }
     }
@@ -67,11 +70,12 @@ impl Desk {
         }
     }
 
-    /// Asks the core, where there is one, what of the modem service's objects it diverted.
+    /// Asks the core, where there is one, what of the modem service's objects it diverted, and which are twins.
     fn ask_sent(&mut self) {
         if let (Some(owner), true) = (self.mm.clone(), self.core.is_some()) {
             let options = HashMap::from([("owner", Variant::from(owner.as_str()))]);
-            self.call_core(Purpose::Sent, "Sent", &(options,));
+            self.call_core(Purpose::Sent, "Sent", &(&options,));
+            self.call_core(Purpose::Twins, "Twins", &(options,));
         }
     }
 

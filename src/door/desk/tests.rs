@@ -27,11 +27,15 @@ const CORE_OWNER: &str = ":1.7";
 const MODEM: &str = "/org/freedesktop/ModemManager1/Modem/0";
 const LINE: &str = "line-a";
 const REAL: &str = "/org/freedesktop/ModemManager1/SMS/3";
+/// Was shown as an instant message before the app came.
+const TWIN: &str = "/org/freedesktop/ModemManager1/SMS/2";
 
 /// An app, a bus with its services, and the desk between them.
 struct Scene {
     desk: Desk,
     now: Now,
+    /// Whether the app reads.
+    reads: bool,
     /// What the app was told: forged or passed.
     app: Vec<Vec<u8>>,
     /// What the bus was told.
@@ -42,7 +46,7 @@ impl Scene {
     /// The app has said Hello, listens to everything, and has called ModemManager once.
     fn new() -> Self {
         let now = Now { mono: Instant(1000), wall: Timestamp(1_798_761_599_000) };
-        let mut scene = Self { desk: Desk::new("name".into()), now, app: vec![], bus: vec![] };
+        let mut scene = Self { desk: Desk::new("name".into()), now, reads: true, app: vec![], bus: vec![] };
         scene.bus_says(&Head { reply_serial: 1, sender: "org.freedesktop.DBus", ..returned() }, &(ME,));
         scene.app_says(&Head { serial: 2, member: "AddMatch", destination: "org.freedesktop.DBus", ..call() }, &("",));
         let first = Head { serial: 3, destination: MM, path: MODEM, interface: MESSAGING, member: "List", ..call() };
@@ -55,6 +59,7 @@ impl Scene {
         scene.reply_to("Lines", &(lines(MODEM),));
         while scene.open("Sent") {
             scene.reply_to("Sent", &(Vec::<(zbus::OwnedObjectPath, String, String, i64, bool)>::new(),));
+            scene.reply_to("Twins", &(vec![path(TWIN)],));
         }
         assert_eq!(scene.desk.phase, Phase::Ready);
         (scene.app, scene.bus) = (vec![], vec![]);
@@ -346,6 +351,22 @@ fn an_error_is_no_answer_although_it_has_a_text() {
 }
 
 #[test]
+fn a_twin_that_came_before_the_app_is_not_listed_and_its_end_not_told() {
+    let mut scene = Scene::new();
+    let messaging = Head { destination: MM, path: MODEM, interface: MESSAGING, ..call() };
+    scene.app_says(&Head { serial: 40, member: "List", ..messaging }, &());
+    scene.reply_to("List", &(vec![object(TWIN), object(REAL)],));
+    let (listed,) = Message::read(&scene.app[0]).unwrap().body::<(Vec<zbus::OwnedObjectPath>,)>().unwrap();
+    assert_eq!(listed, [path(REAL)]);
+    scene.app.clear();
+    let deleted = Head { path: MODEM, interface: MESSAGING, member: "Deleted", ..signal() };
+    scene.bus_says(&deleted, &(object(TWIN),));
+    assert!(scene.told().is_empty());
+    scene.bus_says(&deleted, &(object(REAL),));
+    assert_eq!(scene.told(), ["Deleted"]);
+}
+
+#[test]
 fn with_nothing_of_ours_every_byte_passes() {
     let mut scene = Scene::new();
     let messaging = Head { destination: MM, path: MODEM, interface: MESSAGING, ..call() };
@@ -360,7 +381,7 @@ fn with_nothing_of_ours_every_byte_passes() {
 impl Scene {
     fn late(&mut self, millis: u64) {
         self.now.mono.0 += millis;
-        self.desk.elapsed(self.now);
+        self.desk.elapsed(self.now, self.reads);
         self.take();
     }
 

@@ -1,8 +1,8 @@
 //! An incoming SMS that may be the twin of an instant message that was shown already: the app is told of it only when
-//! the core has judged it, or is silent.
+//! the core has judged it, or is silent. Those that came while no door was there the core names at the start.
 
 use super::{
-    Action, Desk, Purpose,
+    Action, Desk, Phase, Purpose,
     inbox::text,
     names::*,
     objects::{Dict, is_ours},
@@ -53,6 +53,15 @@ impl Desk {
             // Hidden for good; the core deletes it from the modem.
             Some((true, _)) => drop(self.judged.remove(sms)),
             _ => self.reveal(sms),
+        }
+    }
+
+    /// Before the app has read what there is, they are hidden; what it was told already stays.
+    pub(super) fn found_twins(&mut self, message: &Message<'_>) {
+        if matches!(self.phase, Phase::Starting(_))
+            && let Some((twins,)) = message.body::<(Vec<OwnedObjectPath>,)>()
+        {
+            self.hidden.extend(twins.iter().map(ToString::to_string));
         }
     }
 

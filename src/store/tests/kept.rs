@@ -1,7 +1,8 @@
-//! Texts handed over: written, found, listed and taken over.
-
 use super::*;
-use crate::model::{Cause, Diverted, ImAttempt, LeaseId, Question, SmsAttempt};
+use crate::model::{
+    Cause, Consent, Diverted, FallbackPolicy, ImAttempt, LeaseId, PeerPolicy, PresencePolicy, Question, Settings,
+    Shown, SmsAttempt, Switched,
+};
 use proptest::prelude::*;
 
 fn states() -> impl Strategy<Value = State> {
@@ -204,6 +205,55 @@ fn a_diverted_text_is_found_by_its_owner_and_released_to_its_token_alone() {
 }
 
 #[test]
+fn an_ims_number_is_never_anothers() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            (0..3).try_for_each(|n| tx.put_arrived(&Arrived { bearer: Bearer::Im, ..arrived(n) }))?;
+            tx.put_arrived(&Arrived { bearer: Bearer::Sms, ..arrived(3) })?;
+            let numbers = || {
+                let page = tx.inbox(0, (10, 1000))?;
+                assert!(!page.more);
+                Ok::<_, StoreError>(page.texts.iter().map(|(number, text)| (*number, text.id)).collect())
+            };
+            let before: Vec<_> = numbers()?;
+            assert_eq!(before.iter().map(|(_, id)| *id).collect::<Vec<_>>(), [id(0), id(1), id(2)], "IMs alone");
+            (0..4).try_for_each(|n| tx.delete_arrived(id(n)).map(drop))?;
+            tx.put_arrived(&Arrived { bearer: Bearer::Im, ..arrived(4) })?;
+            let after: Vec<_> = numbers()?;
+            assert!(after.len() == 1 && before.iter().all(|(number, _)| *number < after[0].0), "{before:?} {after:?}");
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn instant_messages_come_in_pages_bounded_by_number_and_size() {
+    let home = Home::new();
+    home.open()
+        .unwrap()
+        .transaction(|tx| {
+            let body = |n: u64| Body("x".repeat(if n == 4 { 5000 } else { 100 }).into());
+            (0..7).try_for_each(|n| tx.put_arrived(&Arrived { bearer: Bearer::Im, body: body(n), ..arrived(n) }))?;
+            let mut pages = Vec::new();
+            let mut after = 0;
+            loop {
+                let page = tx.inbox(after, (3, 1000))?;
+                after = page.texts.last().unwrap().0;
+                pages.push(page.texts.into_iter().map(|(_, text)| text.id).collect::<Vec<_>>());
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(pages, [vec![id(0), id(1), id(2)], vec![id(3), id(4)], vec![id(5), id(6)]]);
+            assert_eq!(tx.inbox(after, (3, 1000))?, Inbox::default());
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
 fn lists_come_in_pages_newest_first() {
     let home = Home::new();
     let mut store = home.open().unwrap();
@@ -223,6 +273,196 @@ fn lists_come_in_pages_newest_first() {
             let page = tx.list_arrived(None, 2)?;
             assert_eq!(page.iter().map(|(_, text)| text.id).collect::<Vec<_>>(), [id(6), id(5)]);
             assert_eq!(tx.list_arrived(Some(page[1].0), 100)?.len(), 5);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn an_incoming_text_waits_until_it_is_acknowledged() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store.transaction(|tx| (1..=2).try_for_each(|n| tx.put_arrived(&arrived(n)))).unwrap();
+    drop(store);
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            let waiting = |tx: &Tx<'_>| -> Result<Vec<_>, StoreError> {
+                let start = Place { at: Timestamp(0), id: TextId([0; 16]) };
+                Ok(tx.arrived_after(start, None, true, 10)?.into_iter().map(|place| place.id).collect())
+            };
+            assert_eq!(waiting(tx)?, [id(1), id(2)]);
+            assert!(tx.acknowledge(id(1))?);
+            assert!(!tx.acknowledge(id(9))?);
+            assert_eq!(waiting(tx)?, [id(2)]);
+            assert_eq!(tx.arrived(id(1))?, Some(Arrived { acknowledged: true, ..arrived(1) }));
+            assert!(tx.delete_arrived(id(1))?);
+            assert_eq!(tx.arrived(id(1))?, None);
+            assert!(tx.im_shown(id(1))?, "that it was shown outlives it");
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn nobody_overwrites_an_incoming_text() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store.transaction(|tx| tx.put_arrived(&arrived(1))).unwrap();
+    let forged = Arrived { body: Body("something else".into()), ..arrived(1) };
+    assert!(matches!(store.transaction(|tx| tx.put_arrived(&forged)), Err(StoreError::Duplicate)));
+    assert_eq!(store.transaction(|tx| tx.arrived(id(1))).unwrap(), Some(arrived(1)));
+}
+
+#[test]
+fn the_first_word_about_an_im_stays() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            assert!(!tx.im_seen(id(1))?);
+            tx.put_im_shown(id(1), NOW)?;
+            tx.put_revoked(id(1), NOW)?;
+            assert!(tx.im_shown(id(1))? && !tx.is_revoked(id(1))?);
+            tx.put_revoked(id(2), NOW)?;
+            tx.put_im_shown(id(2), NOW)?;
+            assert!(tx.is_revoked(id(2))? && !tx.im_shown(id(2))?);
+            // An SMS's id is our own: it says nothing about an IM.
+            tx.put_arrived(&Arrived { bearer: Bearer::Sms, ..arrived(3) })?;
+            assert!(!tx.im_seen(id(3))?);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn twins_and_repeated_sms_are_remembered() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let shown = Shown { id: id(1), bearer: Bearer::Sms, at: NOW };
+    store
+        .transaction(|tx| {
+            tx.put_shown(WordingKey([1; 32]), 3, &shown)?;
+            assert_eq!(tx.shown(WordingKey([1; 32]), 3)?, Some(shown));
+            assert_eq!(tx.shown(WordingKey([1; 32]), 2)?, None);
+            assert_eq!(tx.shown(WordingKey([2; 32]), 3)?, None);
+
+            tx.put_sms_seen([5; 32], Timestamp(100))?;
+            assert!(tx.sms_seen([5; 32], Timestamp(100))?);
+            assert!(!tx.sms_seen([5; 32], Timestamp(101))?);
+            tx.touch_sms_seen([5; 32], Timestamp(200))?;
+            tx.touch_sms_seen([6; 32], Timestamp(200))?;
+            assert!(tx.sms_seen([5; 32], Timestamp(101))?);
+            assert!(!tx.sms_seen([6; 32], Timestamp(0))?);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_peer_is_found_by_its_number() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let record = PeerRecord {
+        policy: PeerPolicy::ImOnly,
+        blocked: true,
+        pseudonyms: vec!["aexample".into()],
+        pinned_identity: Some([1; 64]),
+        new_identity: Some([2; 64]),
+        certificate_issued: Some(Timestamp(5)),
+        bundle_dated: Some(Timestamp(6)),
+        trust: crate::model::Trust::Verified,
+        certificate_expires: Some(Timestamp(9)),
+        proof_known: Some(Timestamp(8)),
+        wrote_to: true,
+        touched: NOW,
+    };
+    store
+        .transaction(|tx| {
+            tx.put_peer(&number(1), &PeerRecord::default())?;
+            tx.put_peer(&number(1), &record)?;
+            tx.put_peer(&number(2), &PeerRecord::default())?;
+            assert_eq!(tx.peer(&number(1))?, Some(record));
+            assert_eq!(tx.peer(&number(3))?, None);
+            assert_eq!(tx.peers()?.len(), 2);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_newest_four_sessions_are_kept_in_order() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            let kept = |n| tx.sessions(&number(n)).map(|all| all.iter().map(|s| s.to_vec()).collect::<Vec<_>>());
+            tx.put_sessions(&number(1), &[b"a", b"b", b"c", b"d", b"e"])?;
+            assert_eq!(kept(1)?, [b"a", b"b", b"c", b"d"]);
+            tx.put_sessions(&number(1), &[b"f", b"a"])?;
+            assert_eq!(kept(1)?, [b"f", b"a"]);
+            assert!(kept(2)?.is_empty());
+            tx.put_sessions::<Vec<u8>>(&number(1), &[])?;
+            assert!(kept(1)?.is_empty());
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn settings_switch_and_secrets_are_kept() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let settings = Settings {
+        fallback_after: 30,
+        fallback_policy: FallbackPolicy::Never,
+        allow_roaming: true,
+        allow_metered: false,
+        presence_policy: PresencePolicy::Mutual,
+        read_receipts: true,
+    };
+    let consent = Some(Consent { text: "terms-3".into(), locale: "de_DE".into() });
+    let switch = Switch { on: true, switched: Some(Switched { at: NOW, uid: 1000, unit: "settings".into(), consent }) };
+    store
+        .transaction(|tx| {
+            assert_eq!((tx.settings()?, tx.blob("identity")?), (None, None));
+            tx.put_settings(&settings)?;
+            tx.put_switch(&switch)?;
+            tx.put_blob("identity", b"secret")?;
+            tx.put_envelope(id(1), b"sealed")?;
+            Ok(())
+        })
+        .unwrap();
+    drop(store);
+    home.open()
+        .unwrap()
+        .transaction(|tx| {
+            assert_eq!(tx.settings()?, Some(settings));
+            assert_eq!(tx.switch()?, switch);
+            assert_eq!(tx.blob("identity")?.unwrap().as_slice(), b"secret");
+            tx.drop_blob("identity")?;
+            assert_eq!(tx.blob("identity")?, None);
+            assert_eq!(tx.envelope(id(1))?, Some(b"sealed".to_vec()));
+            tx.drop_envelope(id(1))?;
+            assert_eq!(tx.envelope(id(1))?, None);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_ledger_tells_what_left_and_its_totals() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let entry =
+        |at, kind: &str, size| LedgerEntry { at: Timestamp(at), kind: kind.into(), pseudonym: "aexample".into(), size };
+    let total = |kind: &str, frames, bytes| LedgerTotal { kind: kind.into(), frames, bytes };
+    store
+        .transaction(|tx| {
+            tx.ledger_append(&[entry(1, "text", 100), entry(2, "probe", 50)])?;
+            tx.ledger_append(&[entry(3, "text", u32::MAX), entry(3, "text", 1)])?;
+            assert_eq!(tx.ledger_since(Timestamp(2), 2)?, [entry(2, "probe", 50), entry(3, "text", u32::MAX)]);
+            assert_eq!(tx.ledger_totals()?, [total("probe", 1, 50), total("text", 3, 4_294_967_396)]);
             Ok(())
         })
         .unwrap();

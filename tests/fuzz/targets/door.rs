@@ -19,20 +19,21 @@ fuzz_target!(|data: &[u8]| {
         rest = tail;
         let side = if first & 1 == 0 { Side::App } else { Side::Bus };
         now.mono.0 += u64::from(first >> 1) * 100;
-        let hangs_up = relay.elapsed(now).is_err() || relay.read(side, piece, Vec::new(), now).is_err();
+        let hangs_up = relay.elapsed(now, true).is_err() || relay.read(side, piece, Vec::new(), now).is_err();
         // What the app said first: the bus's side leaves the handshake after the app's.
         for (to, from) in [(Side::Bus, Side::App), (Side::App, Side::Bus)] {
             let outbox = relay.outbox(to);
             while let Some(bytes) = outbox.next().map(|(bytes, _)| bytes.to_vec()) {
                 outbox.wrote(bytes.len());
-                assert!(behind.read(from, &bytes, Vec::new(), now).is_ok() && behind.elapsed(now).is_ok());
+                assert!(behind.read(from, &bytes, Vec::new(), now).is_ok() && behind.elapsed(now, true).is_ok());
             }
             let own = behind.outbox(to);
             while let Some(count) = own.next().map(|(bytes, _)| bytes.len()) {
                 own.wrote(count);
             }
+            assert!(behind.wrote(now).is_ok());
         }
-        if hangs_up {
+        if hangs_up || relay.wrote(now).is_err() {
             return;
         }
     }

@@ -142,15 +142,14 @@ fn what_a_core_that_stops_may_have_taken_waits_for_the_next_core() {
 }
 
 #[test]
-fn when_the_app_hangs_up_only_what_the_core_was_not_given_passes() {
+fn until_what_was_held_is_answered_its_connection_is_needed() {
     let mut scene = Scene::new();
-    scene.send();
-    scene.desk.app_left();
-    scene.take();
-    assert!(scene.open("Send"));
-    let mut scene = Scene::new();
+    assert!(!scene.desk.owes());
     scene.divert();
-    scene.desk.app_left();
-    scene.take();
-    assert!(!scene.open("Send"));
+    assert!(scene.desk.owes());
+    scene.reply_to("Divert", &("sms", "link-down", path("/")));
+    assert!(scene.desk.owes(), "ModemManager asks polkit about who sends");
+    scene.reply_to("Send", &());
+    assert!(!scene.desk.owes());
+    assert_eq!(scene.told(), ["Return"]);
 }

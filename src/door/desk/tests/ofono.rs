@@ -43,5 +43,30 @@ fn an_instant_message_is_told_as_ofono_tells_an_sms_and_then_is_gone() {
     let told = scene.app.clone();
     assert_eq!(scene.told(), ["IncomingMessage"]);
     forged("OfonoIncomingMessage", &told[0]);
+    // Others who listen are told too; an app that hangs may be killed.
+    scene.late(4_999);
+    assert!(!scene.open("Delete"));
+    scene.reads = false;
+    scene.late(1);
+    scene.late(5_000);
+    assert!(!scene.open("Delete"));
+    scene.reads = true;
+    scene.late(5_000);
+    assert_eq!(scene.asked("Delete").1, CORE);
+    scene.late(5_000);
+    assert!(!scene.open("Delete") && scene.told().is_empty(), "once");
+}
+
+#[test]
+fn what_an_app_has_read_that_leaves_is_deleted_at_once() {
+    let mut scene = Scene::new();
+    scene.late(1000);
+    scene.core_says_of(CORE_DOOR, "LinesChanged", &());
+    scene.reply_to("Lines", &(lines(PHONESIM),));
+    scene.core_says("Received", &(path("/org/shunt/Shunt1/message/a"), Dict::new()));
+    scene.reply_to("Inbox", &(vec![row(1)], false));
+    assert_eq!(scene.told(), ["IncomingMessage"]);
+    scene.desk.app_left();
+    scene.take();
     assert!(scene.open("Delete"));
 }
