@@ -66,10 +66,12 @@ test:
 	$(CARGO) build --locked --features leak --bin shuntd-core-leaking
 	$(CARGO) test --locked --workspace --features directory --no-fail-fast
 
+# Seconds that each silent phase goes on after its last step.
+DWELL ?= 10
 privacy:
 	@tests/packages test >&2
 	@$(CARGO) build --locked --quiet --features leak --bin shuntd-core-leaking >&2
-	@$(CARGO) test --locked --quiet --features directory --test privacy -- --nocapture
+	@DWELL=$(DWELL) $(CARGO) test --locked --quiet --features directory --test privacy -- --nocapture
 
 # What the table says is what the tests found; where one fails, all that they said follows.
 apps:

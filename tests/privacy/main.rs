@@ -24,6 +24,9 @@ async fn nothing_of_the_phone_is_seen_on_its_wire_from_the_box_to_the_reset() {
         story.withdrawn().await,
         story.off_after_that().await,
         story.factory_reset().await,
+        story.enrolled_anew().await,
+        story.reset_while_enrolled().await,
+        story.enrolled_after_the_reset().await,
     ];
     println!("{}", story::table(&phases, story.search()));
     let text = |stream: &Vec<u8>| String::from_utf8_lossy(stream).contains("urn:shunt:1");

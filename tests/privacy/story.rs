@@ -10,6 +10,7 @@ use shunt_kit::{Incoming, Phone};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 use zbus::Variant;
 
 const ROOT: &str = "org.shunt.Shunt1";
@@ -21,6 +22,12 @@ const CONTACTS_NAME: &str = "Ottilie Quastenflosser";
 const OPERATOR: &str = "Quollmobil";
 const SMS_BODY: &str = "the numbat leaves the burrow at seven";
 const IM_BODY: &str = "a quokka was seen at the old jetty";
+
+/// How long a silent phase goes on after its last step, for what comes late: `make privacy` sets it (seconds).
+fn dwell() -> Duration {
+    let seconds = std::env::var("DWELL").ok().map(|seconds| seconds.parse().unwrap());
+    Duration::from_secs(seconds.unwrap_or(1))
+}
 
 pub(crate) fn programs() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_shuntd")).parent().unwrap()
@@ -98,18 +105,16 @@ impl Story {
         assert!(!self.alice.shunt().enabled().await.unwrap());
         self.add_contact().await;
         self.sms_both_ways().await;
+        self.calls().await;
         let mms = [0x01, 0x06, 0x23, b'a', b'p', b'p'];
         self.world.smsc.inject(ALICE, &Incoming::to_port(CONTACT, 2948, &mms));
-        self.end("factory state: off, a contact, SMS both ways", true)
+        self.alice.sms().wait_received(|shown| shown.data == mms).await.unwrap();
+        self.end_silent("factory state: off; a contact, SMS, MMS, calls").await
     }
 
     /// The switch goes on, the phone is enrolled; texts both ways by IM, one that falls back.
     pub(crate) async fn on_with_ims_and_a_fallback(&mut self) -> Phase {
-        let consent = HashMap::from([("consent", Variant::from("consent-1")), ("locale", Variant::from("de_DE"))]);
-        self.alice.shunt().set_enabled(true).await.unwrap();
-        // The number is the SIM's own; the code comes by SMS, and the phone takes it by itself.
-        self.alice.shunt().call(ROOT, "Enrol", &("", consent)).await.unwrap();
-        self.alice.shunt().wait_service_state(&["online"]).await.unwrap();
+        self.enrol().await;
         let (alice, bob) = (self.alice.shunt(), self.bob.shunt());
         alice.wait_route(BOB, "im", "online").await.unwrap();
         alice.send(BOB, IM_BODY).await.unwrap();
@@ -135,22 +140,18 @@ impl Story {
     /// Off again: as silent as before.
     pub(crate) async fn off_again(&mut self) -> Phase {
         self.sms_both_ways().await;
-        self.end("off again: SMS both ways", true)
+        self.calls().await;
+        self.end_silent("off again: SMS both ways, calls").await
     }
 
     /// Withdrawn: the server has forgotten this phone.
     pub(crate) async fn withdrawn(&mut self) -> Phase {
-        let names = async |world: &World| -> BTreeSet<String> {
-            let tables = world.cloud.stored().await.unwrap();
-            let rows = tables.iter().filter(|table| table.name == "passwd").flat_map(|table| &table.rows);
-            rows.map(|row| row.split('"').nth(1).unwrap().to_owned()).collect()
-        };
-        let before = names(&self.world).await;
+        let before = self.accounts().await;
         go_online(self.alice.shunt()).await.unwrap();
         let none: HashMap<&str, Variant<'_>> = HashMap::new();
         self.alice.shunt().call(ROOT, "Withdraw", &(none,)).await.unwrap();
         self.alice.shunt().wait_service_state(&["off"]).await.unwrap();
-        let gone: Vec<String> = before.difference(&names(&self.world).await).cloned().collect();
+        let gone: Vec<String> = before.difference(&self.accounts().await).cloned().collect();
         let [alice] = &gone[..] else { panic!("one account less: {before:?}, {gone:?}") };
         for table in self.world.cloud.stored().await.unwrap() {
             assert!(!table.rows.iter().any(|row| row.contains(alice)), "{} still names the phone", table.name);
@@ -163,17 +164,65 @@ impl Story {
     /// Off for good, until somebody enrols again.
     pub(crate) async fn off_after_that(&mut self) -> Phase {
         self.sms_both_ways().await;
-        self.end("after the withdrawal: SMS both ways", true)
+        self.end_silent("after the withdrawal: SMS both ways").await
     }
 
     /// Reset: a new phone again.
     pub(crate) async fn factory_reset(&mut self) -> Phase {
+        self.reset().await;
+        self.sms_both_ways().await;
+        self.end_silent("factory reset: SMS both ways").await
+    }
+
+    /// Enrolled once more, and reset while it cannot tell the server.
+    pub(crate) async fn enrolled_anew(&mut self) -> Phase {
+        self.enrol().await;
+        self.alice.kill_warden().await.unwrap();
+        self.end("on: enrols anew, and dies", false)
+    }
+
+    /// The server still knows an account of that phone, which knows nothing of it.
+    pub(crate) async fn reset_while_enrolled(&mut self) -> Phase {
+        self.reset().await;
+        self.sms_both_ways().await;
+        self.end_silent("reset while enrolled: SMS both ways").await
+    }
+
+    /// Enrolling ends the account that the reset left behind.
+    pub(crate) async fn enrolled_after_the_reset(&mut self) -> Phase {
+        let secrets = self.secrets().await;
+        let before = self.accounts().await;
+        self.enrol().await;
+        assert_eq!(self.accounts().await, before, "the same pseudonym, and no account beside it");
+        let new: Vec<String> = self.secrets().await.difference(&secrets).cloned().collect();
+        assert_eq!(new.len(), 1, "its log-in is another one");
+        go_off(self.alice.shunt()).await.unwrap();
+        self.end("on: enrols after the reset", false)
+    }
+
+    async fn reset(&mut self) {
         self.alice.stop_shunt().await.unwrap();
-        std::fs::remove_dir_all(self.alice.state_dir()).unwrap();
+        self.alice.wipe_shunt().unwrap();
         self.alice.start_shunt(config(&self.world, &self.wire, programs())).await.unwrap();
         assert!(!self.alice.shunt().enabled().await.unwrap());
-        self.sms_both_ways().await;
-        self.end("factory reset: SMS both ways", true)
+    }
+
+    /// The switch goes on. The number is the SIM's own; the code comes by SMS, and the phone takes it by itself.
+    async fn enrol(&self) {
+        let consent = HashMap::from([("consent", Variant::from("consent-1")), ("locale", Variant::from("de_DE"))]);
+        self.alice.shunt().set_enabled(true).await.unwrap();
+        self.alice.shunt().call(ROOT, "Enrol", &("", consent)).await.unwrap();
+        self.alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    }
+
+    /// The XMPP server's accounts, and what it checks their log-ins by.
+    async fn secrets(&self) -> BTreeSet<String> {
+        let tables = self.world.cloud.stored().await.unwrap();
+        tables.into_iter().filter(|table| table.name == "passwd").flat_map(|table| table.rows).collect()
+    }
+
+    async fn accounts(&self) -> BTreeSet<String> {
+        self.secrets().await.iter().map(|row| row.split('"').nth(1).unwrap().to_owned()).collect()
     }
 
     async fn add_contact(&self) {
@@ -188,6 +237,20 @@ impl Story {
         self.alice.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
         self.world.smsc.inject(ALICE, &Incoming::text(CONTACT, &back));
         assert_eq!(self.alice.shunt().wait_received(|got| got.text == back).await.unwrap().bearer, "sms");
+    }
+
+    /// One call each way.
+    async fn calls(&self) {
+        self.alice.call(CONTACT).await.unwrap();
+        self.alice.take_call(CONTACT).await.unwrap();
+    }
+
+    /// A silent phase lasts a while, and ends without anything of ours that could send.
+    async fn end_silent(&mut self, name: &'static str) -> Phase {
+        tokio::time::sleep(dwell()).await;
+        assert_eq!(self.alice.inet_sockets().unwrap(), 0, "{name}: sockets");
+        assert_eq!(self.alice.shunt_pid("shuntd-uplink"), None, "{name}: an uplink");
+        self.end(name, true)
     }
 
     fn end(&mut self, name: &'static str, silent: bool) -> Phase {

@@ -202,9 +202,9 @@ fn constant(shared: &Shared, name: &str, rest: &str) -> Answer {
     }
 }
 
-/// Basic commands (V.250): echo, result codes, dial, hang up and their like. A call never gets beyond dialling.
+/// Basic commands (V.250): echo, result codes, dial, answer, hang up and their like.
 fn basic(name: &str, rest: &str) -> Answer {
-    let known = ["E", "V", "X", "&C", "D", "H", "Q", "Z", "&F"];
+    let known = ["E", "V", "X", "&C", "A", "D", "H", "Q", "Z", "&F"];
     if rest.is_empty() && known.iter().any(|k| name.starts_with(k)) { Answer::Done } else { Answer::Error }
 }
 

@@ -179,6 +179,12 @@ impl Modem {
         !self.shared.state().sim_absent
     }
 
+    /// Rings: somebody calls (V.250 RING, 3GPP TS 27.007 section 7.6 +CLIP).
+    pub fn ring(&self, caller: &str) {
+        let line = format!("RING\r\n\r\n+CLIP: \"{caller}\",145");
+        self.shared.change(|s| s.outgoing.push_back(Outgoing::Line(line)));
+    }
+
     /// Puts a part into the storage without announcing it, as left by an earlier owner.
     pub fn store_silently(&self, pdu: Pdu) {
         self.shared.change(|s| s.keep(pdu));

@@ -143,7 +143,7 @@ impl Phone {
         }
         let toml = config.toml.replace("{ca}", &ca.display().to_string());
         fs::write(&file, toml.replace("{second-ca}", &second.display().to_string()))?;
-        let (state, run) = (self.state_dir(), dir.join("shunt-run"));
+        let (state, run) = (self.state_dir(), self.generation_dir());
         for (made, mode) in [(&state, 0o700), (&run, 0o755)] {
             fs::create_dir_all(made)?;
             fs::set_permissions(made, fs::Permissions::from_mode(mode))?;
@@ -180,6 +180,19 @@ impl Phone {
     /// The client of the daemons that run now. Panics when none were started.
     pub fn shunt(&self) -> &Shunt {
         &self.daemons.as_ref().expect("start_shunt was called").client
+    }
+
+    /// The directory of the generation word.
+    fn generation_dir(&self) -> PathBuf {
+        self.path("shunt-run")
+    }
+
+    /// A factory reset, as far as it is ours: nothing is left of what the daemons wrote. They must not run.
+    pub fn wipe_shunt(&self) -> Result<()> {
+        for written in [self.state_dir(), self.generation_dir()] {
+            fs::remove_dir_all(written)?;
+        }
+        Ok(())
     }
 
     /// Where the core keeps its state; 0700, the core's.

@@ -1,6 +1,7 @@
 //! A phone: a simulated modem, a system bus, polkitd, the real ModemManager, and Shunt's daemons.
 
 mod builder;
+mod calls;
 mod daemons;
 pub mod measure;
 mod modem_manager;
