@@ -26,10 +26,13 @@ pub(crate) async fn by_one_account(site: &Site) -> Result<()> {
         anyhow::Ok(granted)
     };
     let at_once = granted().await?;
+    site.end("searcher").await?;
+    site.device("searcher").await?;
+    let anew = granted().await?;
+    ensure!(anew == 0, "withdrawn and enrolled again, it got {anew} more");
     // An hour passes for its bucket alone.
     let database = rusqlite::Connection::open(site.directory.database())?;
-    let hour =
-        |hours: i64| database.execute("UPDATE account SET at = at - 3600 * ?1 WHERE pseudonym = 'asearcher'", [hours]);
+    let hour = |hours: i64| database.execute("UPDATE spent SET at = at - 3600 * ?1", [hours]);
     let mut hours = Vec::new();
     for _ in 0..3 {
         ensure!(hour(1)? == 1, "no such account");
@@ -37,7 +40,9 @@ pub(crate) async fn by_one_account(site: &Site) -> Result<()> {
     }
     hour(24)?;
     let day = granted().await?;
-    println!("one account may test {at_once} numbers at once, then {hours:?} in the next hours, {day} in a day");
+    println!(
+        "one account may test {at_once} numbers at once, {anew} more when it withdraws and enrols again, then {hours:?} in the next hours, {day} in a day"
+    );
     let (at_once, day) = (at_once as f64, day as f64);
     println!(
         "10⁸ numbers take one account {:.0} years; {:.0} accounts a day; {:.0} accounts at once",

@@ -43,10 +43,16 @@ impl Site {
         Ok(Self { directory, points, client, accounts, _dir: dir })
     }
 
-    /// Makes an account with a full bucket; its device.
+    /// Ends the account of this name.
+    pub(crate) async fn end(&self, name: &str) -> Result<()> {
+        anyhow::ensure!(self.accounts.remove(&format!("a{name}")).await?, "no such account");
+        Ok(())
+    }
+
+    /// Makes an account, with a full bucket if there was none of that name; its device.
     pub(crate) async fn device(&self, name: &str) -> Result<Client> {
         let token = digest(&SHA256, name.as_bytes()).as_ref().try_into()?;
-        let account = Account { pseudonym: &format!("a{name}"), token: &token, certificate: b"" };
+        let account = Account { pseudonym: &format!("a{name}"), token: &token, budget: &token, certificate: b"" };
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().try_into()?;
         self.accounts.put(&account, now).await?;
         Ok(self.client.with_token(name))

@@ -4,9 +4,14 @@ use super::budget::{Bucket, Overdrawn};
 use super::config::Location;
 use super::database::{Database, DatabaseError, values};
 use crate::seal::Certificate;
+use std::time::Duration;
 
 /// SHA-256 of a bearer token.
 pub type TokenHash = [u8; 32];
+
+/// What a number's look-ups are counted under: the same for all its accounts, one after the other and in every
+/// epoch. A keyed digest, so that it tells nothing once its account is gone.
+pub type Budget = [u8; 32];
 
 /// An account as an enrolment makes it.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +20,8 @@ pub struct Account<'a> {
     pub pseudonym: &'a str,
     /// SHA-256 of its bearer token.
     pub token: &'a TokenHash,
+    /// Its number's budget.
+    pub budget: &'a Budget,
     /// Its certificate, encoded.
     pub certificate: &'a [u8],
 }
@@ -30,6 +37,9 @@ pub(super) struct Known {
 /// The accounts, shared with other processes.
 #[derive(Debug, Clone)]
 pub struct Accounts(Database);
+
+/// How often full budgets are deleted.
+const SWEEP: Duration = Duration::from_secs(3_600);
 
 /// Days since 1970, of seconds since then.
 fn day(now: i64) -> i64 {
@@ -49,7 +59,7 @@ impl Accounts {
 
     /// Whether this token is an account's.
     pub async fn knows_token(&self, token: &TokenHash) -> Result<bool, DatabaseError> {
-        Ok(self.0.one("SELECT at FROM account WHERE token = $1", values![token]).await?.is_some())
+        Ok(self.0.one("SELECT seen FROM account WHERE token = $1", values![token]).await?.is_some())
     }
 
     /// Takes `points` evaluations from the bucket of this token's account, all or none.
@@ -60,17 +70,29 @@ impl Accounts {
         points: usize,
         now: i64,
     ) -> Result<Option<Result<Bucket, Overdrawn>>, DatabaseError> {
+        let full = Bucket::full(now);
         loop {
-            let found = self.0.one("SELECT level, at FROM account WHERE token = $1", values![token]).await?;
-            let Some(mut found) = found else { return Ok(None) };
+            let found = self.0.one(
+                "SELECT account.budget, account.seen, coalesce(spent.level, $1), coalesce(spent.at, $2)
+                 FROM account LEFT JOIN spent ON spent.budget = account.budget WHERE account.token = $3",
+                values![full.level, full.at, token],
+            );
+            let Some(mut found) = found.await? else { return Ok(None) };
+            let (budget, seen): (Budget, i64) = (found.take()?, found.take()?);
             let bucket = Bucket { level: found.take()?, at: found.take()? };
+            if seen != day(now) {
+                let seen = "UPDATE account SET seen = $1 WHERE token = $2";
+                self.0.execute(seen, values![day(now), token]).await?;
+            }
             let charged = bucket.charge(points, now);
             let kept = charged.unwrap_or_else(|_| bucket.refilled(now));
             let changed = self.0.execute(
-                "UPDATE account SET level = $1, at = $2, seen = $3 WHERE token = $4 AND level = $5 AND at = $6",
-                values![kept.level, kept.at, day(now), token, bucket.level, bucket.at],
+                "INSERT INTO spent (budget, level, at) VALUES ($1, $2, $3)
+                 ON CONFLICT (budget) DO UPDATE SET level = excluded.level, at = excluded.at
+                 WHERE spent.level = $4 AND spent.at = $5",
+                values![&budget, kept.level, kept.at, bucket.level, bucket.at],
             );
-            // Another request of the same account came between: that one was charged.
+            // Another request under the same budget came between: that one was charged.
             if changed.await? > 0 || charged.is_err() {
                 return Ok(Some(charged));
             }
@@ -79,14 +101,13 @@ impl Accounts {
 
     /// Makes the account, or gives an existing one its new token and certificate. On disk when it returns.
     pub async fn put(&self, account: &Account<'_>, now: i64) -> Result<(), DatabaseError> {
-        let Bucket { level, at } = Bucket::full(now);
         let made = self.0.keep(
-            "INSERT INTO account (pseudonym, token, level, at, created, seen, proven, certificate)
-             VALUES ($1, $2, $3, $4, $5, $5, $5, $6)
+            "INSERT INTO account (pseudonym, token, budget, created, seen, proven, certificate)
+             VALUES ($1, $2, $3, $4, $4, $4, $5)
              ON CONFLICT (pseudonym) DO UPDATE SET
                  token = excluded.token, seen = excluded.seen, proven = excluded.proven,
                  certificate = excluded.certificate",
-            values![account.pseudonym, account.token, level, at, day(now), account.certificate],
+            values![account.pseudonym, account.token, account.budget, day(now), account.certificate],
         );
         made.await.map(drop)
     }
@@ -102,7 +123,7 @@ impl Accounts {
 
     /// Whether there is an account of this pseudonym.
     pub(super) async fn knows(&self, pseudonym: &str) -> Result<bool, DatabaseError> {
-        Ok(self.0.one("SELECT at FROM account WHERE pseudonym = $1", values![pseudonym]).await?.is_some())
+        Ok(self.0.one("SELECT seen FROM account WHERE pseudonym = $1", values![pseudonym]).await?.is_some())
     }
 
     /// Keeps a certificate as the last one issued. Whether the account is still this token's, here and below.
@@ -132,7 +153,24 @@ impl Accounts {
         found.into_iter().map(|mut record| record.take()).collect()
     }
 
-    /// Deletes the account. Whether there was one.
+    /// Deletes what tells nothing any more: the budgets that are full again.
+    pub async fn forget_full(&self, now: i64) -> Result<(), DatabaseError> {
+        let full = Bucket::full(now).level;
+        self.0.execute("DELETE FROM spent WHERE level + ($1 - at) >= $2", values![now, full]).await?;
+        self.0.scrub().await
+    }
+
+    /// Does so for as long as the service runs.
+    pub(super) async fn keep_forgetting(self) {
+        loop {
+            if let Err(error) = self.forget_full(super::service::now()).await {
+                log::error!("full budgets could not be deleted, in an hour again: {error}");
+            }
+            tokio::time::sleep(SWEEP).await;
+        }
+    }
+
+    /// Deletes the account, and not what its number has spent. Whether there was one.
     pub async fn remove(&self, pseudonym: &str) -> Result<bool, DatabaseError> {
         let gone = self.0.keep("DELETE FROM account WHERE pseudonym = $1", values![pseudonym]).await? > 0;
         self.0.scrub().await?;

@@ -176,6 +176,7 @@ fn serve(config: &Config) -> Result<(), Failed> {
         async {
             let directory = Arc::new(Directory::open(config).await?);
             tokio::spawn(unseen::keep_forgetting(Arc::clone(&directory)));
+            tokio::spawn(directory.accounts.clone().keep_forgetting());
             let start = |enrolment| Enrolling::start(enrolment, &directory, config.current_epoch).map(Arc::new);
             let enrolling = config.enrolment.as_ref().map(start).transpose()?;
             if let Some(enrolling) = &enrolling {
@@ -193,7 +194,9 @@ fn serve_evaluator(config: &EvaluatorConfig) -> Result<(), Failed> {
         log::warn!("memory could not be locked: run with LimitMEMLOCK=infinity or without swap");
     }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        let router = Role::open(config).await?.router();
+        let role = Role::open(config).await?;
+        tokio::spawn(role.forgetting());
+        let router = role.router();
         let listener = TcpListener::bind(config.listen).await.map_err(|why| Failed::Listen(config.listen, why))?;
         Ok(listen::serve(listener, &config.tls, router, config.limits).await?)
     })

@@ -33,7 +33,7 @@ mod sessions;
 mod tls;
 mod unseen;
 
-pub use accounts::{Account, Accounts, TokenHash};
+pub use accounts::{Account, Accounts, Budget, TokenHash};
 pub use budget::{Bucket, CAPACITY, Overdrawn, REFILL};
 pub use cli::main;
 pub use config::{Config, ConfigError, Location, Server};

@@ -1,6 +1,6 @@
 //! From a proven number and an identity key to an account, here and at the XMPP server.
 
-use super::accounts::Account;
+use super::accounts::{Account, Budget};
 use super::config::{Config, Second};
 use super::database::DatabaseError;
 use super::ejabberd::EjabberdError;
@@ -52,6 +52,7 @@ pub(super) struct Prepared {
     pub(super) certificate: Certificate,
     pub(super) transcripts: Vec<Transcript>,
     encoded: Vec<u8>,
+    budget: Budget,
     /// The number's pseudonyms in the other epochs that are served: an account there is its old phone's.
     elsewhere: Vec<Pseudonym>,
 }
@@ -133,8 +134,19 @@ impl Directory {
         let secret = new_secret(&mut OsRng).map_err(KeyError::Random)?;
         let others = self.epochs.names().filter(|other| *other != epoch);
         let elsewhere = others.map(|other| self.address(number, other, said).map(|(jid, _)| jid.pseudonym().clone()));
-        let elsewhere = elsewhere.collect::<Result<_, _>>()?;
-        Ok(Prepared { jid, secret, certificate, transcripts, encoded, elsewhere })
+        let elsewhere: Vec<Pseudonym> = elsewhere.collect::<Result<_, _>>()?;
+        let budget = self.budget(jid.pseudonym(), &elsewhere)?;
+        Ok(Prepared { jid, secret, certificate, transcripts, encoded, budget, elsewhere })
+    }
+
+    /// What a number of these pseudonyms is counted under: it follows from the one of the epoch of the first name,
+    /// wherever the account is.
+    fn budget(&self, here: &Pseudonym, elsewhere: &[Pseudonym]) -> Result<Budget, ProvisionError> {
+        let first =
+            elsewhere.iter().fold(here, |first, other| if other.as_str() < first.as_str() { other } else { first });
+        let epoch = first.as_str().chars().next().unwrap_or_default();
+        let secrets = self.epochs.secrets(epoch).ok_or(ProvisionError::Epoch(epoch))?;
+        Ok(secrets.enrolment.tag(&[b"look-up budget", first.as_str().as_bytes()]))
     }
 
     /// Makes it, ending those that the number had: first the old phone's session, keys and nodes end,
@@ -154,7 +166,8 @@ impl Directory {
         }
         self.ejabberd.register(pseudonym, &self.domain, &account.secret).await?;
         let token = keys::token_hash(&bearer_token(&account.secret));
-        self.accounts.put(&Account { pseudonym, token: &token, certificate: &account.encoded }, now).await?;
+        let Prepared { budget, encoded: certificate, .. } = account;
+        self.accounts.put(&Account { pseudonym, token: &token, budget, certificate }, now).await?;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ const NOW: i64 = 1_800_000_000;
 const TOKEN: TokenHash = [7; 32];
 
 fn account<'a>(token: &'a TokenHash) -> Account<'a> {
-    Account { pseudonym: "aexample", token, certificate: b"certificate" }
+    Account { pseudonym: "aexample", token, budget: &[9; 32], certificate: b"certificate" }
 }
 
 /// A new database, which may be opened more than once.
@@ -61,6 +61,37 @@ async fn enrolling_again_ends_the_old_token_and_refills_nothing(kept: Kept) {
     assert_eq!(accounts.count().await.unwrap(), 1);
 }
 
+async fn neither_withdrawing_nor_another_epoch_refills_anything(kept: Kept) {
+    let accounts = Place::new(kept).await.open().await;
+    let left = async |token, points, now| {
+        accounts.charge(token, points, now).await.unwrap().unwrap().map(|bucket| bucket.left(now))
+    };
+    accounts.put(&account(&TOKEN), NOW).await.unwrap();
+    assert_eq!(left(&TOKEN, 990, NOW).await, Ok(10));
+    assert!(accounts.remove("aexample").await.unwrap());
+    accounts.forget_full(NOW).await.unwrap();
+    accounts.put(&account(&[8; 32]), NOW).await.unwrap();
+    assert_eq!(left(&[8; 32], 4, NOW).await, Ok(6), "withdrawn and enrolled again");
+    accounts.put(&Account { pseudonym: "bexample", ..account(&TOKEN) }, NOW).await.unwrap();
+    assert_eq!(left(&TOKEN, 6, NOW).await, Ok(0), "in another epoch");
+    assert_eq!(left(&[8; 32], 1, NOW).await, Err(Overdrawn { wait: 900 }));
+    let other = Account { pseudonym: "cexample", budget: &[1; 32], ..account(&[3; 32]) };
+    accounts.put(&other, NOW).await.unwrap();
+    assert_eq!(left(&[3; 32], 1, NOW).await, Ok(999), "another number's");
+}
+
+/// What a withdrawn account leaves behind lasts no longer than its bucket takes to fill.
+async fn what_is_full_again_is_forgotten(kept: Kept) {
+    let accounts = Place::new(kept).await.open().await;
+    accounts.put(&account(&TOKEN), NOW).await.unwrap();
+    accounts.charge(&TOKEN, 2, NOW).await.unwrap().unwrap().unwrap();
+    accounts.forget_full(NOW + 1_799).await.unwrap();
+    assert_eq!(accounts.charge(&TOKEN, 999, NOW).await.unwrap().unwrap(), Err(Overdrawn { wait: 900 }));
+    accounts.forget_full(NOW + 1_800).await.unwrap();
+    // By a clock of before: only a row could tell.
+    assert_eq!(accounts.charge(&TOKEN, 1_000, NOW).await.unwrap().unwrap().unwrap().left(NOW), 0);
+}
+
 async fn two_processes_never_overspend_together(kept: Kept) {
     let place = Place::new(kept).await;
     let (first, second) = (place.open().await, place.open().await);
@@ -100,6 +131,8 @@ on_both!(
     an_unknown_token_is_nobody_s,
     a_restart_keeps_the_budget,
     enrolling_again_ends_the_old_token_and_refills_nothing,
+    neither_withdrawing_nor_another_epoch_refills_anything,
+    what_is_full_again_is_forgotten,
     two_processes_never_overspend_together,
     a_removed_account_is_gone,
     instances_that_start_together_make_one_schema,

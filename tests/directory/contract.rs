@@ -152,7 +152,7 @@ async fn every_answer_in_the_file_is_given_and_no_other() {
         notes.note("post", "/v1/evaluate", &device.evaluate(epoch, &points).await);
     }
     let database = rusqlite::Connection::open(directory.database()).unwrap();
-    database.execute("UPDATE account SET level = 0", []).unwrap();
+    database.execute("UPDATE spent SET level = 0", []).unwrap();
     notes.note("post", "/v1/evaluate", &device.evaluate('a', &[point; 100]).await);
     notes.note("get", "/v1/health", &device.call(Method::GET, "/v1/health", "").await);
 

@@ -58,5 +58,9 @@ async fn an_account_of_the_old_epoch_lives_on_until_its_number_enrols_in_the_new
     assert!(logs_in(&cloud, &Login::of(&second, cloud.ca_pem())).await);
     assert!(!logs_in(&cloud, &login).await, "the old epoch's account has ended");
     assert_eq!(old.device(&first).evaluate('a', &[point]).await.refusal(), (401, "unknown-token"));
+    new.device(&second).evaluate('b', &[point]).await.evaluations();
+    let database = rusqlite::Connection::open(directory.database()).unwrap();
+    let budgets: u32 = database.query_row("SELECT count(*) FROM spent", [], |row| row.get(0)).unwrap();
+    assert_eq!(budgets, 1, "both accounts' look-ups are counted as one number's");
     assert_eq!(directory.command(&["accounts"]).await.unwrap(), b"1\n");
 }

@@ -59,7 +59,9 @@ async fn a_device_is_answered_from_its_registration_on_until_its_end_and_by_no_e
     assert_eq!(device.evaluate('a', &points(1)).await.refusal(), (401, "unknown-token"));
     let other = operator.with_token("another");
     let database = rusqlite::Connection::open(evaluator.database()).unwrap();
-    database.execute("UPDATE account SET level = 900", []).unwrap();
+    database.execute("UPDATE spent SET level = 900", []).unwrap();
+    // Nor does it help to end it before.
+    assert_eq!(operator.call(Method::DELETE, &path(1), "").await.status, 200);
     assert_eq!(operator.call(Method::PUT, &path(1), body("another")).await.status, 200);
     assert_eq!(other.evaluate('a', &points(2)).await.refusal(), (429, "budget"));
     assert_eq!(other.evaluate('a', &points(1)).await.evaluations().len(), 1);

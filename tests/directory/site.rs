@@ -66,7 +66,7 @@ impl Site {
             more,
         };
         let directory = Directory::start(&around).await.unwrap();
-        let account = Account { pseudonym: "aexample", token: &hash(TOKEN), certificate: b"" };
+        let account = Account { pseudonym: "aexample", token: &hash(TOKEN), budget: &hash("budget"), certificate: b"" };
         accounts(&directory).await.put(&account, seconds()).await.unwrap();
         let client = Client::of(&directory, &pki.ca_pem, TOKEN);
         Self { directory, client, pki, _dir: dir }

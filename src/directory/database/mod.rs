@@ -4,12 +4,16 @@
 //! - `pseudonym`: the account's localpart at the XMPP server; what the row is found by.
 //! - `token`: SHA-256 of the device's bearer token (256 random bits: a plain hash suffices). A
 //!   re-enrolment replaces it, so the old phone is unknown from then on.
-//! - `level`, `at`: its look-up budget (see `budget`). Survives a re-enrolment: enrolling again is
-//!   no way to a full bucket.
+//! - `budget`: keyed digest of the number's pseudonym in the epoch of the first name: what its look-ups are
+//!   counted under, in every epoch.
 //! - `created`, `seen`: days since 1970; `seen` is what an unused account is found by. Days, since
 //!   more is nobody's business.
 //! - `proven`: the day on which the number was last proven by SMS: a renewal needs that every 90 days.
 //! - `certificate`: the last one issued.
+//!
+//! `spent`: what a budget's look-ups have taken (see `budget`); deleted when it is full again, ten days and ten hours
+//! later at most. Outlives the account: neither enrolling again nor withdrawing before is a way to a full bucket.
+//! - `level`, `at`: seconds of refill in it, and when that was true.
 //!
 //! `enrolment`: one row per enrolment under way, emptied when it is over (ten minutes at most), deleted
 //! after two days. It holds neither number nor code: both come with the confirmation, and the code is
@@ -47,12 +51,16 @@ const UPGRADES: &[&str] = &["
     CREATE TABLE account (
         pseudonym TEXT PRIMARY KEY NOT NULL,
         token BLOB NOT NULL UNIQUE,
-        level INTEGER NOT NULL,
-        at INTEGER NOT NULL,
+        budget BLOB NOT NULL,
         created INTEGER NOT NULL,
         seen INTEGER NOT NULL,
         proven INTEGER NOT NULL,
         certificate BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE spent (
+        budget BLOB PRIMARY KEY NOT NULL,
+        level INTEGER NOT NULL,
+        at INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE enrolment (
         id BLOB PRIMARY KEY NOT NULL,

@@ -9,7 +9,7 @@ use crate::directory::config::Location;
 use crate::directory::database::DatabaseError;
 use crate::directory::desk::{Desk, bearer};
 use crate::directory::evaluate::{evaluations, is_element, unavailable};
-use crate::directory::keys::{KeyError, evaluator};
+use crate::directory::keys::{KeyError, evaluator, token_hash};
 use crate::directory::service::{done, health, now};
 use crate::seal::Evaluator;
 use axum::body::Body;
@@ -67,6 +67,11 @@ impl Role {
             registrations: Ceiling::new("registrations", registrations, None),
         };
         Ok(Self { shared: Arc::new(shared), desk: Desk::new(Duration::from_secs(config.limits.read_timeout)) })
+    }
+
+    /// Deletes what is to be forgotten, for as long as the service runs.
+    pub(in crate::directory) fn forgetting(&self) -> impl Future<Output = ()> + use<> {
+        self.shared.devices.clone().keep_forgetting()
     }
 
     pub(in crate::directory) fn router(self) -> axum::Router {
@@ -156,7 +161,7 @@ async fn evaluate(State(role): State<Role>, request: Request<Body>) -> Response<
     }
 }
 
-/// A registration that exists gets the new token and keeps its budget.
+/// A registration that exists, or did, gets the new token and keeps its budget.
 async fn register(State(role): State<Role>, Path(id): Path<String>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let registered = async {
@@ -166,7 +171,7 @@ async fn register(State(role): State<Role>, Path(id): Path<String>, request: Req
         let token: TokenHash = field(&body, "token")?.try_into().map_err(|_| Refusal::BadRequest)?;
         role.shared.room(&role.shared.registrations, 1).await?;
         role.shared.registrations.count(1, now());
-        let device = Account { pseudonym, token: &token, certificate: &[] };
+        let device = Account { pseudonym, token: &token, budget: &token_hash(pseudonym), certificate: &[] };
         role.shared.devices.put(&device, now()).await.map_err(unavailable)
     };
     done(registered.await)
