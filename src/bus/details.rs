@@ -2,7 +2,7 @@
 
 use super::options::MESSAGES;
 use super::{Diagnosis, Published, Record, RouteAnswer};
-use crate::model::{Arrived, Bearer, Diverted, Encoding, SimState, State, Text, TextId, Timestamp};
+use crate::model::{Arrived, Bearer, Diverted, SimState, State, Text, TextId, Timestamp};
 use std::collections::HashMap;
 use zbus::{ObjectPath, OwnedObjectPath, Variant};
 
@@ -57,13 +57,6 @@ pub(super) fn ms(at: Timestamp) -> u64 {
     u64::try_from(at.0).unwrap_or(0)
 }
 
-fn encoding(encoding: Encoding) -> &'static str {
-    match encoding {
-        Encoding::Gsm7 => "gsm7",
-        Encoding::Ucs2 => "ucs2",
-    }
-}
-
 /// The bearer that a text took or takes; none while that is open.
 fn bearer_of(text: &Text) -> Option<Bearer> {
     match text.state {
@@ -108,7 +101,7 @@ fn outgoing(text: &Text) -> Details {
         ("to", text.to.0.to_string().into()),
         ("text", text.body.0.to_string().into()),
         ("time", ms(text.at).into()),
-        ("encoding", encoding(text.encoding).into()),
+        ("encoding", text.encoding.token().into()),
         ("report", text.report.into()),
     ]);
     if let Some(peer) = &text.peer {
@@ -148,7 +141,7 @@ pub(super) fn route(answer: RouteAnswer) -> (&'static str, &'static str, Details
     let mut details = Details::from([("verified", answer.verified.into())]);
     if let Some(segments) = answer.segments {
         details.insert("segments", u32::from(segments.count).into());
-        details.insert("encoding", encoding(segments.encoding).into());
+        details.insert("encoding", segments.encoding.token().into());
         details.insert("mark-segment", answer.mark_segment.into());
     }
     if let Some(ends) = answer.lease_ends {

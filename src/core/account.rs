@@ -6,12 +6,7 @@ use super::turn::{Effect, Turn};
 use crate::bus::{Error, Reply};
 use crate::router::SwitchInput;
 use crate::seal::{AccountError, AccountFile, CertificateError, EpochKey, Identity};
-use crate::store::StoreError;
-
-/// The store's name for the pickled identity.
-pub(super) const IDENTITY: &str = "identity";
-/// The store's name for the account file.
-pub(super) const ACCOUNT: &str = "account";
+use crate::store::{Blob, StoreError};
 
 /// An account file that is being checked.
 pub(super) struct Import {
@@ -31,7 +26,7 @@ impl Core {
         let identity = Identity::new(turn.now.wall);
         let pickle = identity.to_pickle().map_err(|_| Error::Store("the identity can't be encoded"))?;
         let text = identity.key().to_text();
-        turn.write(move |tx| tx.put_blob(IDENTITY, &pickle));
+        turn.write(move |tx| tx.put_blob(Blob::Identity, &pickle));
         self.identity = Some(identity);
         Ok(text)
     }
@@ -146,7 +141,7 @@ impl Core {
             turn.write(|tx| tx.drop_sessions());
         }
         match file.to_json() {
-            Ok(text) => turn.write(move |tx| tx.put_blob(ACCOUNT, text.as_bytes())),
+            Ok(text) => turn.write(move |tx| tx.put_blob(Blob::Account, text.as_bytes())),
             Err(error) => return Err(StoreError::Io(error.to_string())),
         }
         if self.account.as_ref().is_some_and(|own| own.number != file.number) {

@@ -4,10 +4,8 @@ use super::Core;
 use super::turn::Turn;
 use crate::bus::{Error, Reply};
 use crate::model::{Address, PhoneNumber};
-use crate::store::{StoreError, Tx};
+use crate::store::{Blob, StoreError, Tx};
 
-/// The store's name for them.
-const CONTACTS: &str = "contacts";
 /// A number's digits as the store keeps them.
 const WIDTH: usize = size_of::<u64>();
 
@@ -17,7 +15,7 @@ pub(super) struct Contacts(Vec<u64>);
 
 impl Contacts {
     pub(super) fn load(tx: &Tx<'_>) -> Result<Self, StoreError> {
-        let bytes = tx.blob(CONTACTS)?;
+        let bytes = tx.blob(Blob::Contacts)?;
         let digits = bytes.iter().flat_map(|bytes| bytes.as_chunks::<WIDTH>().0);
         Ok(Self(digits.map(|digits| u64::from_be_bytes(*digits)).collect()))
     }
@@ -56,7 +54,9 @@ impl Core {
         let bytes = zeroize::Zeroizing::new(
             self.contacts.0.iter().flat_map(|digits| digits.to_be_bytes()).collect::<Vec<u8>>(),
         );
-        turn.write(move |tx| if bytes.is_empty() { tx.drop_blob(CONTACTS) } else { tx.put_blob(CONTACTS, &bytes) });
+        turn.write(
+            move |tx| if bytes.is_empty() { tx.drop_blob(Blob::Contacts) } else { tx.put_blob(Blob::Contacts, &bytes) },
+        );
         turn.promise(reply);
     }
 }

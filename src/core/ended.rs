@@ -3,10 +3,7 @@
 use super::Core;
 use super::turn::Turn;
 use crate::bus::Error;
-use crate::store::{StoreError, Tx};
-
-/// The store's name for why there is no account any more.
-const ENDED: &str = "ended";
+use crate::store::{Blob, StoreError, Tx};
 
 /// Why an enrolment ended without an account, or an account ended; `StateReason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +74,7 @@ impl Ended {
 
 impl Core {
     pub(super) fn load_ended(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
-        if let Some(token) = tx.blob(ENDED)? {
+        if let Some(token) = tx.blob(Blob::Ended)? {
             self.ended = Ended::ALL.into_iter().find(|ended| ended.token().as_bytes() == token.as_slice());
         }
         Ok(())
@@ -88,8 +85,8 @@ impl Core {
         if self.ended != ended {
             self.ended = ended;
             turn.write(move |tx| match ended {
-                Some(ended) => tx.put_blob(ENDED, ended.token().as_bytes()),
-                None => tx.drop_blob(ENDED),
+                Some(ended) => tx.put_blob(Blob::Ended, ended.token().as_bytes()),
+                None => tx.drop_blob(Blob::Ended),
             });
         }
     }

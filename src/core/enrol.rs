@@ -11,16 +11,14 @@ use crate::modem::IncomingSms;
 use crate::router::{Class, Doing, EnrolInput, EnrolStep, Enrolling, Stage, SwitchInput};
 use crate::seal::{
     AccountError, AccountFile, Answer, AnswerKey, Blinding, Code, CodeSms, Confirm, DirectoryKeys, EpochKey, Identity,
-    NewAccount, Purpose, SealedRequest, SessionId, Start,
+    NewAccount, Purpose, SealedRequest, SessionId, Start, encode_wiped,
 };
-use crate::store::StoreError;
+use crate::store::{Blob, StoreError};
 use crate::wall::{Errand, ErrandError, RequestId, ToUplink};
 use rand_core::OsRng;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
-
-/// The store's name for the enrolment under way.
-const ENROLMENT: &str = "enrolment";
 
 /// What an enrolment is for; its order is the encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +35,7 @@ pub(super) enum Aim {
 #[derive(Serialize, Deserialize)]
 struct Kept {
     session: [u8; 16],
-    number: String,
+    number: Zeroizing<String>,
     epoch: char,
     begun: i64,
     asked: bool,
@@ -49,8 +47,8 @@ struct Kept {
 #[derive(Serialize, Deserialize)]
 struct KeptConfirm {
     request: Vec<u8>,
-    answer_key: [u8; 32],
-    blind: [u8; 32],
+    answer_key: Zeroizing<[u8; 32]>,
+    blind: Zeroizing<[u8; 32]>,
 }
 
 /// An enrolment under way.
@@ -81,9 +79,27 @@ impl Enrolment {
         self.kept.aim == Aim::Move && self.kept.confirm.is_some()
     }
 
+    /// For the export.
+    pub(super) fn told(&self) -> Value {
+        let Kept { session: _, number, epoch, begun, asked, start: _, confirm, aim } = &self.kept;
+        json!({
+            "number": number.as_str(),
+            "epoch": epoch,
+            "begun": begun,
+            "code-sent": asked,
+            "code-given-back": confirm.is_some(),
+            "for": match aim {
+                Aim::Account => "account",
+                Aim::Proof => "proof",
+                Aim::Move => "new-epoch",
+            },
+            "request": "held, not exported",
+        })
+    }
+
     fn keep(&self, turn: &mut Turn<'_, '_>) {
-        match postcard::to_allocvec(&self.kept).map(Zeroizing::new) {
-            Ok(bytes) => turn.write(move |tx| tx.put_blob(ENROLMENT, &bytes)),
+        match encode_wiped(&self.kept) {
+            Ok(bytes) => turn.write(move |tx| tx.put_blob(Blob::Enrolment, &bytes)),
             Err(error) => log::error!("the enrolment can't be stored: {error}"),
         }
     }
@@ -93,7 +109,7 @@ impl Core {
     /// Takes up an enrolment of an earlier life.
     pub(super) fn load_enrolment(&mut self, tx: &crate::store::Tx<'_>) -> Result<(), StoreError> {
         self.load_ended(tx)?;
-        let Some(bytes) = tx.blob(ENROLMENT)? else { return Ok(()) };
+        let Some(bytes) = tx.blob(Blob::Enrolment)? else { return Ok(()) };
         let Ok(kept) = postcard::from_bytes::<Kept>(&bytes) else {
             log::error!("the stored enrolment is unreadable: enrol again");
             return Ok(());
@@ -180,7 +196,7 @@ impl Core {
         })?;
         let kept = Kept {
             session: *session.as_bytes(),
-            number: number.as_e164().to_owned(),
+            number: number.as_e164().to_owned().into(),
             epoch: key.epoch,
             begun: turn.now.wall.0,
             asked: false,
@@ -286,8 +302,8 @@ impl Core {
             let session = SessionId::from_bytes(enrolment.kept.session);
             let sealed = Confirm { number, code, purpose }.seal(session, identity.key(), key);
             let (request, key) = sealed.map_err(|error| log::error!("{error}")).ok()?;
-            let blind = *blinding.to_bytes();
-            Some(KeptConfirm { request: request.as_bytes().to_vec(), answer_key: *key.to_bytes(), blind })
+            let request = request.as_bytes().to_vec();
+            Some(KeptConfirm { request, answer_key: key.to_bytes(), blind: blinding.to_bytes() })
         })();
         let Some(confirm) = made else { return Ok(Err(Error::NotConfigured)) };
         enrolment.kept.confirm = Some(confirm);
@@ -343,11 +359,11 @@ impl Core {
         let Some(Enrolment { kept, .. }) = &self.enrolment else { return Ok(()) };
         let session = SessionId::from_bytes(kept.session);
         let opened = kept.confirm.as_ref().map(|confirm| {
-            Answer::open(&session, &AnswerKey::from_bytes(confirm.answer_key), answer)
-                .map(|answer| (answer, confirm.blind))
+            Answer::open(&session, &AnswerKey::from_bytes(*confirm.answer_key), answer)
+                .map(|answer| (answer, Blinding::from_bytes(*confirm.blind)))
         });
         let file = match opened {
-            Some(Ok((Answer::Enrolled(new), blind))) => self.account_of(kept, new, &blind),
+            Some(Ok((Answer::Enrolled(new), blinding))) => self.account_of(kept, new, &blinding),
             Some(Ok((Answer::Renewed(certificate), _))) => {
                 self.account.as_ref().map(|account| AccountFile { certificate, ..account.clone() })
             }
@@ -367,8 +383,7 @@ impl Core {
         Ok(())
     }
 
-    fn account_of(&self, kept: &Kept, new: NewAccount, blind: &[u8; 32]) -> Option<AccountFile> {
-        let blinding = Blinding::from_bytes(*blind);
+    fn account_of(&self, kept: &Kept, new: NewAccount, blinding: &Blinding) -> Option<AccountFile> {
         let NewAccount { secret, certificate, evaluations } = new;
         let (jid, number) = (certificate.jid.clone(), PhoneNumber::from_e164(&kept.number).ok()?);
         let transcripts = evaluations.iter().map(|evaluation| blinding.transcript(evaluation)).collect();
@@ -450,7 +465,7 @@ impl Core {
     pub(super) fn forget_enrolment(&mut self, turn: &mut Turn<'_, '_>, outcome: Result<(), Error>) -> Option<Aim> {
         self.told(turn, outcome);
         let enrolment = self.enrolment.take()?;
-        turn.write(|tx| tx.drop_blob(ENROLMENT));
+        turn.write(|tx| tx.drop_blob(Blob::Enrolment));
         Some(enrolment.aim())
     }
 

@@ -3,11 +3,9 @@
 use super::Core;
 use super::turn::Turn;
 use crate::model::{Line, LineId, PhoneNumber, SimState};
-use crate::store::StoreError;
+use crate::store::{Blob, StoreError};
 use std::collections::BTreeMap;
 
-/// The store's name for the account's lines.
-const ACCOUNT_LINES: &str = "account-lines";
 /// Filed under when no line is known.
 const NO_LINE: &str = "none";
 /// Lines that had the account's number before: so many are remembered.
@@ -32,6 +30,12 @@ impl AccountLines {
         self.former.truncate(FORMER);
     }
 
+    /// For the export: the present one first, or none.
+    pub(super) fn told(&self) -> Vec<Option<&str>> {
+        let former = self.former.iter().map(Some);
+        std::iter::once(self.now.as_ref()).chain(former).map(|line| line.map(|line| &*line.0)).collect()
+    }
+
     /// One a line of text, the present one first. Names of lines are ours, and have no line feed.
     fn to_text(&self) -> String {
         let names = self.now.iter().chain(&self.former).map(|line| &*line.0);
@@ -48,7 +52,7 @@ impl AccountLines {
 impl Core {
     /// Takes up what an earlier life knew.
     pub(super) fn load_account_lines(&mut self, tx: &crate::store::Tx<'_>) -> Result<(), StoreError> {
-        if let Some(text) = tx.blob(ACCOUNT_LINES)? {
+        if let Some(text) = tx.blob(Blob::AccountLines)? {
             self.account_lines = std::str::from_utf8(&text).map(AccountLines::from_text).unwrap_or_default();
         }
         Ok(())
@@ -70,7 +74,7 @@ impl Core {
     pub(super) fn set_account_line(&mut self, turn: &mut Turn<'_, '_>, line: Option<LineId>) -> Result<(), StoreError> {
         self.account_lines.set(line.clone());
         let kept = self.account_lines.to_text();
-        turn.write(move |tx| tx.put_blob(ACCOUNT_LINES, kept.as_bytes()));
+        turn.write(move |tx| tx.put_blob(Blob::AccountLines, kept.as_bytes()));
         self.route(turn, crate::router::Input::AccountLine(line))
     }
 

@@ -8,7 +8,7 @@ use crate::bus::{LineEntry, Published, ServiceState};
 use crate::model::SimState;
 use crate::router::{Conditions, EnrolInput, Input, Phase, RestInput, SecretInput, Step, SwitchInput, Why};
 use crate::seal::{NODE, Pseudonym, SecondEvaluator};
-use crate::store::{NetworkTotals, StoreError};
+use crate::store::{Blob, NetworkTotals, StoreError};
 use crate::sys::warden;
 use crate::wall::{Connect, Counters, FromUplink, LinkState, Offline, Opaque, RequestId, Second, ToUplink, Visit};
 use std::time::Duration;
@@ -271,7 +271,7 @@ impl Core {
         if identity.rotated() < now.minus(FALLBACK_KEY_AGE) || identity.rotated() > now {
             identity.rotate_fallback(now);
             match identity.to_pickle() {
-                Ok(pickle) => turn.write(move |tx| tx.put_blob(super::account::IDENTITY, &pickle)),
+                Ok(pickle) => turn.write(move |tx| tx.put_blob(Blob::Identity, &pickle)),
                 Err(error) => {
                     log::error!("the identity can't be stored: {error}");
                     return Ok(());

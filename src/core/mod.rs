@@ -7,7 +7,8 @@
 //!
 //! | file | topic |
 //! | --- | --- |
-//! | `driver` | the loop, transactions, effects; what happens when the store fails |
+//! | `driver` | the loop, transactions, effects |
+//! | `storage` | what lasts, and what happens when the store fails |
 //! | `start` | the process's entry |
 //! | `requests`, `send`, `watches`, `listing` | what is asked over D-Bus |
 //! | `sms`, `jobs` | SMS both ways, addresses; what the modem is asked to do |
@@ -54,6 +55,7 @@ mod secret;
 mod send;
 mod sms;
 mod start;
+mod storage;
 mod trust;
 mod turn;
 mod watches;

@@ -2,21 +2,19 @@
 //! account ended.
 
 use super::Core;
-use super::account::ACCOUNT;
 use super::ended::Ended;
 use super::enrol::Aim;
 use super::turn::Turn;
 use crate::model::{Instant, SimState, Timestamp};
 use crate::router::{EnrolInput, Phase, Renewal, Sim, SwitchInput, Tenure};
 use crate::seal::{AccountFile, Blinding, Certificate, Renewal as SignedRenewal};
-use crate::store::{StoreError, Tx};
+use crate::store::{Blob, StoreError, Tx};
 use crate::wall::{DirectoryError, Errand, ErrandError, Opaque, Operator, RequestId, ToUplink};
 use rand_core::OsRng;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The store's name for it.
-const OWN: &str = "own-line";
 /// How often renewal is thought of, at the most; while the switch is off never.
 const LOOK: Duration = Duration::from_secs(6 * 3600);
 /// How often a server that is only broken makes the directory be asked, at the most.
@@ -48,11 +46,23 @@ pub(super) struct Own {
 }
 
 impl Own {
+    /// For the export.
+    pub(super) fn told(&self) -> Value {
+        let Tenure { proven, registered, doubtful, tried, moving } = self.tenure;
+        json!({
+            "number-proven": proven.0,
+            "registered": registered.0,
+            "to-be-proven": doubtful,
+            "renewal-tried": tried.0,
+            "move-tried": moving.0,
+        })
+    }
+
     fn keep(&self, turn: &mut Turn<'_, '_>) {
         let Tenure { proven, registered, doubtful, tried, moving } = self.tenure;
         let kept = Kept { proven: proven.0, registered: registered.0, doubtful, tried: tried.0, moving: moving.0 };
         match postcard::to_allocvec(&kept) {
-            Ok(bytes) => turn.write(move |tx| tx.put_blob(OWN, &bytes)),
+            Ok(bytes) => turn.write(move |tx| tx.put_blob(Blob::OwnLine, &bytes)),
             Err(error) => log::error!("the own line can't be stored: {error}"),
         }
     }
@@ -61,7 +71,7 @@ impl Own {
 impl Core {
     /// Takes up what an earlier life knew. Unreadable counts as doubtful.
     pub(super) fn load_own(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
-        let kept = tx.blob(OWN)?.and_then(|bytes| postcard::from_bytes::<Kept>(&bytes).ok());
+        let kept = tx.blob(Blob::OwnLine)?.and_then(|bytes| postcard::from_bytes::<Kept>(&bytes).ok());
         self.own = kept.map_or_else(Own::default, |kept| Own {
             tenure: Tenure {
                 proven: Timestamp(kept.proven),
@@ -276,8 +286,8 @@ impl Core {
         self.strangers = super::inbox::Strangers::default();
         self.forget_enrolment(turn, Err(crate::bus::Error::NotEnrolled));
         turn.write(|tx| {
-            tx.drop_blob(ACCOUNT)?;
-            tx.drop_blob(OWN)
+            tx.drop_blob(Blob::Account)?;
+            tx.drop_blob(Blob::OwnLine)
         });
         self.forget_secret(turn)?;
         self.tell_ended(turn, Some(Ended::SignedOut));

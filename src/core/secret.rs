@@ -2,19 +2,15 @@
 //! the operator has seen that one, and with each new certificate; and what is done when a server does not know us.
 
 use super::Core;
-use super::account::ACCOUNT;
 use super::enrol::Enrolment;
 use super::turn::Turn;
 use crate::model::Instant;
 use crate::router::{Rotation, SecretInput, SecretStep};
 use crate::seal::{AccountFile, Identity, NewSecret, SessionId, bearer_token, new_secret, second_token};
-use crate::store::{StoreError, Tx};
+use crate::store::{Blob, StoreError, Tx};
 use crate::wall::{Errand, ErrandError, Opaque, RequestId, Secret, ToUplink};
 use rand_core::OsRng;
 use zeroize::Zeroizing;
-
-/// The store's name for a secret that is wanted and not confirmed.
-pub(super) const NEW_SECRET: &str = "new-secret";
 
 /// The secrets beside the account's own.
 pub(super) struct Secrets {
@@ -39,6 +35,11 @@ pub(super) struct Credentials {
 impl Secrets {
     fn with(new: Option<Zeroizing<String>>) -> Self {
         Self { rotation: Rotation::new(new.is_some()), new, told: None, earlier: RequestId(0) }
+    }
+
+    /// Whether there is a new one beside the account's.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.new.is_some()
     }
 
     /// Whether it is known by which token the directory knows us.
@@ -70,7 +71,7 @@ impl Default for Secrets {
 impl Core {
     /// Takes up a change of an earlier life.
     pub(super) fn load_secret(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
-        let new = tx.blob(NEW_SECRET)?.and_then(|bytes| std::str::from_utf8(&bytes).map(str::to_owned).ok());
+        let new = tx.blob(Blob::NewSecret)?.and_then(|bytes| std::str::from_utf8(&bytes).map(str::to_owned).ok());
         self.secrets = Secrets::with(new.map(Zeroizing::new));
         Ok(())
     }
@@ -88,7 +89,7 @@ impl Core {
             }
         };
         let kept = new.clone();
-        turn.write(move |tx| tx.put_blob(NEW_SECRET, kept.as_bytes()));
+        turn.write(move |tx| tx.put_blob(Blob::NewSecret, kept.as_bytes()));
         self.secrets.new = Some(new);
         self.secrets.told = None;
         self.secret_event(turn, SecretInput::Wanted)
@@ -96,7 +97,7 @@ impl Core {
 
     /// Another account, or none: what was wanted for the last one is void.
     pub(super) fn forget_secret(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        turn.write(|tx| tx.drop_blob(NEW_SECRET));
+        turn.write(|tx| tx.drop_blob(Blob::NewSecret));
         self.secrets = Secrets { earlier: RequestId(self.last_request), ..Secrets::default() };
         if self.wall_open { self.secret_event(turn, SecretInput::Open) } else { Ok(()) }
     }
@@ -152,8 +153,8 @@ impl Core {
         account.secret = secret;
         let file = account.to_json().map_err(|error| StoreError::Io(error.to_string()))?;
         turn.write(move |tx| {
-            tx.put_blob(ACCOUNT, file.as_bytes())?;
-            tx.drop_blob(NEW_SECRET)
+            tx.put_blob(Blob::Account, file.as_bytes())?;
+            tx.drop_blob(Blob::NewSecret)
         });
         // What was asked before its answer went by the old token.
         self.secrets.earlier = RequestId(self.last_request);

@@ -1,6 +1,5 @@
 //! The core's entry: take the channel, confine, read the config, open the store, serve, loop.
 
-use super::account::{ACCOUNT, IDENTITY};
 use super::driver::{Daemon, Ended, Inputs};
 use super::enrol::Aim;
 use super::roots::Roots;
@@ -12,7 +11,7 @@ use crate::modem::agent::Agent;
 use crate::modem::{Modem, ModemError, Services};
 use crate::router::{Granting, Input, Rest, Router, Switch, SwitchInput};
 use crate::seal::{AccountFile, Identity};
-use crate::store::{Damage, KeySource, OnMark, Store, StoreError, StoreKey, Unusable, exists, set_aside};
+use crate::store::{Blob, Damage, KeySource, OnMark, Store, StoreError, StoreKey, Unusable, exists, set_aside};
 use crate::sys::{confine, inherited_agents, inherited_control, now, warden};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -286,7 +285,7 @@ fn line_name(key: &[u8; 32], iccid: &str) -> LineId {
 }
 
 impl Core {
-    fn new(config: Config, roots: Roots, confinement: Vec<&'static str>) -> Self {
+    pub(super) fn new(config: Config, roots: Roots, confinement: Vec<&'static str>) -> Self {
         Self {
             settings: config.defaults,
             config,
@@ -351,10 +350,10 @@ impl Core {
         self.enabled = switch.on && mark.stands() && self.degraded.is_none();
         self.switched = switch.switched;
         self.network = tx.network_totals()?;
-        if let Some(pickle) = tx.blob(IDENTITY)? {
+        if let Some(pickle) = tx.blob(Blob::Identity)? {
             self.identity = Identity::from_pickle(&pickle).map_err(|error| log::error!("{error}")).ok();
         }
-        if let Some(file) = tx.blob(ACCOUNT)? {
+        if let Some(file) = tx.blob(Blob::Account)? {
             let account = AccountFile::parse(&file).map_err(|error| log::error!("{error}")).ok();
             self.account = account.map(|account| self.with_pins(account));
         }

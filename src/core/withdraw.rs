@@ -6,14 +6,12 @@ use super::turn::{Effect, Turn};
 use crate::bus::{Error, Reply};
 use crate::model::Instant;
 use crate::router::{Phase, Router, SwitchInput};
-use crate::store::{StoreError, Tx};
+use crate::store::{Blob, StoreError, Tx};
 use crate::wall::{Errand, ErrandError, RequestId, ToUplink};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The store's name for a withdrawal under way.
-const WITHDRAWAL: &str = "withdrawal";
 /// How long texts may take to settle: receipt, revoke and a slow modem.
 const SETTLE: Duration = Duration::from_secs(90);
 /// Between a denial and the next attempt: by then another token may be in use, or the account known to have ended.
@@ -52,7 +50,7 @@ impl Withdrawal {
 impl Core {
     /// Takes up a withdrawal of an earlier life.
     pub(super) fn load_withdrawal(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
-        let stage = match tx.blob(WITHDRAWAL)?.as_ref().map(|stage| stage.as_slice()) {
+        let stage = match tx.blob(Blob::Withdrawal)?.as_ref().map(|stage| stage.as_slice()) {
             None => return Ok(()),
             Some(b"ended") => Stage::Ended,
             Some(_) => Stage::Asking(None, Instant(0)),
@@ -93,7 +91,7 @@ impl Core {
             Stage::Settling(_) | Stage::Asking(None, _) if self.wall_open && self.account.is_some() => {
                 let errand = Errand::Withdraw;
                 let request = self.request(turn, |request| ToUplink::Errand { request, errand });
-                turn.write(|tx| tx.put_blob(WITHDRAWAL, b"asking"));
+                turn.write(|tx| tx.put_blob(Blob::Withdrawal, b"asking"));
                 self.withdrawal_at(Stage::Asking(request, turn.now.mono));
                 Ok(())
             }
@@ -113,7 +111,7 @@ impl Core {
     }
 
     fn withdrawal_failed(&mut self, turn: &mut Turn<'_, '_>, error: Error) {
-        turn.write(|tx| tx.drop_blob(WITHDRAWAL));
+        turn.write(|tx| tx.drop_blob(Blob::Withdrawal));
         if let Some(reply) = self.withdrawal.take().and_then(|withdrawal| withdrawal.reply) {
             turn.answer(reply, Err(error));
         }
@@ -160,7 +158,7 @@ impl Core {
 
     /// Nothing is at the server any more; the uplink ends, then the rest goes.
     fn account_ended(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        turn.write(|tx| tx.put_blob(WITHDRAWAL, b"ended"));
+        turn.write(|tx| tx.put_blob(Blob::Withdrawal, b"ended"));
         self.withdrawal_at(Stage::Ended);
         self.forget_enrolment(turn, Err(Error::EnrolmentEnded("the phone was withdrawn")));
         self.account = None;

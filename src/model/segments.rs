@@ -9,6 +9,17 @@ pub enum Encoding {
     Ucs2,
 }
 
+impl Encoding {
+    /// The D-Bus token.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Gsm7 => "gsm7",
+            Self::Ucs2 => "ucs2",
+        }
+    }
+}
+
 /// A text's size as SMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segments {

@@ -4,13 +4,16 @@
 
 use super::column::expand;
 use super::jid::is_domain;
-use super::{Certificate, CertificateError, DirectoryKeys, EpochKey, IdentityKey, Jid, PseudonymError, Transcript};
+use super::{
+    Certificate, CertificateError, DirectoryKeys, EVALUATORS_MAX, EpochKey, IdentityKey, Jid, PseudonymError,
+    Transcript,
+};
 use crate::model::{PhoneNumber, Timestamp};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hkdf::{HKDF_SHA256, Salt};
 use serde_json::{Map, Value, json};
-use std::fmt;
+use std::fmt::{self, Write};
 use zeroize::{Zeroize, Zeroizing};
 
 const VERSION: u64 = 1;
@@ -179,7 +182,8 @@ impl AccountFile {
     /// The file's text; it holds the secret.
     pub fn to_json(&self) -> Result<Zeroizing<String>, AccountError> {
         let epochs: Vec<Value> = self.keys.epochs.iter().map(epoch_json).collect();
-        let transcripts: Vec<_> = self.transcripts.iter().map(Transcript::to_bytes).collect();
+        let mut transcripts = Zeroizing::new(Vec::with_capacity(128 * self.transcripts.len()));
+        self.transcripts.iter().for_each(|transcript| transcripts.extend_from_slice(transcript.to_bytes().as_slice()));
         let mut file = json!({
             "version": VERSION,
             "number": self.number.as_e164(),
@@ -190,16 +194,20 @@ impl AccountFile {
             "ca": self.ca,
             "epochs": epochs,
             "certificate": URL_SAFE_NO_PAD.encode(self.certificate.encode()?),
-            "transcript": URL_SAFE_NO_PAD.encode(transcripts.concat()),
+            "transcript": URL_SAFE_NO_PAD.encode(transcripts.as_slice()),
         });
         if let (Some(second), Some(file)) = (&self.second, file.as_object_mut()) {
             file.insert("second".into(), json!({ "directory": second.directory, "ca": second.ca }));
         }
-        let text = Zeroizing::new(format!("{file:#}\n"));
-        if let Some(Value::String(secret)) = file.get_mut("secret") {
-            secret.zeroize();
+        // Room for all of it: a buffer that grows leaves copies behind.
+        let mut text = Zeroizing::new(String::with_capacity(MAX));
+        let written = writeln!(*text, "{file:#}");
+        for field in ["number", "secret", "transcript"] {
+            if let Some(Value::String(value)) = file.get_mut(field) {
+                value.zeroize();
+            }
         }
-        Ok(text)
+        written.map(|()| text).map_err(|_| AccountError::TooLong)
     }
 }
 
@@ -318,7 +326,7 @@ impl Fields {
     fn transcripts(&mut self) -> Result<Vec<Transcript>, AccountError> {
         let bytes = self.bytes("transcript")?;
         let (transcripts, rest) = bytes.as_chunks::<128>();
-        if transcripts.is_empty() || !rest.is_empty() {
+        if !(1..=EVALUATORS_MAX).contains(&transcripts.len()) || !rest.is_empty() {
             return Err(AccountError::Invalid("transcript", "128 bytes in base64url for each evaluator"));
         }
         Ok(transcripts.iter().map(Transcript::from_bytes).collect())

@@ -247,7 +247,7 @@ mod tests {
         let good = alice.transcripts[0].to_bytes();
         assert!(Transcript::from_bytes(&good) == alice.transcripts[0]);
         for index in [0, 20, 32, 50, 64, 90, 96, 120] {
-            let mut bytes = good;
+            let mut bytes = good.clone();
             bytes[index] ^= 4;
             let held = key.pseudonym(&alice.number, &[Transcript::from_bytes(&bytes)], DOMAIN);
             assert!(held.is_err(), "byte {index}");

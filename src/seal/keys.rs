@@ -1,5 +1,8 @@
 //! The directory's public keys, and the second evaluator's where there is one, pinned for each epoch.
 
+/// An epoch's evaluators: two operators at most.
+pub const EVALUATORS_MAX: usize = 2;
+
 /// What vouches for the pseudonyms of one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpochKey {

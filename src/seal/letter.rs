@@ -5,7 +5,7 @@
 
 use super::certificate::KeyWire;
 use super::codec::{self, CodecError};
-use super::{BadJid, CallerProof, Certificate, IdentityKey, Jid, Pseudonym, Transcript};
+use super::{BadJid, CallerProof, Certificate, EVALUATORS_MAX, IdentityKey, Jid, Pseudonym, Transcript};
 use crate::model::{Body, LeaseId, PhoneNumber, TextId, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -16,9 +16,6 @@ pub const BODY_MAX: usize = 16 * 1024;
 
 /// Longest lease, ms (protocol.md §3).
 pub const LEASE_MAX_MS: u32 = 180_000;
-
-/// Most transcripts in a caller proof: one an evaluator.
-const TRANSCRIPTS_MAX: usize = 4;
 
 const VERSION: u8 = 1;
 
@@ -47,7 +44,7 @@ pub enum LetterError {
     #[error("the lease is longer than three minutes")]
     Lease,
     /// No transcript, or more than evaluators.
-    #[error("a caller proof has one to four transcripts")]
+    #[error("a caller proof has one transcript or two")]
     Transcripts,
 }
 
@@ -230,7 +227,7 @@ impl From<&Transcript> for TranscriptWire {
 
 impl TranscriptWire {
     fn read(&self) -> Transcript {
-        let mut bytes = [0; 128];
+        let mut bytes = Zeroizing::new([0; 128]);
         for (chunk, quarter) in bytes.chunks_exact_mut(32).zip([self.0, self.1, self.2, self.3]) {
             chunk.copy_from_slice(&quarter);
         }
@@ -240,7 +237,7 @@ impl TranscriptWire {
 
 impl ProofWire<'_> {
     fn read(&self) -> Result<CallerProof, LetterError> {
-        if !(1..=TRANSCRIPTS_MAX).contains(&self.transcripts.len()) {
+        if !(1..=EVALUATORS_MAX).contains(&self.transcripts.len()) {
             return Err(LetterError::Transcripts);
         }
         Ok(CallerProof {
@@ -259,7 +256,7 @@ impl Letter {
             None => Vec::new(),
         };
         let proof = match &self.proof {
-            Some(proof) if !(1..=TRANSCRIPTS_MAX).contains(&proof.transcripts.len()) => {
+            Some(proof) if !(1..=EVALUATORS_MAX).contains(&proof.transcripts.len()) => {
                 return Err(LetterError::Transcripts);
             }
             Some(proof) => Some(ProofWire {
@@ -300,7 +297,7 @@ impl Letter {
         if matches!(self.payload, Payload::Text { .. }) {
             return Ok(encoded);
         }
-        let payload = postcard::to_allocvec(&self.payload.wire()?).map_err(|_| CodecError::Malformed)?.len();
+        let payload = codec::size(&self.payload.wire()?)?;
         Ok(encoded.saturating_add(CONTROL.saturating_sub(payload)))
     }
 }

@@ -31,7 +31,7 @@ mod vectors;
 pub use account::{AccountError, AccountFile, SecondEvaluator, bearer_token, second_token};
 pub use bundle::{Bundle, BundleError, NODE, VerifiedBundle};
 pub use certificate::{Certificate, CertificateError, DirectorySigner};
-pub use codec::CodecError;
+pub use codec::{CodecError, encode_wiped};
 pub use column::{ColumnCipher, ColumnError};
 pub use enrolment::{
     Answer, AnswerKey, Code, CodeSms, Confirm, EnrolmentError, EnrolmentKey, Header, Kind, NewAccount, NewSecret,
@@ -41,7 +41,7 @@ pub use envelope::{BUCKETS, Envelope, EnvelopeError, OlmKind, SUITE_OLM_V1};
 pub use evaluator::{Evaluator, EvaluatorError};
 pub use identity::{Identity, IdentityError, IdentityKey};
 pub use jid::{BadJid, Jid};
-pub use keys::{DirectoryKeys, EpochKey};
+pub use keys::{DirectoryKeys, EVALUATORS_MAX, EpochKey};
 pub use letter::{BODY_MAX, LEASE_MAX_MS, Letter, LetterError, Party, Payload};
 pub use outbound::{Pseudonym, Sealed};
 pub use proof::{CallerProof, ProofError};

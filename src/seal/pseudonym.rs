@@ -13,7 +13,7 @@ use rand_core::{CryptoRng, RngCore};
 use ring::digest::{self, SHA256, SHA512, digest};
 use std::fmt;
 use voprf::{BlindedElement, EvaluationElement, Group, Proof, Ristretto255, VoprfClient};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Argon2id memory in KiB.
 const MEMORY: u32 = 19 * 1024;
@@ -101,11 +101,17 @@ impl Blinding {
     }
 }
 
+impl Drop for Transcript {
+    fn drop(&mut self) {
+        self.blind.zeroize();
+    }
+}
+
 impl Transcript {
     /// Blind ‖ evaluation ‖ proof.
     #[must_use]
-    pub fn to_bytes(&self) -> [u8; 128] {
-        let mut bytes = [0; 128];
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 128]> {
+        let mut bytes = Zeroizing::new([0; 128]);
         let (blind, rest) = bytes.split_at_mut(32);
         let (evaluation, proof) = rest.split_at_mut(32);
         blind.copy_from_slice(&self.blind);

@@ -8,8 +8,7 @@
 //!
 //! - `meta`: a constant sealed under the key, which tells the wrong key from damage; the generation word that
 //!   must match the file outside every backup. Never deleted.
-//! - `blobs`: the switch, the settings, the identity, the account, a secret wanted for it, the contacts handed over, the uplink's own
-//!   counters, each sealed whole. Deleted by Withdraw.
+//! - `blobs`: what [`Blob`] names, from the switch to the contacts handed over, each sealed whole. Deleted by Withdraw.
 //! - `texts`: outgoing texts, the rowid being the order in which they were handed over. `live` while not final:
 //!   what a start acts on again. `token` and `owner` are digests of the caller's idempotency token and of the unique bus
 //!   name of the modem service whose object an app had written a diverted text to, `peer` the recipient's. `body` is
@@ -40,6 +39,9 @@
 //! - `ledger`: each frame handed towards the cloud. The newest 100,000, for at most 90 days.
 //! - `ledger_totals`: frames and bytes by kind. Never deleted.
 //!
+//! A store that could not be used is set aside in a directory `aside-N`, which nothing reads any more: it is removed
+//! after 30 days, or by Withdraw.
+//!
 //! Withdraw keeps texts that no app has taken or that are under way, and `shown`, `im_seen` and `sms_seen`: keyed
 //! digests by which nothing is shown twice; they go by their age.
 //!
@@ -66,14 +68,14 @@ mod witness;
 mod tests;
 
 pub use arrived::{ImFate, Inbox};
-pub use blobs::{NetworkTotals, Switch};
+pub use blobs::{Blob, NetworkTotals, Switch};
 pub use error::{Damage, KeyFault, StoreError, Unusable};
 pub use key::{KeySource, StoreKey};
 pub use ledger::{LEDGER_ROWS, LedgerEntry, LedgerTotal};
 pub use mark::OnMark;
 pub use open::{Store, exists, set_aside};
 pub use peers::{MAX_SESSIONS, PeerRecord};
-pub use purge::{IM_SEEN, LEDGER, ORDINALS, Purged, RELEASED, SENT, SHOWN, SMS_SEEN, STRANGERS, TAKEN};
+pub use purge::{ASIDE, IM_SEEN, LEDGER, ORDINALS, Purged, RELEASED, SENT, SHOWN, SMS_SEEN, STRANGERS, TAKEN};
 pub use texts::{Cursor, Place};
 pub use tx::Tx;
 

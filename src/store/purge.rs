@@ -26,6 +26,9 @@ pub const STRANGERS: Duration = DAY.saturating_mul(180);
 /// Frames in the ledger.
 pub const LEDGER: Duration = DAY.saturating_mul(90);
 
+/// Stores that were set aside, which nothing reads any more.
+pub const ASIDE: Duration = DAY.saturating_mul(30);
+
 /// Rows that one call takes from one table: it must not keep a text waiting.
 const STEP: u32 = 500;
 
@@ -45,6 +48,10 @@ impl Store {
     pub fn purge(&mut self, now: Timestamp) -> Result<Purged, StoreError> {
         if now < Timestamp::PLAUSIBLE {
             return Ok(Purged::Done);
+        }
+        // Nothing else waits for it.
+        if let Err(error) = self.remove_aside(|at| at < now.minus(ASIDE)) {
+            log::error!("a store that was set aside can't be removed: {error}");
         }
         self.transaction(|tx| {
             let mut full = false;

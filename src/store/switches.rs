@@ -20,8 +20,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// How many rows the tables hold that know nothing but keyed digests and times.
-    pub fn digests(&self) -> Result<Vec<(String, u64)>, StoreError> {
+    /// How many rows the tables hold that know nothing but keyed digests and times, sessions or ciphertext.
+    pub fn counted(&self) -> Result<Vec<(String, u64)>, StoreError> {
         let count = |name: &str, sql: &str| {
             let count = self.first(sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0);
             Ok::<_, StoreError>((name.to_owned(), u64::try_from(count).unwrap_or(0)))
@@ -31,6 +31,10 @@ impl Tx<'_> {
             count("shown", "SELECT count(*) FROM shown")?,
             count("im-seen", "SELECT count(*) FROM im_seen")?,
             count("sms-seen", "SELECT count(*) FROM sms_seen")?,
+            count("sms-references", "SELECT count(*) FROM sms_references")?,
+            count("released", "SELECT count(*) FROM released")?,
+            count("envelopes", "SELECT count(*) FROM envelopes")?,
+            count("sessions", "SELECT count(*) FROM sessions")?,
         ])
     }
 

@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use crate::model::{PhoneNumber, WordingKey};
-use crate::seal::ColumnCipher;
+use crate::seal::{ColumnCipher, encode_wiped};
 use rusqlite::{OptionalExtension, Params, Row, Transaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,8 +76,7 @@ impl Tx<'_> {
     }
 
     pub(super) fn seal_record(&self, place: Place<'_>, record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
-        let plain = postcard::to_allocvec(record).map(Zeroizing::new);
-        let plain = plain.map_err(|error| StoreError::Io(error.to_string()))?;
+        let plain = encode_wiped(record).map_err(|error| StoreError::Io(error.to_string()))?;
         self.seal(place, &plain)
     }
 

@@ -4,7 +4,9 @@ use super::error::{StoreError, Unusable};
 use super::open::Store;
 use super::tx::Tx;
 use crate::model::TextId;
+use crate::model::Timestamp;
 use std::io;
+use std::time::SystemTime;
 
 /// The texts that a wipe deletes, damaged ones included. Those that no app has taken stay, and those under way.
 const TEXTS: &[&str] =
@@ -48,10 +50,20 @@ impl Store {
         if checkpoint(&self.db)? != 0 {
             return Err(Unusable::Io(io::Error::other("the log could not be emptied")));
         }
+        self.remove_aside(|_| true).map_err(Unusable::from_io)
+    }
+
+    /// Removes the stores that were set aside at such times.
+    pub(super) fn remove_aside(&self, such: impl Fn(Timestamp) -> bool) -> io::Result<()> {
         let Some(dir) = &self.dir else { return Ok(()) };
-        for entry in std::fs::read_dir(dir).map_err(Unusable::from_io)?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with("aside-") {
-                std::fs::remove_dir_all(entry.path()).map_err(Unusable::from_io)?;
+        for entry in std::fs::read_dir(dir)?.flatten() {
+            if !entry.file_name().to_string_lossy().starts_with("aside-") {
+                continue;
+            }
+            // Nothing is written there afterwards.
+            let at = entry.metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            if such(Timestamp(i64::try_from(at.as_millis()).unwrap_or(i64::MAX))) {
+                std::fs::remove_dir_all(entry.path())?;
             }
         }
         Ok(())

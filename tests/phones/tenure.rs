@@ -8,9 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use shunt::model::Timestamp;
 use shunt::seal::{AccountFile, DirectorySigner};
-use shunt_kit::modem::Identity;
+use shunt::store::{Blob, KeySource, Store};
+use shunt_kit::modem::{Identity, Registration};
 use shunt_kit::phone::Phone;
 use shunt_kit::world::{go_off, go_online};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -134,6 +136,73 @@ async fn another_sim_ends_presence_and_sends_by_sms_until_the_own_one_has_proven
     go_online(bob.shunt()).await.unwrap();
     bob.shunt().send(ALICE, "own SIM again").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "own SIM again").await.unwrap().bearer, "im");
+}
+
+/// The stopped daemons' store says that the account's SIM was last seen registered so long ago.
+fn not_registered_for(phone: &Phone, ago: Duration) {
+    let (state, witness) = (phone.state_dir(), phone.path("shunt-run"));
+    // The key file is the core's own.
+    let key = KeySource::Command(vec!["cat".into(), state.join("key").into()]).load(true).unwrap();
+    let mut store = Store::open(&state, &witness, &key).unwrap();
+    store
+        .transaction(|tx| {
+            let kept = tx.blob(Blob::OwnLine)?.unwrap();
+            let (proven, _, doubtful, tried, moving): (i64, i64, bool, i64, i64) = postcard::from_bytes(&kept).unwrap();
+            let aged = (proven, now().minus(ago).0, doubtful, tried, moving);
+            tx.put_blob(Blob::OwnLine, &postcard::to_allocvec(&aged).unwrap())
+        })
+        .unwrap();
+    drop(store);
+    let owner = std::fs::metadata(&state).unwrap().uid();
+    for dir in [state, witness] {
+        for file in std::fs::read_dir(dir).unwrap() {
+            std::os::unix::fs::lchown(file.unwrap().path(), Some(owner), Some(owner)).unwrap();
+        }
+    }
+}
+
+/// Until the daemons show the modem so. ModemManager's look-up of the operator may overtake the news and undo it;
+/// the network says it again with every new cell.
+async fn registered(phone: &Phone, registration: Registration, shown: &str) {
+    loop {
+        phone.modem().set_registration(registration);
+        let seen = async {
+            while !format!("{:?}", phone.shunt().property("org.shunt.Shunt1", "Lines").await.unwrap()).contains(shown) {
+                tokio::task::yield_now().await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(2), seen).await.is_ok() {
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sim_that_was_not_registered_for_a_day_is_silent_until_it_is() {
+    let world = world().await;
+    let (mut alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    go_online(bob.shunt()).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    bob.shunt().send(ALICE, "registered").await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "registered").await.unwrap().bearer, "im");
+
+    registered(&alice, Registration::Searching, "searching").await;
+    for (hours, bearer) in [(23, "im"), (25, "sms")] {
+        alice.stop_shunt().await.unwrap();
+        not_registered_for(&alice, Duration::from_secs(hours * 3600));
+        alice.start_shunt(world.config()).await.unwrap();
+        alice.shunt().wait_service_state(&["online"]).await.unwrap();
+        let text = format!("after {hours} hours");
+        let sent = bob.shunt().send(ALICE, &text).await.unwrap();
+        let state = bob.shunt().wait_state(&sent, &["im-delivered", "sms-sent"]).await.unwrap();
+        assert!(state.starts_with(bearer), "{text}: {state}");
+    }
+    assert_eq!(alice.shunt().shown("after 25 hours"), 0);
+    registered(&alice, Registration::Home, "home").await;
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "after 25 hours").await.unwrap().bearer, "sms");
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
+    bob.shunt().send(ALICE, "registered again").await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "registered again").await.unwrap().bearer, "im");
 }
 
 #[tokio::test(flavor = "multi_thread")]

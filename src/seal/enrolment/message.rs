@@ -4,7 +4,7 @@ use super::exchange::{self, AnswerKey, EnrolmentKey, Header, Kind, SealedRequest
 use super::{Code, EnrolmentError, SessionId};
 use crate::model::{PhoneNumber, Timestamp};
 use crate::seal::certificate::SKEW;
-use crate::seal::{Certificate, CodecError, EpochKey, Evaluation, IdentityKey, codec};
+use crate::seal::{Certificate, CodecError, EVALUATORS_MAX, EpochKey, Evaluation, IdentityKey, codec};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand_core::{CryptoRng, RngCore};
@@ -14,9 +14,6 @@ use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
 const MAX: usize = 1024;
-
-/// One proof for each evaluator: two operators at most.
-const EVALUATORS_MAX: usize = 2;
 
 /// Asks for a code by SMS.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! The store on real files.
 
+mod about;
+mod came;
 mod crash;
 mod forgetting;
 mod kept;
@@ -92,5 +94,15 @@ fn arrived(n: u64) -> Arrived {
         sent: NOW,
         at: NOW,
         acknowledged: false,
+    }
+}
+
+impl Tx<'_> {
+    /// Each place of the schema, as `table.column`.
+    pub fn columns(&self) -> Result<Vec<String>, StoreError> {
+        let places = "SELECT tables.name || '.' || columns.name
+            FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+            WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%'";
+        self.rows(places, [], |row| row.get(0))
     }
 }

@@ -23,6 +23,9 @@ const BOUNDED: &[&str] = &[
     "SCAN shown USING COVERING INDEX shown_at",
     "SCAN im_seen USING COVERING INDEX im_seen_at",
     "SCAN sms_seen",
+    "SCAN sms_references",
+    "SCAN released",
+    "SCAN sessions USING COVERING INDEX sqlite_autoindex_sessions_1",
     // A hundred rows at most.
     "SCAN switches",
     // One row a kind of frame.

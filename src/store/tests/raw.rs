@@ -34,7 +34,7 @@ fn fill(store: &mut Store) {
             tx.put_arrived(&arrived(2))?;
             tx.put_peer(&number(1), &PeerRecord { pseudonyms: vec!["apseudonym".into()], ..PeerRecord::default() })?;
             tx.put_sessions(&number(1), &[b"session pickle"])?;
-            tx.put_blob("identity", b"identity pickle")?;
+            tx.put_blob(Blob::Identity, b"identity pickle")?;
             let consent = Some(Consent { text: "terms-and-conditions".into(), locale: "de".into() });
             let switched = Some(Switched { at: NOW, uid: 1, unit: "".into(), consent });
             tx.put_switch(&Switch { on: true, switched })?;

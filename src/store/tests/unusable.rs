@@ -210,6 +210,19 @@ fn setting_aside_keeps_everything_and_begins_off() {
 }
 
 #[test]
+fn a_store_that_was_set_aside_is_kept_for_thirty_days() {
+    let home = used();
+    let aside = set_aside(&home.state(), &home.witness()).unwrap();
+    let mut store = home.open().unwrap();
+    let set_at = fs::metadata(&aside).unwrap().modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let set_at = Timestamp(i64::try_from(set_at.as_millis()).unwrap());
+    let _purged = store.purge(set_at.plus(ASIDE)).unwrap();
+    assert!(aside.exists());
+    let _purged = store.purge(set_at.plus(ASIDE + std::time::Duration::from_millis(1))).unwrap();
+    assert!(!aside.exists() && home.database().exists());
+}
+
+#[test]
 fn an_unreadable_switch_is_off() {
     let home = used();
     let mut store = home.open().unwrap();

@@ -72,8 +72,8 @@ fn no_byte_of_what_a_withdrawal_forgets_is_left_on_the_disk() {
             tx.run("UPDATE texts SET live = 2 WHERE seq % 10 = 0", [])?;
             tx.run("UPDATE arrived SET acknowledged = 2 WHERE seq % 10 = 0", [])?;
             tx.log_switch(&Switch { on: true, switched: None })?;
-            tx.put_blob("identity", &[3; 5000])?;
-            tx.put_blob("account", &[4; 5000])
+            tx.put_blob(Blob::Identity, &[3; 5000])?;
+            tx.put_blob(Blob::Account, &[4; 5000])
         })
         .unwrap();
     let waiting = arrived(1, false);
@@ -116,7 +116,7 @@ fn no_byte_of_what_a_withdrawal_forgets_is_left_on_the_disk() {
             assert_eq!(tx.arrived(waiting.id)?.as_ref(), Some(&waiting));
             assert_eq!(tx.live_texts()?.as_slice(), std::slice::from_ref(&under_way));
             assert!(tx.peers()?.is_empty() && tx.switches()?.is_empty() && tx.ledger_totals()?.is_empty());
-            assert!(tx.blob("identity")?.is_none() && tx.im_seen(waiting.id)?);
+            assert!(tx.blob(Blob::Identity)?.is_none() && tx.im_seen(waiting.id)?);
             assert!(!tx.switch()?.on);
             Ok(())
         })
