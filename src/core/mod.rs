@@ -176,6 +176,7 @@ impl Core {
                 Action::Resend(id) => self.resend(turn, id)?,
                 Action::Revoke(id) => self.revoke(turn, id)?,
                 Action::Probe(peer) => self.probe(turn, &peer)?,
+                Action::Find(peer) => self.find(turn, &peer)?,
                 Action::SmsCreate { id, marked } => turn.effects.extend(self.sms_job(id, marked).map(Effect::Modem)),
                 Action::SmsSend(id) => turn.effects.extend(self.send_job(id).map(Effect::Modem)),
                 Action::SmsProve(id) => turn.effects.extend(self.prove_job(id).map(Effect::Modem)),

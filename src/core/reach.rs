@@ -31,6 +31,8 @@ struct Search {
     left: Vec<char>,
     /// There was no bundle in one of them.
     missed: bool,
+    /// It is to be found only, not asked.
+    finds: bool,
 }
 
 impl Search {
@@ -39,7 +41,7 @@ impl Search {
         let last = record.and_then(|record| record.address()?.chars().next());
         let mut left: Vec<char> = keys.epochs.iter().map(|key| key.epoch).collect();
         left.sort_by_key(|epoch| last == Some(*epoch));
-        Self { left, missed: false }
+        Self { left, missed: false, finds: false }
     }
 }
 
@@ -59,7 +61,8 @@ impl Reaching {
 impl Core {
     /// Finds out whether the peer is online; what comes of it is an input to the router.
     pub(super) fn probe(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) -> Result<(), StoreError> {
-        if self.reaching.busy.contains_key(peer) {
+        if let Some(search) = self.reaching.busy.get_mut(peer) {
+            search.finds = false;
             return Ok(());
         }
         self.load_sessions(turn, peer)?;
@@ -69,8 +72,17 @@ impl Core {
         if acquainted && certified && !self.reaching.unanswered.contains_key(peer) {
             return self.send_probe(turn, peer);
         }
+        self.search(turn, peer, false)
+    }
+
+    /// Finds out whether the peer is enrolled. It hears nothing of that.
+    pub(super) fn find(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) -> Result<(), StoreError> {
+        if self.reaching.busy.contains_key(peer) { Ok(()) } else { self.search(turn, peer, true) }
+    }
+
+    fn search(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, finds: bool) -> Result<(), StoreError> {
         let Some(account) = &self.account else { return self.route(turn, Input::ProbeFailed(peer.clone())) };
-        let search = Search::new(&account.keys, self.peers.get(peer));
+        let search = Search { finds, ..Search::new(&account.keys, self.peers.get(peer)) };
         self.reaching.busy.insert(peer.clone(), search);
         self.look_on(turn, peer)
     }
@@ -144,8 +156,8 @@ impl Core {
         let Some((peer, name)) = self.reaching.fetching.remove(&request) else { return Ok(()) };
         match result {
             Ok(bundle) => {
-                self.reaching.busy.remove(&peer);
-                self.bundle_came(turn, &peer, &name, &bundle.0)
+                let finds = self.reaching.busy.remove(&peer).is_some_and(|search| search.finds);
+                self.bundle_came(turn, &peer, (&name, &bundle.0), finds)
             }
             Err(FetchError::NotFound) => {
                 if let Some(search) = self.reaching.busy.get_mut(&peer) {
@@ -161,8 +173,8 @@ impl Core {
         &mut self,
         turn: &mut Turn<'_, '_>,
         peer: &PhoneNumber,
-        name: &Pseudonym,
-        bytes: &[u8],
+        (name, bytes): (&Pseudonym, &[u8]),
+        finds: bool,
     ) -> Result<(), StoreError> {
         let now = turn.now.wall;
         let verified = (|| {
@@ -178,6 +190,9 @@ impl Core {
             verified.map_err(|error| log::warn!("a peer's bundle is refused: {error}")).ok()
         })();
         let Some(bundle) = verified else { return self.route(turn, Input::ProbeFailed(peer.clone())) };
+        if finds {
+            return self.route(turn, Input::Found(peer.clone()));
+        }
         match self.certificate_seen(turn, peer, &bundle.certificate)? {
             Sighting::Known => {
                 self.change_peer(turn, peer, |record| {

@@ -147,6 +147,8 @@ tokens! {
         Store = 14 "store",
         /// The peer's identity key changed and is not confirmed.
         KeyChanged = 15 "key-changed",
+        /// Enrolled, and never written to: whether it is online is asked with the first text, which shows it the number.
+        Enrolled = 18 "enrolled",
         /// Nothing is known yet; a probe would tell.
         Unknown = 16 "unknown",
         /// The line that it goes from is not the account's.

@@ -160,6 +160,8 @@ pub enum Input {
     },
     /// No bundle under the peer's pseudonym.
     NotEnrolled(PhoneNumber),
+    /// A peer that was to be found has a bundle.
+    Found(PhoneNumber),
     /// The probe could not be sent now (directory or bundle out of reach, budget used up).
     ProbeFailed(PhoneNumber),
     /// The peer ended its lease, or the server reported its disconnect.
@@ -189,6 +191,8 @@ pub enum Action {
     Revoke(TextId),
     /// Find out whether the peer is online: pseudonym, bundle, session, probe.
     Probe(PhoneNumber),
+    /// Find out whether the peer is enrolled, without a word to it; answered by `Found`, `NotEnrolled` or `ProbeFailed`.
+    Find(PhoneNumber),
     /// Make the SMS object for the text's [`wire_body`](super::wire_body).
     SmsCreate {
         /// Which text.

@@ -145,6 +145,7 @@ impl Router {
             Input::RevokeAnswer { id, shown } => self.revoke_answer(now, id, shown, &mut out),
             Input::Granted { peer, lease, ends_in } => self.granted(now, &peer, lease, ends_in, &mut out),
             Input::NotEnrolled(peer) => self.not_enrolled(now, &peer, &mut out),
+            Input::Found(peer) => self.found(now, &peer),
             Input::ProbeFailed(peer) => self.probe_failed(now, &peer, &mut out),
             Input::Gone(peer) => self.gone(now, &peer, &mut out),
             Input::Watch(peer) => self.watch(now, peer, &mut out),

@@ -125,8 +125,12 @@ fn probe(f: &Facts<'_>) -> Verdict {
         ProbeState::Silent { ended } if fresh(ended) => sms(Reason::RegisteredOffline),
         ProbeState::Failed { ended } if fresh(ended) => sms(Reason::Unknown),
         ProbeState::NotEnrolled { .. } => sms(Reason::NotEnrolled),
-        ProbeState::None | ProbeState::Silent { .. } | ProbeState::Failed { .. } if f.patient => Verdict::Probe,
-        ProbeState::None | ProbeState::Silent { .. } | ProbeState::Failed { .. } => sms(Reason::Unknown),
+        ProbeState::None | ProbeState::Found | ProbeState::Silent { .. } | ProbeState::Failed { .. } if f.patient => {
+            Verdict::Probe
+        }
+        ProbeState::None | ProbeState::Found | ProbeState::Silent { .. } | ProbeState::Failed { .. } => {
+            sms(Reason::Unknown)
+        }
     }
 }
 
@@ -159,6 +163,7 @@ pub(super) fn explain(f: &Facts<'_>) -> Explained {
         Verdict::Sms { reason } => (Bearer::Sms, reason),
         Verdict::Hold { reason, .. } => (Bearer::Im, reason),
         Verdict::Wait if f.conditions.link != Link::Up => (Bearer::Sms, Reason::LinkDown),
+        Verdict::Probe if f.probe == ProbeState::Found => (Bearer::Sms, Reason::Enrolled),
         Verdict::Wait | Verdict::Probe => (Bearer::Sms, Reason::Unknown),
     };
     Explained { verdict, bearer, reason, passed: RULES.get(..at).unwrap_or_default(), decided }

@@ -42,6 +42,8 @@ pub(super) enum ProbeState {
     Failed { ended: Instant },
     /// No bundle under that pseudonym.
     NotEnrolled { until: Instant },
+    /// There is one; it was not asked anything, as the user never wrote to it.
+    Found,
 }
 
 #[derive(Debug, Default)]
@@ -144,6 +146,16 @@ impl Router {
         self.probe_over(now, peer, ProbeState::NotEnrolled { until }, out);
     }
 
+    /// A watched peer is enrolled.
+    pub(super) fn found(&mut self, now: Now, peer: &PhoneNumber) {
+        let asked = matches!(self.presence.probe(now.mono, peer), ProbeState::Probing { .. });
+        // A text may have asked meanwhile.
+        if !asked && self.presence.watched.contains(peer) {
+            self.presence.probes.insert(peer.clone(), ProbeState::Found);
+            self.timers.clear(&Timer::Peer(peer.clone()));
+        }
+    }
+
     pub(super) fn probe_failed(&mut self, now: Now, peer: &PhoneNumber, out: &mut Vec<Action>) {
         self.probe_over(now, peer, ProbeState::Failed { ended: now.mono }, out);
     }
@@ -196,7 +208,13 @@ impl Router {
         let mut facts = self.facts(now, None, Some(peer), super::Class::Mobile, None);
         facts.asked = Some(now.mono);
         match super::policy::decide(&facts) {
-            super::Verdict::Probe => self.start_probe(now, peer, out),
+            super::Verdict::Probe if self.peer(peer).wrote_to => self.start_probe(now, peer, out),
+            super::Verdict::Probe if self.presence.probe(now.mono, peer) == ProbeState::Found => {}
+            // A probe would show it the user's number.
+            super::Verdict::Probe => {
+                self.timers.set(Timer::Peer(peer.clone()), now.mono.plus(WATCH_AGAIN));
+                out.push(Action::Find(peer.clone()));
+            }
             super::Verdict::Wait if facts.conditions.link == super::Link::Up => {}
             _ => self.timers.set(Timer::Peer(peer.clone()), now.mono.plus(WATCH_AGAIN)),
         }

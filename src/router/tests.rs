@@ -300,9 +300,45 @@ fn a_restart_revokes_what_was_under_way_and_proves_what_was_with_the_modem() {
     assert!(place(&resent).is_some() && place(&resent) < place(&revoked), "{actions:?}");
 }
 
+/// One whose user has written to the peer before.
+fn written_to() -> Router {
+    let mut router = router(on());
+    let _ = router.handle(at(0), Input::Peer(peer(), PeerFacts { wrote_to: true, ..PeerFacts::default() }));
+    router
+}
+
+#[test]
+fn a_watched_peer_that_was_never_written_to_is_looked_up_and_asked_nothing() {
+    let mut router = router(on());
+    let shown = |router: &Router| router.route(at(1), None, Some(&peer()), Class::Mobile).reason;
+    assert_eq!(router.handle(at(0), Input::Watch(peer())), [Action::Find(peer())]);
+    assert_eq!(shown(&router), Reason::Unknown);
+    assert!(router.handle(at(0), Input::NotEnrolled(peer())).is_empty());
+    assert_eq!(shown(&router), Reason::NotEnrolled);
+    // A quarter of an hour later it may have enrolled.
+    let mut asked = Vec::new();
+    while let Some(due) = router.deadline().filter(|due| due.0 < 1_000_000) {
+        asked.extend(router.handle(Now { mono: due, ..at(0) }, Input::Tick));
+        if !asked.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(asked, [Action::Find(peer())]);
+    assert!(router.handle(at(950_000), Input::Found(peer())).is_empty());
+    let explained = router.route(at(950_001), None, Some(&peer()), Class::Mobile);
+    assert_eq!((explained.bearer, explained.reason), (Bearer::Sms, Reason::Enrolled));
+    assert_eq!(router.deadline(), None, "nothing more is to be found out");
+    // The first text shows who asks.
+    let _ = router.handle(at(960_000), Input::Peer(peer(), PeerFacts { wrote_to: true, ..PeerFacts::default() }));
+    assert!(submit(&mut router, 960_000, 1).contains(&Action::Probe(peer())));
+    let _ = router.handle(at(960_001), Input::Found(peer()));
+    let _ = grant(&mut router, 960_100);
+    assert_eq!(router.route(at(960_101), None, Some(&peer()), Class::Mobile).reason, Reason::Online);
+}
+
 #[test]
 fn a_watched_peer_is_asked_again_when_its_lease_runs_out() {
-    let mut router = router(on());
+    let mut router = written_to();
     let actions = router.handle(at(0), Input::Watch(peer()));
     assert!(actions.contains(&Action::Probe(peer())));
     let _ = grant(&mut router, 10);
@@ -318,7 +354,7 @@ fn a_watched_peer_is_asked_again_when_its_lease_runs_out() {
 /// A day with a conversation open in which nobody writes, until `until`: both sides as they are. Whether the icon
 /// said "online" at some time of each hour, and whether a text written then finds the peer.
 fn open_until(until: u64) -> (usize, bool) {
-    let (mut router, mut granting) = (router(on()), Granting::default());
+    let (mut router, mut granting) = (written_to(), Granting::default());
     let mut answer = |router: &mut Router, ms: u64, actions: Vec<Action>| {
         if !actions.contains(&Action::Probe(peer())) {
             return false;
@@ -359,7 +395,7 @@ fn a_conversation_that_stays_open_does_not_use_up_what_its_next_text_needs() {
 
 #[test]
 fn a_text_that_was_shown_lets_a_watch_ask_on() {
-    let mut router = router(on());
+    let mut router = written_to();
     let probes = |actions: &[Action]| actions.contains(&Action::Probe(peer()));
     assert!(probes(&router.handle(at(0), Input::Watch(peer()))));
     let _ = grant(&mut router, 10);

@@ -41,6 +41,24 @@ async fn under_nobody_the_phone_looks_offline_and_leases_of_before_are_honoured(
     bob.wait_state(&sent, &["im-delivered"]).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_conversation_is_opened_learns_the_number_no_sooner_than_the_first_text() {
+    let world = world().await;
+    let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    let (alice, bob) = (alice.shunt(), bob.shunt());
+    go_online(alice).await.unwrap();
+    go_online(bob).await.unwrap();
+    alice.wait_route(BOB, "sms", "enrolled").await.unwrap();
+    assert_eq!(told(alice).await, 0, "nothing was said to him");
+    assert!(bob.peers().await.unwrap().is_empty());
+    alice.send(BOB, "hello").await.unwrap();
+    let got = bob.wait_received(|text| text.text == "hello").await.unwrap();
+    assert_eq!((got.bearer.as_str(), got.from.as_str()), ("im", ALICE));
+    alice.wait_route(BOB, "im", "online").await.unwrap();
+    // He looks at her conversation, and has written nothing himself.
+    bob.wait_route(ALICE, "sms", "enrolled").await.unwrap();
+}
+
 /// Probes once more, and reads what comes.
 fn probe(stranger: &mut Stranger, sessions: &mut Vec<Session>) -> LeaseId {
     stranger.say(&mut sessions[0], Payload::Probe);

@@ -21,11 +21,14 @@ fn now() -> Timestamp {
     Timestamp(i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap())
 }
 
-async fn expires(phone: &Phone) -> Timestamp {
+async fn exported(phone: &Phone) -> Value {
     let (code, out, err) = run(phone, &["export", "-"]).await;
     assert_eq!(code, 0, "{err}");
-    let all: Value = serde_json::from_str(&out).unwrap();
-    Timestamp(all["account"]["certificate-expires"].as_i64().unwrap())
+    serde_json::from_str(&out).unwrap()
+}
+
+async fn expires(phone: &Phone) -> Timestamp {
+    Timestamp(exported(phone).await["account"]["certificate-expires"].as_i64().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,20 +189,28 @@ async fn a_sim_that_was_not_registered_for_a_day_is_silent_until_it_is() {
     bob.shunt().send(ALICE, "registered").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "registered").await.unwrap().bearer, "im");
 
-    registered(&alice, Registration::Searching, "searching").await;
+    let mut last = String::new();
     for (hours, bearer) in [(23, "im"), (25, "sms")] {
-        alice.stop_shunt().await.unwrap();
-        not_registered_for(&alice, Duration::from_secs(hours * 3600));
-        alice.start_shunt(world.config()).await.unwrap();
-        alice.shunt().wait_service_state(&["online"]).await.unwrap();
-        let text = format!("after {hours} hours");
-        let sent = bob.shunt().send(ALICE, &text).await.unwrap();
-        let state = bob.shunt().wait_state(&sent, &["im-delivered", "sms-sent"]).await.unwrap();
-        assert!(state.starts_with(bearer), "{text}: {state}");
+        // Anew where ModemManager undid the news after all.
+        for round in 1.. {
+            registered(&alice, Registration::Searching, "searching").await;
+            alice.stop_shunt().await.unwrap();
+            not_registered_for(&alice, Duration::from_secs(hours * 3600));
+            alice.start_shunt(world.config()).await.unwrap();
+            alice.shunt().wait_service_state(&["online"]).await.unwrap();
+            last = format!("after {hours} hours, {round}");
+            let sent = bob.shunt().send(ALICE, &last).await.unwrap();
+            let state = bob.shunt().wait_state(&sent, &["im-delivered", "sms-sent"]).await.unwrap();
+            let seen = exported(&alice).await["own-line"]["registered"].as_i64().unwrap();
+            if Timestamp(seen) < now().minus(Duration::from_secs((hours - 1) * 3600)) {
+                assert!(state.starts_with(bearer), "{last}: {state}");
+                break;
+            }
+        }
     }
-    assert_eq!(alice.shunt().shown("after 25 hours"), 0);
+    assert_eq!(alice.shunt().shown(&last), 0);
     registered(&alice, Registration::Home, "home").await;
-    assert_eq!(alice.shunt().wait_received(|text| text.text == "after 25 hours").await.unwrap().bearer, "sms");
+    assert_eq!(alice.shunt().wait_received(|text| text.text == last).await.unwrap().bearer, "sms");
     bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "registered again").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "registered again").await.unwrap().bearer, "im");

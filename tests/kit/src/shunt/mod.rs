@@ -204,7 +204,8 @@ impl Shunt {
         self.call(MESSAGING, "Unwatch", &(to,)).await.map(drop)
     }
 
-    /// Watches a peer until its route is such, and goes on watching.
+    /// Watches a peer until its route is such, and goes on watching. A peer that was never written to is not asked
+    /// whether it is online before the first text: that it is enrolled stands for it.
     pub async fn wait_route(&self, to: &str, bearer: &str, reason: &str) -> Result<()> {
         let mut changes = self.0.changes.listen();
         self.watch(to).await?;
@@ -212,7 +213,8 @@ impl Shunt {
             loop {
                 changes.borrow_and_update();
                 let now = self.route(to).await?;
-                if now.bearer == bearer && now.reason == reason {
+                let first = reason == "online" && now.reason == "enrolled";
+                if first || (now.bearer == bearer && now.reason == reason) {
                     return Ok(());
                 }
                 changes.changed().await?;
