@@ -222,6 +222,9 @@ impl Router {
     fn peer_changed(&mut self, now: Now, peer: PhoneNumber, facts: PeerFacts, out: &mut Vec<Action>) {
         let confirmed = self.peer(&peer).key_changed && !facts.key_changed;
         let to = Address(peer.as_e164().into());
+        if facts.wrote_to {
+            self.may_be_asked(now, &peer);
+        }
         self.peers.insert(peer, facts);
         self.wake(now, &to, out);
         if confirmed {

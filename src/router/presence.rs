@@ -156,6 +156,13 @@ impl Router {
         }
     }
 
+    /// The user writes to the peer: where its text does not ask whether it is online, the watch will.
+    pub(super) fn may_be_asked(&mut self, now: Now, peer: &PhoneNumber) {
+        if self.presence.probe(now.mono, peer) == ProbeState::Found {
+            self.timers.set(Timer::Peer(peer.clone()), now.mono.plus(WATCH_AGAIN));
+        }
+    }
+
     pub(super) fn probe_failed(&mut self, now: Now, peer: &PhoneNumber, out: &mut Vec<Action>) {
         self.probe_over(now, peer, ProbeState::Failed { ended: now.mono }, out);
     }

@@ -328,8 +328,9 @@ fn a_watched_peer_that_was_never_written_to_is_looked_up_and_asked_nothing() {
     let explained = router.route(at(950_001), None, Some(&peer()), Class::Mobile);
     assert_eq!((explained.bearer, explained.reason), (Bearer::Sms, Reason::Enrolled));
     assert_eq!(router.deadline(), None, "nothing more is to be found out");
-    // The first text shows who asks.
+    // The first text shows who asks; one that went by SMS, too.
     let _ = router.handle(at(960_000), Input::Peer(peer(), PeerFacts { wrote_to: true, ..PeerFacts::default() }));
+    assert_eq!(router.deadline(), Some(Instant(990_000)));
     assert!(submit(&mut router, 960_000, 1).contains(&Action::Probe(peer())));
     let _ = router.handle(at(960_001), Input::Found(peer()));
     let _ = grant(&mut router, 960_100);
