@@ -105,16 +105,18 @@ async fn watch_shows_the_icon_change() {
     let lines = BufReader::new(watch.child().stdout.take().unwrap()).lines();
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
-    let mut until = async |bearer: &str| loop {
+    let mut until = async |key: &str, value: &str| loop {
         let line = told.recv().await.expect("watch goes on");
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        if line["bearer"] == bearer {
+        if line[key] == value {
             return;
         }
     };
-    until("im").await;
+    until("reason", "enrolled").await;
+    alice.shunt().send(BOB, "are you there?").await.unwrap();
+    until("bearer", "im").await;
     go_off(bob.shunt()).await.unwrap();
-    until("sms").await;
+    until("bearer", "sms").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
