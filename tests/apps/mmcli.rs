@@ -161,13 +161,17 @@ async fn a_core_that_hangs_with_a_text_costs_mmcli_its_wait_and_the_text_is_show
     let (alice, bob) = two_online(&world).await;
     let (alices, bobs) = (alice.door(programs()).unwrap(), bob.door(programs()).unwrap());
     let app = bob.sms_through(&bobs).await.unwrap();
+    // With a lease that Bob has granted.
+    let before = alice.shunt().send(BOB, "before").await.unwrap();
+    let is = |heard: &Heard, state| heard.path.as_ref() != Some(&before) && heard.dict.text("state") == state;
+    alice.shunt().wait_state(&before, &["im-delivered"]).await.unwrap();
+    app.wait_received(|shown| shown.text == "before").await.unwrap();
     // Bob's core answers nothing for now: so Alice's has the text, and no word on it.
     bob.signal("shuntd-core", Signal::STOP).unwrap();
     let path = create(&alices, BOB, "held up").await;
     let sending = ["-s", path.as_str(), "--send"];
     let (sent, ()) = tokio::join!(alices.mmcli(&sending), async {
-        let taken = |heard: &Heard| heard.dict.text("state") == "im-accepted";
-        alice.shunt().wait_heard("the server's word", taken).await.unwrap();
+        alice.shunt().wait_heard("the server's word", |heard| is(heard, "im-accepted")).await.unwrap();
         alice.signal("shuntd-core", Signal::STOP).unwrap();
     });
     let refused = sent.unwrap_err().to_string();
@@ -176,13 +180,12 @@ async fn a_core_that_hangs_with_a_text_costs_mmcli_its_wait_and_the_text_is_show
         phone.signal("shuntd-core", Signal::CONT).unwrap();
     }
     app.wait_received(|shown| shown.text == "held up").await.unwrap();
-    let shown = |heard: &Heard| heard.dict.text("state") == "im-delivered";
-    alice.shunt().wait_heard("the receipt", shown).await.unwrap();
+    alice.shunt().wait_heard("the receipt", |heard| is(heard, "im-delivered")).await.unwrap();
     alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     send(&alices, BOB, "afterwards").await;
     app.wait_received(|shown| shown.text == "afterwards").await.unwrap();
     assert!(tells(&show(&alices, &path).await, "sms.properties.state", "sent"), "the app sees it in the end");
-    assert_eq!(texts(&app).await, ["held up", "afterwards"]);
+    assert_eq!(texts(&app).await, ["before", "held up", "afterwards"]);
     assert_eq!(world.smsc.submitted_total(), 0);
     row("mmcli", "send; the core hangs with the text", came(&world, &bob, "held up"));
 }

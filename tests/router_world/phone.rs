@@ -185,7 +185,8 @@ impl Phone {
                         effects.push(Effect::Settled { id: text.id });
                     }
                 }
-                Action::Announce(_) | Action::Ask(..) | Action::SmsDelete { .. } => {}
+                // Nobody watches here.
+                Action::Announce(_) | Action::Ask(..) | Action::SmsDelete { .. } | Action::Find(_) => {}
                 Action::SealText(id) if self.unsealable => {
                     actions.extend(self.router.handle(now, Input::NotSealed(id)));
                 }
