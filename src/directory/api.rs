@@ -92,6 +92,9 @@ pub(super) enum Refusal {
     #[error("no such number exists in its country's numbering plan: check its digits")]
     NumberInvalid,
     /// 422.
+    #[error("the enrolment was begun for another number: begin one for this number")]
+    NumberOther,
+    /// 422.
     #[error("that number can't be a mobile phone's: it could not get an SMS")]
     NumberNotMobile,
     /// 429, with the seconds until an SMS may be sent again.
@@ -142,6 +145,7 @@ impl Refusal {
             Self::SessionConflict => (StatusCode::CONFLICT, "session-conflict"),
             Self::CodeSpent => (StatusCode::GONE, "code-spent"),
             Self::NumberInvalid => (StatusCode::UNPROCESSABLE_ENTITY, "number-invalid"),
+            Self::NumberOther => (StatusCode::UNPROCESSABLE_ENTITY, "number-other"),
             Self::NumberNotMobile => (StatusCode::UNPROCESSABLE_ENTITY, "number-not-mobile"),
             Self::EnrolmentLimit(_) => (StatusCode::TOO_MANY_REQUESTS, "enrolment-limit"),
             Self::SmsFailed => (StatusCode::BAD_GATEWAY, "sms-failed"),

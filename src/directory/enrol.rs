@@ -14,7 +14,7 @@ use super::keys;
 use super::limits::{Asked, Limited, Limits};
 use super::number::{self, Enrollable, NumberError};
 use super::service::{Service, now};
-use super::sessions::{self, Attempt, Begun, Request, Salt, Sessions};
+use super::sessions::{self, Attempt, Begun, Bound, Request, Salt, Sessions};
 use crate::model::{PhoneNumber, Timestamp};
 use crate::seal::{
     Answer, AnswerKey, Code, Confirm, EnrolmentError, Header, NewAccount, Purpose, SessionId, Start, code_sms,
@@ -145,7 +145,8 @@ impl Service {
         }
         let wanted = self.on_a_core(move |directory| directory.wanted(header, &bytes)).await?;
         self.allow(&enrolling, &wanted, client).await?;
-        let made = enrolling.sessions.begin(&header, &request, now()).await.map_err(|error| failed(&error))?;
+        let bound = self.directory.bound(&header, &wanted.number)?;
+        let made = enrolling.sessions.begin(&header, &request, &bound, now()).await.map_err(|error| failed(&error))?;
         let Some(salt) = made else {
             return enrolling.known(&id, &request).await?.unwrap_or(Err(Refusal::Unavailable));
         };
@@ -186,7 +187,8 @@ impl Service {
             .await?;
         let is_right =
             |salt: &Salt| self.directory.code(&header, salt, &confirm.number).is_ok_and(|code| code == confirm.code);
-        match enrolling.sessions.attempt(&header, &request, is_right, now()).await.map_err(unavailable)? {
+        let bound = self.directory.bound(&header, &confirm.number)?;
+        match enrolling.sessions.attempt(&header, &request, &bound, is_right, now()).await.map_err(unavailable)? {
             Attempt::Right => {
                 let service = self.clone();
                 // It goes on when the phone hangs up: its next try gets the answer.
@@ -199,6 +201,7 @@ impl Service {
             Attempt::Wrong => Err(Refusal::CodeWrong),
             Attempt::Spent => Err(Refusal::CodeSpent),
             Attempt::Conflict => Err(Refusal::SessionConflict),
+            Attempt::OtherNumber => Err(Refusal::NumberOther),
             Attempt::Unknown => Err(Refusal::SessionUnknown),
         }
     }
@@ -281,6 +284,11 @@ impl Directory {
     fn code(&self, header: &Header, salt: &Salt, number: &PhoneNumber) -> Result<Code, Refusal> {
         let secrets = self.epochs.secrets(header.epoch).ok_or(Refusal::UnknownEpoch)?;
         Ok(secrets.enrolment.code(header, salt, number))
+    }
+
+    /// What a session is tied to this number by.
+    fn bound(&self, header: &Header, number: &PhoneNumber) -> Result<Bound, Refusal> {
+        Ok(self.epochs.secrets(header.epoch).ok_or(Refusal::UnknownEpoch)?.enrolment.bound(header, number))
     }
 
     /// The number that a start asks for, if it can be enrolled.

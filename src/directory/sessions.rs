@@ -1,8 +1,8 @@
 //! Enrolments under way: ten minutes at most, in the database, so that any instance takes the code.
 //!
-//! What is kept of one shows nothing of its number: the number comes again with the code, and whether the
-//! code is right is told by making it anew from both, the session, and a random salt in its row
-//! (`EnrolmentKey::code`). A row stays behind for two days, without salt and answer: its request was
+//! What is kept of one shows nothing of its number: the number comes again with the code. That it is the same is
+//! told by a digest under the epoch's key and of the session's id, which is in no row; whether the code is right by
+//! making it anew from both, the session, and a random salt in its row (`EnrolmentKey::code`). A row stays behind for two days, without salt and answer: its request was
 //! made by then, and is never taken again.
 
 use super::database::{Database, DatabaseError, Record, values};
@@ -22,6 +22,9 @@ const WORK: i64 = 60;
 
 /// SHA-256 of a request: the same bytes are the same request.
 pub(super) type Request = [u8; 32];
+
+/// What a session's number is known by (`EnrolmentKey::bound`).
+pub(super) type Bound = [u8; 32];
 
 /// What a session's code depends on.
 pub(super) type Salt = [u8; 16];
@@ -50,6 +53,8 @@ pub(super) enum Attempt {
     Spent,
     /// The session has got its answer by another request.
     Conflict,
+    /// The session is another number's; no attempt is lost.
+    OtherNumber,
     /// No such session for that phone and epoch.
     Unknown,
 }
@@ -73,6 +78,7 @@ fn name(id: &SessionId) -> [u8; 32] {
 /// A row, as far as a confirmation is judged by it.
 struct Row {
     phone: Vec<u8>,
+    number: Vec<u8>,
     salt: Vec<u8>,
     tries: i64,
     ends: i64,
@@ -85,6 +91,7 @@ impl Row {
     fn read(mut record: Record) -> Result<Self, DatabaseError> {
         Ok(Self {
             phone: record.take()?,
+            number: record.take()?,
             salt: record.take()?,
             tries: record.take()?,
             ends: record.take()?,
@@ -126,17 +133,19 @@ impl Sessions {
         &self,
         header: &Header,
         request: &Request,
+        number: &Bound,
         now: i64,
     ) -> Result<Option<Salt>, SessionsError> {
         let salt = keys::random()?;
         let salt: Salt = salt.first_chunk().copied().unwrap_or_default();
         let made = self.database.execute(
-            "INSERT INTO enrolment (id, request, phone, salt, tries, ends, busy, answered, answer)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO enrolment (id, request, phone, number, salt, tries, ends, busy, answered, answer)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (id) DO NOTHING",
             values![
                 &name(&header.session),
                 request,
                 &digest_of(&header.phone()),
+                number,
                 &salt,
                 TRIES,
                 now + self.life.cast_signed(),
@@ -152,18 +161,19 @@ impl Sessions {
         self.database.execute("DELETE FROM enrolment WHERE id = $1", values![&name(id)]).await.map(drop)
     }
 
-    /// Tries a code: `is_right` tells of a session's salt whether it is the one.
+    /// Tries a code for a number: `is_right` tells of a session's salt whether it is the one.
     pub(super) async fn attempt(
         &self,
         header: &Header,
         request: &Request,
+        number: &Bound,
         is_right: impl Fn(&Salt) -> bool,
         now: i64,
     ) -> Result<Attempt, DatabaseError> {
         let name = name(&header.session);
         loop {
             let found = self.database.one(
-                "SELECT phone, salt, tries, ends, busy, answered, answer FROM enrolment WHERE id = $1",
+                "SELECT phone, number, salt, tries, ends, busy, answered, answer FROM enrolment WHERE id = $1",
                 values![&name],
             );
             let Some(found) = found.await? else { return Ok(Attempt::Unknown) };
@@ -171,6 +181,9 @@ impl Sessions {
             let Ok(salt) = Salt::try_from(row.salt.as_slice()) else { return Ok(Attempt::Unknown) };
             if row.phone != digest_of(&header.phone()) || row.ends <= now {
                 return Ok(Attempt::Unknown);
+            }
+            if row.number != number {
+                return Ok(Attempt::OtherNumber);
             }
             if !row.answered.is_empty() {
                 return Ok(if row.answered == request { Attempt::Again(row.answer) } else { Attempt::Conflict });
@@ -215,7 +228,7 @@ impl Sessions {
     /// Empties what is over, and deletes what would be refused by its date.
     pub(super) async fn forget(&self, now: i64) -> Result<(), DatabaseError> {
         let emptied = self.database.execute(
-            "UPDATE enrolment SET salt = $1, phone = $1, answered = $1, answer = $1 WHERE ends <= $2 AND salt <> $1",
+            "UPDATE enrolment SET salt = $1, phone = $1, number = $1, answered = $1, answer = $1 WHERE ends <= $2 AND salt <> $1",
             values![&[], now],
         );
         emptied.await?;
@@ -243,6 +256,7 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
     const LIFE: i64 = 600;
+    const NUMBER: Bound = [5; 32];
 
     fn header() -> Header {
         Header { session: SessionId::new(&mut OsRng), identity: Identity::new(Timestamp(0)).key(), epoch: 'a' }
@@ -263,14 +277,14 @@ mod tests {
     async fn begun() -> Begin {
         let dir = TempDir::new().unwrap();
         let (sessions, header) = (sessions(&dir).await, header());
-        let salt = sessions.begin(&header, &[1; 32], NOW).await.unwrap().unwrap();
+        let salt = sessions.begin(&header, &[1; 32], &NUMBER, NOW).await.unwrap().unwrap();
         Begin { sessions, header, salt, _dir: dir }
     }
 
     impl Begin {
         async fn attempt(&self, header: &Header, request: u8, right: bool, now: i64) -> Attempt {
             let is_right = |salt: &Salt| *salt == self.salt && right;
-            self.sessions.attempt(header, &[request; 32], is_right, now).await.unwrap()
+            self.sessions.attempt(header, &[request; 32], &NUMBER, is_right, now).await.unwrap()
         }
 
         async fn known(&self, request: u8, now: i64) -> Option<Begun> {
@@ -331,7 +345,7 @@ mod tests {
         assert_eq!(begun.attempt(&header, 2, true, late).await, Attempt::Unknown);
         for now in [late - 1, late, late + REMEMBERED - 1] {
             begun.sessions.forget(now).await.unwrap();
-            assert_eq!(begun.sessions.begin(&header, &[1; 32], now).await.unwrap(), None);
+            assert_eq!(begun.sessions.begin(&header, &[1; 32], &NUMBER, now).await.unwrap(), None);
         }
         assert_eq!(begun.known(1, late).await, Some(Begun::Conflict));
         assert_eq!(begun.attempt(&header, 2, true, NOW).await, Attempt::Unknown, "what it needed is gone");
@@ -344,7 +358,7 @@ mod tests {
         let begun = begun().await;
         assert_eq!(begun.known(1, NOW + 100).await, Some(Begun::Again(500)));
         assert_eq!(begun.known(9, NOW + 100).await, Some(Begun::Conflict));
-        assert_eq!(begun.sessions.begin(&begun.header, &[1; 32], NOW).await.unwrap(), None);
+        assert_eq!(begun.sessions.begin(&begun.header, &[1; 32], &NUMBER, NOW).await.unwrap(), None);
         begun.sessions.abandon(&begun.header.session).await.unwrap();
         assert_eq!(begun.known(1, NOW + 100).await, None, "its SMS did not leave");
     }

@@ -113,6 +113,10 @@ async fn every_answer_in_the_file_is_given_and_no_other() {
         let (request, _) = confirm.seal(phone.session, phone.identity.key(), &phone.key).unwrap();
         phone.post(&request).await
     };
+    let mut strange = new("+4917612345650");
+    (strange.session, strange.identity) = (phone.session, phone.identity);
+    notes.note("post", CONFIRM, &strange.confirm(code).await);
+    phone.identity = strange.identity;
     let token = new_secret(&mut OsRng).unwrap();
     notes.note("post", CONFIRM, &confirm(&phone, code, Purpose::Renew { token }).await);
     notes.note("post", CONFIRM, &confirm(&phone, code, Purpose::Enrol { blinded: [0; 32] }).await);

@@ -118,6 +118,19 @@ async fn five_wrong_codes_end_an_enrolment() {
 }
 
 #[tokio::test]
+async fn a_session_is_its_own_number_s_and_no_way_to_guess_another_one_s_code() {
+    let (site, mut provider, _dir) = site(Kept::InAFile, "", "").await;
+    let mut phone = phone(&site, NUMBER);
+    let code = phone.code(&mut provider).await;
+    let mine = std::mem::replace(&mut phone.number, shunt::model::PhoneNumber::from_e164("+4917612345679").unwrap());
+    for _ in 0..6 {
+        assert_eq!(phone.confirm(code).await.refusal(), (422, "number-other"));
+    }
+    phone.number = mine;
+    assert_eq!(phone.confirm(other(code)).await.refusal(), (403, "code-wrong"), "no attempt was lost");
+}
+
+#[tokio::test]
 async fn a_late_code_meets_no_session() {
     let (site, mut provider, _dir) = site(Kept::InAFile, "life = 1\n", "").await;
     let phone = phone(&site, NUMBER);

@@ -20,6 +20,7 @@
 //! made anew from them (see `sessions`).
 //! - `id`: SHA-256 of the session's id, which the phone drew at random.
 //! - `request`, `phone`: SHA-256 of the start's bytes; of the phone's identity key and epoch.
+//! - `number`: keyed digest of the number and the session's id, which is in no row.
 //! - `salt`: random; the code depends on it.
 //! - `tries`: wrong codes that are still allowed. `ends`: seconds since 1970. `busy`: until when an
 //!   instance works on the right code, 0 for none.
@@ -66,6 +67,7 @@ const UPGRADES: &[&str] = &["
         id BLOB PRIMARY KEY NOT NULL,
         request BLOB NOT NULL,
         phone BLOB NOT NULL,
+        number BLOB NOT NULL,
         salt BLOB NOT NULL,
         tries INTEGER NOT NULL,
         ends INTEGER NOT NULL,

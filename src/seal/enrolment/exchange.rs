@@ -216,6 +216,13 @@ impl EnrolmentKey {
         Code::from_tag(&tag)
     }
 
+    /// What ties a session to the number that it was begun for. Who has the key but not the session's id, 128 random
+    /// bits, can search no number by it.
+    #[must_use]
+    pub fn bound(&self, header: &Header, number: &PhoneNumber) -> [u8; 32] {
+        self.tag(&[b"session's number", header.session.as_bytes(), number.as_e164().as_bytes()])
+    }
+
     /// What phones pin.
     #[must_use]
     pub fn public_key(&self) -> [u8; 32] {

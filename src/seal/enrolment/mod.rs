@@ -18,7 +18,7 @@
 //!
 //! Errors are `{"error", "message"}`. Start: 422 `number-invalid`, `number-not-mobile`; 429
 //! `enrolment-limit`; 502 `sms-failed`; 409 `session-conflict` (another request under this id); 403
-//! `clock`. Confirm: 404 `session-unknown` (never there, or over: begin anew); 403 `code-wrong`; 410 `code-spent` (five attempts: begin anew). Both: 400 `bad-request`, 404
+//! `clock`. Confirm: 404 `session-unknown` (never there, or over: begin anew); 403 `code-wrong`; 410 `code-spent` (five attempts: begin anew); 422 `number-other` (not the one that was begun with). Both: 400 `bad-request`, 404
 //! `unknown-epoch`.
 
 mod code;
