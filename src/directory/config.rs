@@ -111,7 +111,7 @@ pub struct Tls {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ejabberd {
-    /// `http://host:port/path` without a slash at the end; loopback.
+    /// `http://host:port/path`; the host is a loopback address or `localhost`.
     pub api: String,
 }
 
@@ -317,7 +317,11 @@ impl Config {
         let rules = [
             (!self.domain.is_empty() && self.domain.len() <= 255, "domain", "the XMPP domain, such as im.example.org"),
             (self.is_database(), "database", "a file, or postgresql://USER@HOST/NAME"),
-            (self.ejabberd.api.starts_with("http://"), "ejabberd.api", "http://127.0.0.1:PORT/api"),
+            (
+                super::ejabberd::Ejabberd::new(&self.ejabberd.api).is_ok(),
+                "ejabberd.api",
+                "http://127.0.0.1:PORT/api, on loopback: whoever reaches it can take over accounts",
+            ),
             (!self.epochs.is_empty(), "epoch", "write at least one [[epoch]]; `shunt-directory keygen` prints it"),
             (self.epochs.iter().all(|epoch| is_epoch(epoch.name)), "epoch.name", "one lower-case letter"),
             (self.distinct_epochs(), "epoch.name", "each epoch stands there once"),
@@ -460,6 +464,7 @@ mod tests {
             ("current_epoch = \"a\"", "current_epoch = \"b\"", "current_epoch"),
             ("name = \"a\"", "name = \"A\"", "epoch.name"),
             ("http://127.0.0.1:5281/api", "https://elsewhere/api", "ejabberd.api"),
+            ("http://127.0.0.1:5281/api", "http://192.0.2.1:5281/api", "ejabberd.api"),
             ("https://im.example.org:8443", "http://im.example.org:8443", "phones.directory"),
             ("connections = 1024", "connections = 0", "limits.connections"),
         ] {

@@ -5,6 +5,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -19,8 +20,8 @@ const MOST_ANSWER: usize = 64 * 1024;
 /// Why ejabberd did not do it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EjabberdError {
-    /// The address makes no sense.
-    #[error("ejabberd.api is wrong: write http://127.0.0.1:PORT/api")]
+    /// Not HTTP, or not on loopback: who reads the way there gets secrets, who can write to it accounts.
+    #[error("ejabberd.api is wrong: write http://127.0.0.1:PORT/api, on loopback alone")]
     Address,
     /// No connection.
     #[error("ejabberd's API can't be reached: is ejabberd running, and ejabberd.api right? ({0})")]
@@ -54,7 +55,8 @@ pub(super) struct Ejabberd {
 impl Ejabberd {
     pub(super) fn new(api: &str) -> Result<Self, EjabberdError> {
         let uri: Uri = api.parse().map_err(|_| EjabberdError::Address)?;
-        let host = uri.host().filter(|_| uri.scheme_str() == Some("http")).ok_or(EjabberdError::Address)?;
+        let local = |host: &&str| uri.scheme_str() == Some("http") && is_loopback(host);
+        let host = uri.host().filter(local).ok_or(EjabberdError::Address)?;
         let authority = format!("{host}:{}", uri.port_u16().unwrap_or(80));
         Ok(Self { authority, path: uri.path().trim_end_matches('/').to_owned() })
     }
@@ -115,6 +117,11 @@ impl Ejabberd {
     }
 }
 
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 fn judge(command: &'static str, status: StatusCode) -> Result<(), EjabberdError> {
     match status {
         status if status.is_success() => Ok(()),
@@ -126,6 +133,7 @@ fn judge(command: &'static str, status: StatusCode) -> Result<(), EjabberdError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -179,10 +187,40 @@ mod tests {
         assert!(matches!(error, EjabberdError::Unreachable(_)), "{error}");
     }
 
+    #[tokio::test]
+    async fn the_shipped_permissions_are_what_is_asked_for_and_no_more() {
+        let (ejabberd, server) = scripted(&["409 Conflict", "200 OK", "200 OK", "200 OK"]).await;
+        ejabberd.register("a", "im.example.org", "secret").await.unwrap();
+        ejabberd.change_secret("a", "im.example.org", "other").await.unwrap();
+        let asked = server.await.unwrap();
+        let asked: BTreeSet<_> = asked.iter().map(|line| line.split(['/', ' ']).nth(3).unwrap()).collect();
+        let shipped = include_str!("../../config/ejabberd/ejabberd.yml");
+        let (_, permissions) = shipped.split_once("\napi_permissions:\n").unwrap();
+        let section: Vec<_> = permissions.lines().take_while(|line| line.starts_with(' ')).collect();
+        let [name, from, who, what] = section[..] else { panic!("one permission, of four lines: {section:?}") };
+        assert_eq!([name, from], ["  \"directory\":", "    from: [mod_http_api]"]);
+        assert_eq!(who, "    who: [{ip: \"127.0.0.1/32\"}]");
+        let what = what.strip_prefix("    what: ").unwrap();
+        assert_eq!(serde_json::from_str::<BTreeSet<&str>>(what).unwrap(), asked);
+    }
+
     #[test]
-    fn only_an_http_address_is_one() {
-        for api in ["", "http://", "https://127.0.0.1/api", "127.0.0.1:5281"] {
+    fn only_http_on_loopback_is_an_address() {
+        for api in [
+            "",
+            "http://",
+            "https://127.0.0.1/api",
+            "127.0.0.1:5281",
+            "http://192.0.2.1:5281/api",
+            "http://[2001:db8::1]:5281/api",
+            "http://ejabberd.example.org:5281/api",
+            "http://127.0.0.1.example.org/api",
+            "http://0.0.0.0:5281/api",
+        ] {
             assert!(matches!(Ejabberd::new(api), Err(EjabberdError::Address)), "{api}");
+        }
+        for api in ["http://127.0.0.1:5281/api", "http://[::1]:5281/api/", "http://localhost:5281/api"] {
+            assert!(Ejabberd::new(api).is_ok(), "{api}");
         }
     }
 }

@@ -9,11 +9,15 @@ use std::process::Command;
 use std::time::Duration;
 use tokio::net::UnixDatagram;
 
-/// What operators are given; the tests run with it.
+/// What operators are given; the tests run with it, but for what [`Ejabberd::prepare`] replaces.
 const CONFIG: &str = include_str!("../../../../config/ejabberd/ejabberd.yml");
 const MODULE: &str = include_str!("../../../../config/ejabberd/mod_shunt.erl");
 /// The module's line there.
 const WITH_MODULE: &str = "  mod_shunt: {}\n";
+/// What the directory may ask of it, and the tests' own questions beside them.
+const SHIPPED_COMMANDS: &str = "what: [\"register\", \"unregister\", \"change_password\"]";
+const WITH_OURS: &str = "what: [\"register\", \"unregister\", \"change_password\", \
+     \"kick_user\", \"check_account\", \"connected_users\"]";
 
 /// How long a start may take on a loaded machine.
 const START: Duration = Duration::from_secs(60);
@@ -44,8 +48,9 @@ impl Ejabberd {
             ("im.example.org", DOMAIN),
             ("port: 5223", &format!("port: {}", xmpp.port())),
             ("ip: \"::\"", "ip: \"127.0.0.1\""),
-            ("port: 5280", &format!("port: {}", api.port())),
+            ("port: 5281", &format!("port: {}", api.port())),
             ("\"/api\"", &format!("{api_path:?}")),
+            (SHIPPED_COMMANDS, WITH_OURS),
             (WITH_MODULE, if with_module { WITH_MODULE } else { "" }),
         ] {
             if config.matches(shipped).count() != 1 {
