@@ -34,8 +34,8 @@ struct Kept {
 #[derive(Default)]
 pub(super) struct Own {
     tenure: Tenure,
-    /// Whether a modem said that it has no SIM, and none has been seen since.
-    pub(super) no_sim: bool,
+    /// What modems said of having none, since a line was seen last.
+    without: Sim,
     /// What the modem showed last.
     seen: Option<Sim>,
     look_at: Instant,
@@ -87,8 +87,8 @@ impl Core {
 
     /// The number was proven just now, by the SIM that is there.
     pub(super) fn number_proven(&mut self, turn: &mut Turn<'_, '_>) {
-        let Own { no_sim, seen, .. } = self.own;
-        self.own = Own { tenure: Tenure::proven(turn.now.wall), no_sim, seen, ..Own::default() };
+        let Own { without, seen, .. } = self.own;
+        self.own = Own { tenure: Tenure::proven(turn.now.wall), without, seen, ..Own::default() };
         self.own.keep(turn);
     }
 
@@ -99,8 +99,7 @@ impl Core {
             Some(line) if line.sim == SimState::Absent => Sim::Gone,
             Some(line) => Sim::Here(line.sim),
             // A modem that is away says nothing of its SIM; one that shows another SIM, or none, does.
-            None if self.lines.is_empty() && self.own.no_sim => Sim::Gone,
-            None if self.lines.is_empty() => Sim::Unknown,
+            None if self.lines.is_empty() => self.own.without,
             // Two SIMs that don't know their numbers: either may be it.
             None if self.account_lines.now.is_none() && self.lines.values().any(|line| line.number.is_none()) => {
                 Sim::Unknown
@@ -110,14 +109,34 @@ impl Core {
         }
     }
 
+    /// A modem shows no SIM. Beside a line that says nothing: it may be the phone's other slot.
+    pub(super) fn no_sim(&mut self, turn: &mut Turn<'_, '_>, sure: bool) {
+        if !self.lines.is_empty() {
+            return;
+        }
+        match self.own.without {
+            _ if sure => self.own.without = Sim::Gone,
+            Sim::Unknown => self.own.without = Sim::Unread,
+            _ => {}
+        }
+        self.look_at_sim(turn);
+    }
+
+    /// What modems said of having no SIM holds no more.
+    pub(super) fn forget_no_sim(&mut self) {
+        self.own.without = Sim::Unknown;
+    }
+
     /// Takes what the modem shows of the account's SIM.
     pub(super) fn look_at_sim(&mut self, turn: &mut Turn<'_, '_>) {
         let sim = self.sim();
         if self.own.seen.replace(sim) != Some(sim) {
             // A SIM that is back may have to prove its number, and can now get the code.
             self.own.look_at = turn.now.mono;
-            if sim == Sim::Gone && self.account.is_some() {
-                log::info!("the account's SIM is not in this phone");
+            match sim {
+                Sim::Gone if self.account.is_some() => log::info!("the account's SIM is not in this phone"),
+                Sim::Unread if self.account.is_some() => log::info!("the account's SIM has not been read"),
+                _ => {}
             }
         }
         if self.account.is_some() && self.own.tenure.seen(turn.now.wall, sim) {

@@ -27,7 +27,7 @@ impl Core {
     pub(super) fn modem_event(&mut self, turn: &mut Turn<'_, '_>, event: ModemEvent) -> Result<(), StoreError> {
         match event {
             ModemEvent::Line(line) => {
-                self.own.no_sim = false;
+                self.forget_no_sim();
                 self.lines.insert(line.id.clone(), line);
                 self.lines_changed(turn)
             }
@@ -35,13 +35,15 @@ impl Core {
                 self.lines.remove(&id);
                 self.lines_changed(turn)
             }
-            ModemEvent::NoSim => {
-                self.own.no_sim = true;
-                self.look_at_sim(turn);
+            ModemEvent::NoSim { sure } => {
+                self.no_sim(turn, sure);
                 Ok(())
             }
             ModemEvent::Service { up } => {
-                self.own.no_sim = false;
+                // When it came, what it knows of SIMs was told before.
+                if !up {
+                    self.forget_no_sim();
+                }
                 log::info!("the modem service is {}", if up { "there" } else { "gone" });
                 if up { self.restore(turn) } else { Ok(()) }
             }

@@ -18,6 +18,11 @@ impl Lines {
         Self { events, seats: RefCell::default() }
     }
 
+    /// For who tells later.
+    pub(super) fn events(&self) -> mpsc::UnboundedSender<ModemEvent> {
+        self.events.clone()
+    }
+
     pub(super) fn tell(&self, event: ModemEvent) {
         // Nobody listens any more: the core is going.
         let _unheard = self.events.send(event);

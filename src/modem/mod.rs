@@ -134,8 +134,12 @@ pub enum ModemEvent {
     Line(Line),
     /// A line's SIM or modem went away.
     LineGone(LineId),
-    /// A modem is there and says that it has no SIM. May be told more than once; a `Line` ends it.
-    NoSim,
+    /// A modem is there and shows no SIM, told after the `LineGone` of one that was in it. May be told more than once;
+    /// a `Line` ends it.
+    NoSim {
+        /// Whether it has looked: oFono shows none either until it has read the SIM.
+        sure: bool,
+    },
     /// An SMS is complete. Those that the modem held at the start come this way too.
     Received(IncomingSms),
     /// A status report came in.

@@ -36,10 +36,13 @@ pub struct Tenure {
 }
 
 /// The account's SIM, as the modem shows it now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sim {
     /// The modem service is not there, or says nothing: no sign either way.
+    #[default]
     Unknown,
+    /// A modem is there and shows none, but may not have read it yet.
+    Unread,
     /// No SIM, or another one.
     Gone,
     /// There, in this state.
@@ -71,7 +74,7 @@ impl Tenure {
     #[must_use]
     pub fn seen(&mut self, now: Timestamp, sim: Sim) -> bool {
         match sim {
-            Sim::Unknown => false,
+            Sim::Unknown | Sim::Unread => false,
             Sim::Gone => !std::mem::replace(&mut self.doubtful, true),
             Sim::Here(SimState::Home | SimState::Roaming) => {
                 let due = now >= self.registered.plus(HOUR) || now < self.registered;
@@ -87,7 +90,7 @@ impl Tenure {
     /// Whether a lease may be granted: others may believe that this phone has the number.
     #[must_use]
     pub fn may_grant(&self, now: Timestamp, sim: Sim) -> bool {
-        !self.doubtful && !matches!(sim, Sim::Gone) && now < self.registered.plus(REGISTERED)
+        !self.doubtful && !matches!(sim, Sim::Gone | Sim::Unread) && now < self.registered.plus(REGISTERED)
     }
 
     /// That is tried now.
@@ -263,6 +266,15 @@ mod tests {
         assert!(phone.grants(Sim::Unknown) && !phone.tenure.doubtful);
         phone.live(12, Sim::Unknown, true);
         assert!(!phone.grants(Sim::Unknown));
+        phone.live(1, HERE, true);
+        assert!(phone.grants(HERE) && phone.renewed.is_empty());
+    }
+
+    #[test]
+    fn a_modem_that_has_not_read_its_sim_yet_grants_nothing_and_casts_no_doubt() {
+        let mut phone = Phone::new();
+        phone.live(1, Sim::Unread, true);
+        assert!(!phone.grants(Sim::Unread) && !phone.tenure.doubtful);
         phone.live(1, HERE, true);
         assert!(phone.grants(HERE) && phone.renewed.is_empty());
     }

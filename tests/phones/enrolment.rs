@@ -1,7 +1,7 @@
 //! A phone that enrols itself, on real parts: the directory's codes go by a modem of its own through the SMSC.
 
 use super::{ALICE, BOB, programs};
-use shunt_kit::phone::Phone;
+use shunt_kit::phone::{Phone, PhoneBuilder};
 use shunt_kit::shunt::{Heard, Shunt, error_name};
 use shunt_kit::world::{World, go_off, go_online};
 use std::collections::HashMap;
@@ -15,7 +15,12 @@ pub(super) async fn enrolling() -> World {
 
 /// A phone without an account, switched on.
 pub(super) async fn blank(world: &World, number: &str) -> Phone {
-    let mut phone = world.builder(number).start().await.unwrap();
+    blank_on(world, world.builder(number)).await
+}
+
+/// The same with a phone put together otherwise.
+pub(super) async fn blank_on(world: &World, phone: PhoneBuilder) -> Phone {
+    let mut phone = phone.start().await.unwrap();
     phone.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();
     phone.shunt().set_enabled(true).await.unwrap();
     phone.shunt().wait_service_state(&["waiting"]).await.unwrap();

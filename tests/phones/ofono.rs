@@ -1,7 +1,9 @@
 //! A phone whose modem service is oFono, and one with ModemManager.
 
+use super::enrolment::{blank_on, enrol, enrolling};
 use super::{ALICE, BOB, world};
-use shunt_kit::world::{World, go_online};
+use shunt_kit::shunt::error_name;
+use shunt_kit::world::{World, go_off, go_online};
 use shunt_kit::{Incoming, Phone};
 
 /// Bob's phone, on oFono, enrolled; the switch is off.
@@ -61,4 +63,58 @@ async fn core_killed_under_a_send_never_sends_again_and_says_uncertain() {
     let next = bob.shunt().send(ALICE, "next").await.unwrap();
     assert_eq!(bob.shunt().wait_state(&next, &["sms-sent"]).await.unwrap(), "sms-sent");
     assert_eq!(world.smsc.traffic().between(BOB, ALICE), ["once", "next"]);
+}
+
+/// Has Alice ask for a new lease and send a text; whether it came by IM.
+async fn reached(alice: &Phone, bob: &Phone, text: &str) -> bool {
+    // A lease that was granted before runs on for three minutes; whoever asks anew has none.
+    go_off(alice.shunt()).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    let sent = alice.shunt().send(BOB, text).await.unwrap();
+    let state = alice.shunt().wait_state(&sent, &["sms-sent", "im-delivered"]).await.unwrap();
+    assert_eq!(bob.shunt().shown(text), usize::from(state == "im-delivered"));
+    state == "im-delivered"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_modem_that_came_without_sim_grants_no_lease_and_with_its_sim_grants_them_again() {
+    let world = world().await;
+    let (alice, mut bob) = (world.phone(ALICE).await.unwrap(), bob(&world).await);
+    go_online(bob.shunt()).await.unwrap();
+    assert!(reached(&alice, &bob, "with SIM").await);
+
+    bob.modem().set_sim_present(false);
+    bob.reattach().await.unwrap();
+    bob.logged("the account's SIM has not been read", 1).await.unwrap();
+    assert!(!reached(&alice, &bob, "without SIM").await);
+    let refused = bob.shunt().send(ALICE, "no SIM").await.unwrap_err();
+    assert_eq!(error_name(&refused).as_deref(), Some("org.shunt.Error.NoModem"));
+    assert_eq!(world.smsc.traffic().between(BOB, ALICE).len(), 0);
+
+    bob.modem().set_sim_present(true);
+    bob.reattach().await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
+    assert!(reached(&alice, &bob, "SIM again").await, "it was not away for long enough to be in doubt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sim_that_was_out_for_longer_has_to_prove_its_number_anew() {
+    let world = enrolling().await;
+    let alice = world.phone(ALICE).await.unwrap();
+    let mut bob = blank_on(&world, world.builder(BOB).with_ofono()).await;
+    enrol(bob.shunt(), BOB).await.unwrap();
+    bob.shunt().wait_service_state(&["online"]).await.unwrap();
+    assert!(reached(&alice, &bob, "with SIM").await);
+    let gateway = world.gateway().unwrap().number().to_owned();
+    let codes = || world.smsc.traffic().between(&gateway, BOB).len();
+    assert_eq!(codes(), 1);
+
+    bob.modem().set_sim_present(false);
+    bob.reattach().await.unwrap();
+    bob.logged("the account's SIM is not in this phone", 1).await.unwrap();
+    bob.modem().set_sim_present(true);
+    bob.reattach().await.unwrap();
+    bob.logged("the number was proven anew", 1).await.unwrap();
+    assert_eq!(codes(), 2);
+    assert!(reached(&alice, &bob, "SIM again").await);
 }

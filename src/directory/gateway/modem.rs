@@ -93,7 +93,10 @@ impl Found {
             }
             ModemEvent::Service { up: false } => self.lines.clear(),
             // Nobody reads what is sent to the gateway.
-            ModemEvent::NoSim | ModemEvent::Received(_) | ModemEvent::Report(_) | ModemEvent::Service { up: true } => {}
+            ModemEvent::NoSim { .. }
+            | ModemEvent::Received(_)
+            | ModemEvent::Report(_)
+            | ModemEvent::Service { up: true } => {}
         }
     }
 

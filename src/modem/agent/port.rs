@@ -98,7 +98,7 @@ impl Port {
         let Some(left) = left else { return false };
         self.tell(ModemEvent::LineGone(id));
         if left == 0 {
-            self.tell(ModemEvent::NoSim);
+            self.tell(ModemEvent::NoSim { sure: true });
         }
         true
     }

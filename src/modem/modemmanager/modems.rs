@@ -29,17 +29,17 @@ impl Watch {
         let read = match modem.properties(MODEM).await {
             Ok(properties) => {
                 self.enable(path, &properties);
-                let read = line::read(modem, &properties, messaging, &*self.name).await;
-                if line::sim_is_missing(&properties) {
-                    self.lines.tell(ModemEvent::NoSim);
-                }
-                read
+                let missing = line::sim_is_missing(&properties);
+                line::read(modem, &properties, messaging, &*self.name).await.map(|line| (line, missing))
             }
             Err(error) => Err(error),
         };
         match read {
-            Ok(line) => {
+            Ok((line, missing)) => {
                 self.lines.is(path, line);
+                if missing {
+                    self.lines.tell(ModemEvent::NoSim { sure: true });
+                }
                 self.list(modem).await;
             }
             // Its removal is, or will be, in the queue.

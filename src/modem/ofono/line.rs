@@ -14,7 +14,7 @@ use crate::{
 pub(super) enum Found {
     /// No SIM whose identity is known.
     Nothing,
-    /// That there is no SIM.
+    /// No SIM, or none yet.
     NoSim,
     /// A line.
     Line(Line),

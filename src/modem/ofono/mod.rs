@@ -13,11 +13,13 @@
 //!   acknowledged and none is with the modem; an attempt before it may have left unanswered all the same.
 //! - **UCS-2 only.** Characters beyond U+FFFF (most emoji) cannot be sent, and arrive cut to 16 bits.
 //! - **No validity period, no status reports** on D-Bus: both wishes are passed over.
+//! - **No SIM looks like one not read yet**, so only a modem that has shown none for half a minute counts as without.
 //! - **Incoming texts are signals.** oFono acknowledges them to the network and keeps none: there is
 //!   nothing to list or delete, and one that comes while nobody listens, or just before a crash, is lost to us.
 
 mod bus;
 mod line;
+mod reading;
 mod watch;
 
 use super::{

@@ -3,6 +3,7 @@
 use super::{
     bus::{CALLS, MANAGER, MESSAGES, MODEM, NETWORK, ROOT, SERVICE, SIM, interfaces},
     line::{self, Found},
+    reading::{READING, Reading},
 };
 use crate::{
     model::{Address, Body, Line, LineId, SimState},
@@ -38,8 +39,15 @@ pub(super) struct Watch {
 #[derive(Default)]
 struct Service {
     owner: Option<Box<str>>,
-    /// The interfaces of each.
-    modems: BTreeMap<Box<str>, Vec<String>>,
+    modems: BTreeMap<Box<str>, Known>,
+}
+
+/// One modem.
+#[derive(Default)]
+struct Known {
+    interfaces: Vec<String>,
+    /// While it shows no SIM, and none was read before.
+    reading: Option<Reading>,
 }
 
 /// A line's modem.
@@ -67,7 +75,7 @@ impl Watch {
     pub(super) fn seat(&self, line: &LineId) -> Option<Seat> {
         let service = self.service.borrow();
         let modem = self.lines.seat(line)?;
-        let texting = service.modems.get(&modem)?.iter().any(|known| known == MESSAGES);
+        let texting = service.modems.get(&modem)?.interfaces.iter().any(|known| known == MESSAGES);
         Some(Seat { owner: service.owner.clone()?, modem, texting })
     }
 
@@ -106,7 +114,7 @@ impl Watch {
     }
 
     async fn modem_has(&self, path: &str, interfaces: Vec<String>) {
-        self.service.borrow_mut().modems.insert(path.into(), interfaces);
+        self.service.borrow_mut().modems.entry(path.into()).or_default().interfaces = interfaces;
         self.lost.notify_waiters();
         self.refresh(path).await;
     }
@@ -114,21 +122,38 @@ impl Watch {
     /// Reads a modem's line anew and reports what changed.
     async fn refresh(&self, path: &str) {
         let Some(owner) = self.owner() else { return };
-        let Some(interfaces) = self.service.borrow().modems.get(path).cloned() else { return };
+        let Some(interfaces) = self.service.borrow().modems.get(path).map(|known| known.interfaces.clone()) else {
+            return;
+        };
         match line::read(self.place(&owner, path), &interfaces, &self.name).await {
-            Ok(Found::Line(line)) => self.line_is(path, Some(line)),
-            Ok(Found::Nothing) => self.line_is(path, None),
-            Ok(Found::NoSim) => {
-                let known = self.lines.at(path).is_some();
+            Ok(Found::Line(line)) => {
+                self.reads(path, false);
+                self.line_is(path, Some(line));
+            }
+            Ok(Found::Nothing) => {
+                self.reads(path, false);
                 self.line_is(path, None);
-                // Each modem says so until its SIM has been read for the first time.
-                if known {
-                    self.lines.tell(ModemEvent::NoSim);
-                }
+            }
+            Ok(Found::NoSim) => {
+                // It had one: it was taken out.
+                let sure = self.lines.at(path).is_some();
+                self.reads(path, !sure);
+                self.line_is(path, None);
+                self.lines.tell(ModemEvent::NoSim { sure });
             }
             // What took it away is, or will be, in the queue.
             Err(ModemError::Gone | ModemError::Lost) => {}
             Err(error) => log::warn!("a modem's properties cannot be read: {error}"),
+        }
+    }
+
+    /// Whether a modem may be reading its SIM still.
+    fn reads(&self, path: &str, reads: bool) {
+        let mut service = self.service.borrow_mut();
+        let Some(known) = service.modems.get_mut(path) else { return };
+        known.reading = known.reading.take().filter(|_| reads);
+        if reads {
+            known.reading.get_or_insert_with(|| Reading::start(self.lines.events(), READING));
         }
     }
 

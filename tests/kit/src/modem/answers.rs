@@ -67,6 +67,8 @@ fn one(shared: &Shared, command: &str) -> Answer {
         };
     }
     match name {
+        // How oFono's phonesim plugin asks whether a SIM is in; without an answer it takes it that one is.
+        "+SIMSTATE" => data(format!("+SIMSTATE: {}", u8::from(!state.sim_absent))),
         "+CMGL" | "+CMGR" | "+CMGD" | "+CPMS" | "+CNMI" | "+CMGS" => messages(&mut state, name, rest),
         "+CREG" | "+CGREG" | "+CEREG" | "+COPS" => network(shared, &mut state, name, rest),
         _ => constant(shared, name, rest),
