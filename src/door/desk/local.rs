@@ -1,5 +1,5 @@
-//! The app's calls that the desk looks into, and those that it answers itself: a Ping to the modem service goes
-//! in their place and its answer is rewritten, so that no answer overtakes an earlier one.
+//! The app's calls that the desk looks into, and those that it answers itself: a call to the modem service that
+//! changes nothing goes in their place and its answer is rewritten, so that no answer overtakes an earlier one.
 
 use super::{
     Action, Desk, Look, Phase, Purpose,
@@ -141,14 +141,25 @@ impl Desk {
     /// Answers a call of the app's.
     pub(super) fn reply(&mut self, head: &Head<'_>, reply: Reply) -> Option<()> {
         self.ping(head.destination, head.serial)?;
-        self.tracked.insert(head.serial, Tracked::Replied(reply));
+        let by = match head.destination {
+            MM => self.mm.clone(),
+            OFONO => self.ofono.clone(),
+            unique => Some(unique.to_owned()),
+        };
+        self.tracked.insert(head.serial, Tracked::Replied { reply, by });
         Some(())
     }
 
-    /// Sends a Ping with the app's serial.
+    /// Sends, with the app's serial, what its user may ask of the service: the bus policy that ModemManager ships
+    /// keeps Peer to root and opens Properties to everybody; oFono's opens all of it, or nothing.
     pub(super) fn ping(&mut self, destination: &str, serial: u32) -> Option<()> {
-        let head = Head { serial, destination, path: "/", interface: PEER, member: "Ping", ..Head::blank(Kind::Call) };
-        self.out.push(Action::ToBus(write(&head, &())?));
+        let call = Head { serial, destination, ..Head::blank(Kind::Call) };
+        let bytes = if self.is(&self.ofono, OFONO, destination) {
+            write(&Head { path: "/", interface: PEER, member: "Ping", ..call }, &())
+        } else {
+            write(&Head { path: MM_PATH, interface: PROPERTIES, member: "Get", ..call }, &(MM, "Version"))
+        };
+        self.out.push(Action::ToBus(bytes?));
         Some(())
     }
 

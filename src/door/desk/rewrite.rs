@@ -17,6 +17,9 @@ use crate::door::{
 use crate::router::split_mark;
 use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant};
 
+/// What the bus says where its policy forbids a call.
+const ACCESS_DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
+
 /// A call of the app's whose answer is changed.
 #[derive(Debug)]
 pub(super) enum Tracked {
@@ -35,8 +38,11 @@ pub(super) enum Tracked {
     Managed,
     /// A call that was held and has passed: its answer passes too.
     Passed,
-    /// Its place was taken by a Ping.
-    Replied(Reply),
+    /// [`Desk::ping`] took its place: what to answer, and in whose (unique) name if the bus itself refuses.
+    Replied {
+        reply: Reply,
+        by: Option<String>,
+    },
     /// The same for a Send: the object is shown as sent with it.
     Sent {
         sms: String,
@@ -48,18 +54,38 @@ pub(super) enum Tracked {
     },
 }
 
+impl Tracked {
+    /// Whether its answer stands where an error comes back. Else the modem service is gone, or refuses: that is the
+    /// answer.
+    fn outlives(&self, error: &str) -> bool {
+        match self {
+            // A text that left has left, and what failed has failed.
+            Self::Sent { .. } | Self::SentByOfono { .. } | Self::Replied { reply: Reply::Error(..), .. } => true,
+            // What stands in the call's place may be forbidden where the call is not.
+            Self::Replied { .. } => error == ACCESS_DENIED,
+            _ => false,
+        }
+    }
+}
+
 impl Desk {
     /// `None`: the answer passes as it is.
     pub(super) fn rewrite(&mut self, tracked: Tracked, message: &Message<'_>) -> Option<()> {
-        let head = &message.head;
-        let is_sent = matches!(tracked, Tracked::Sent { .. } | Tracked::SentByOfono { .. });
-        if head.kind == Kind::Error && !is_sent {
-            // The modem service is gone, or refuses: that is the answer. A text that left has left, though.
+        let mut head = &message.head;
+        if head.kind == Kind::Error && !tracked.outlives(head.error) {
             return None;
         }
+        let by = match &tracked {
+            Tracked::Replied { by, .. } => by.clone(),
+            Tracked::Sent { .. } => self.mm.clone(),
+            Tracked::SentByOfono { .. } => self.ofono.clone(),
+            _ => None,
+        };
+        let named = by.as_deref().filter(|_| head.sender == BUS).map(|sender| Head { sender, ..*head });
+        head = named.as_ref().unwrap_or(head);
         match tracked {
             Tracked::Passed => None,
-            Tracked::Replied(reply) => match reply {
+            Tracked::Replied { reply, .. } => match reply {
                 Reply::Nothing => self.answer(head, "", &()),
                 Reply::All(all) => self.answer(head, "", &(all,)),
                 Reply::One(value) => self.answer(head, "", &(&*value,)),

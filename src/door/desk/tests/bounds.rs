@@ -53,7 +53,7 @@ fn what_there_is_no_room_for_is_read_from_the_core() {
     set(&mut record, "text", "from the core");
     set(&mut record, "time", 1_798_761_599_000_u64);
     scene.reply_to("Get", &(record,));
-    scene.reply_to("Ping", &());
+    scene.stand_in();
     let (all,) = Message::read(&scene.app[0]).unwrap().body::<(crate::door::desk::objects::Dict,)>().unwrap();
     assert_eq!(crate::door::desk::inbox::text(&all, "Text"), "from the core");
     assert_eq!(crate::door::desk::inbox::text(&all, "Timestamp"), "2026-12-31T23:59:59+00");
@@ -85,7 +85,7 @@ fn an_app_that_asks_for_much_at_once_waits_and_is_answered() {
     let look = |scene: &mut Scene| scene.desk.look(Side::App, &read(500), 100, scene.now);
     assert_eq!(look(&mut scene), crate::door::desk::Look::Wait);
     assert!(scene.desk.waits());
-    scene.reply_to("Ping", &());
+    scene.stand_in();
     assert!(!scene.desk.waits());
     assert_eq!(look(&mut scene), crate::door::desk::Look::Whole);
 }
