@@ -12,6 +12,7 @@ mod modems;
 mod ofono;
 mod receiving;
 mod through;
+mod user;
 
 use std::path::Path;
 

@@ -26,11 +26,14 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// Starts a bus whose socket and config lie in `dir`.
-    pub(crate) fn start(dir: &Path, netns: Option<&Netns>, accounts: &Accounts) -> Result<Self> {
+    /// Starts a bus whose socket and config lie in `dir`. Everybody may do everything; with `policy`, our file of bus
+    /// policy, root alone may, and others what the system's services let them do.
+    pub(crate) fn start(dir: &Path, netns: Option<&Netns>, accounts: &Accounts, policy: Option<&Path>) -> Result<Self> {
         let socket = dir.join("bus");
         let config = dir.join("bus.conf");
-        fs::write(&config, config_for(&socket))?;
+        let policy =
+            policy.map_or_else(|| OPEN.to_owned(), |ours| format!("{SYSTEM}<include>{}</include>", ours.display()));
+        fs::write(&config, config_for(&socket, &policy))?;
         let log = dir.join("bus.log");
         let mut command = Command::new("dbus-daemon");
         command
@@ -69,28 +72,32 @@ impl Bus {
 
     /// The same without awaiting, and as another user where one is given (root needed).
     pub fn connect_now(&self, uid: Option<u32>) -> Result<Connection> {
-        let socket = self.socket.clone();
-        let stream = match uid {
-            None => UnixStream::connect(socket)?,
-            Some(uid) => connect_as(&socket, uid)?,
-        };
-        stream.set_nonblocking(true)?;
-        let (made, connection) = std::sync::mpsc::channel();
-        background::spawn(async move {
-            let build = async {
-                let builder = connection::Builder::unix_stream(stream);
-                let builder = if let Some(uid) = uid { builder.user_id(uid) } else { builder };
-                Ok(builder.build().await?)
-            };
-            let _gone = made.send(build.await);
-        });
-        connection.recv()?
+        connect_now(&self.socket, uid)
     }
 
     /// Ends the bus, as a system does that goes down.
     pub fn kill(&mut self) {
         self.process.kill();
     }
+}
+
+/// A connection to the bus at a socket, as another user where one is given (root needed).
+pub(crate) fn connect_now(socket: &Path, uid: Option<u32>) -> Result<Connection> {
+    let stream = match uid {
+        None => UnixStream::connect(socket)?,
+        Some(uid) => connect_as(socket, uid)?,
+    };
+    stream.set_nonblocking(true)?;
+    let (made, connection) = std::sync::mpsc::channel();
+    background::spawn(async move {
+        let build = async {
+            let builder = connection::Builder::unix_stream(stream);
+            let builder = if let Some(uid) = uid { builder.user_id(uid) } else { builder };
+            Ok(builder.build().await?)
+        };
+        let _gone = made.send(build.await);
+    });
+    connection.recv()?
 }
 
 /// Waits until somebody owns a name.
@@ -123,18 +130,9 @@ fn connect_as(socket: &Path, uid: u32) -> Result<UnixStream> {
     joined.with_context(|| format!("connecting to the bus as user {uid} (needs root)"))
 }
 
-fn config_for(socket: &Path) -> String {
-    format!(
-        r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>system</type>
-  <listen>unix:path={}</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
+/// What everybody may do on any bus.
+const REPLIES: &str = r#"
     <allow user="*"/>
-    <allow own="*"/>
-    <allow send_type="method_call"/>
     <allow send_type="signal"/>
     <allow send_requested_reply="true" send_type="method_return"/>
     <allow send_requested_reply="true" send_type="error"/>
@@ -142,7 +140,42 @@ fn config_for(socket: &Path) -> String {
     <allow receive_type="signal"/>
     <allow receive_type="method_return"/>
     <allow receive_type="error"/>
+"#;
+
+const OPEN: &str = r#"
+  <policy context="default">
+    <allow own="*"/>
+    <allow send_type="method_call"/>
   </policy>
+"#;
+
+/// The defaults of the system bus and the services' own files, but that root's stand-ins may be any service.
+const SYSTEM: &str = r#"
+  <policy context="default">
+    <deny own="*"/>
+    <deny send_type="method_call"/>
+    <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
+    <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus.Introspectable"/>
+    <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus.Properties"/>
+  </policy>
+  <policy user="root">
+    <allow own="*"/>
+    <allow send_type="method_call"/>
+  </policy>
+  <includedir>/usr/share/dbus-1/system.d</includedir>
+  <includedir>/etc/dbus-1/system.d</includedir>
+"#;
+
+fn config_for(socket: &Path, policy: &str) -> String {
+    format!(
+        r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:path={}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">{REPLIES}</policy>
+  {policy}
 </busconfig>
 "#,
         socket.display()

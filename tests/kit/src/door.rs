@@ -8,20 +8,34 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use zbus::{Connection, connection};
+use zbus::Connection;
 
-use crate::background;
+use crate::bus::connect_now;
 use crate::process::Process;
 
 /// A running door.
 pub struct Door {
     process: Process,
     socket: PathBuf,
+    /// Whose it is, where it isn't of the user who runs the tests.
+    uid: Option<u32>,
 }
 
 impl Door {
     /// Starts `shunt-door` at a socket in `dir`, in front of a bus. Apps may connect at once.
     pub fn start(program: &Path, dir: &Path, bus: &str) -> Result<Self> {
+        Self::start_for(program, dir, bus, None)
+    }
+
+    /// The same for another user (root needed).
+    pub fn start_as(program: &Path, dir: &Path, bus: &str, uid: u32) -> Result<Self> {
+        // That user may not see where it was built.
+        let seen = dir.join("shunt-door");
+        std::fs::copy(program, &seen)?;
+        Self::start_for(&seen, dir, bus, Some(uid))
+    }
+
+    fn start_for(program: &Path, dir: &Path, bus: &str, uid: Option<u32>) -> Result<Self> {
         let socket = dir.join("door");
         let _first_start = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket)?;
@@ -30,8 +44,12 @@ impl Door {
         command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"", "sh"]);
         command.arg(program).args(["--bus", bus]);
         pass_as_3(&mut command, listener.as_fd());
+        if let Some(uid) = uid {
+            std::os::unix::fs::chown(&socket, Some(uid), Some(uid))?;
+            command.uid(uid).gid(uid).current_dir("/");
+        }
         let process = Process::start("shunt-door", command, &dir.join("door.log"))?;
-        Ok(Self { process, socket })
+        Ok(Self { process, socket, uid })
     }
 
     /// What an app's `DBUS_SYSTEM_BUS_ADDRESS` is to be.
@@ -44,9 +62,9 @@ impl Door {
         &self.socket
     }
 
-    /// A connection through the door.
+    /// A connection through the door, of its user.
     pub async fn connect(&self) -> Result<Connection> {
-        connect(self.address()).await
+        connect_now(&self.socket, self.uid)
     }
 
     /// Its process id.
@@ -88,12 +106,8 @@ impl XdgDbusProxy {
 
     /// A connection through it.
     pub async fn connect(&self) -> Result<Connection> {
-        connect(format!("unix:path={}", self.socket.display())).await
+        connect_now(&self.socket, None)
     }
-}
-
-async fn connect(address: String) -> Result<Connection> {
-    background::spawn(async move { Ok(connection::Builder::address(address.as_str()).build().await?) }).await?
 }
 
 /// Hands a descriptor, which is to stay open until the program is started, on as number 3.

@@ -24,6 +24,7 @@ pub struct PhoneBuilder {
     identity: Identity,
     shipped: PathBuf,
     own_network: bool,
+    system_policy: bool,
     with_polkit: bool,
     service_starts: bool,
     uses_ofono: bool,
@@ -37,6 +38,7 @@ impl PhoneBuilder {
             identity: Identity::of(number),
             shipped: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config"),
             own_network: false,
+            system_policy: false,
             with_polkit: true,
             service_starts: true,
             uses_ofono: false,
@@ -59,6 +61,13 @@ impl PhoneBuilder {
     /// Puts the phone into a network namespace of its own, with nothing in it but a loopback.
     pub fn own_network(mut self) -> Self {
         self.own_network = true;
+        self
+    }
+
+    /// Gives the bus the policy of a system bus, of the services that are installed, and ours: whoever isn't root may
+    /// do what they let him do. Without it everybody may do everything.
+    pub fn system_policy(mut self) -> Self {
+        self.system_policy = true;
         self
     }
 
@@ -93,7 +102,8 @@ impl PhoneBuilder {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
         let netns = if self.own_network { Some(Netns::new()?) } else { None };
         let accounts = Accounts::write(dir.path())?;
-        let bus = Bus::start(dir.path(), netns.as_ref(), &accounts)?;
+        let ours = self.shipped.join("org.shunt.Shunt1.conf");
+        let bus = Bus::start(dir.path(), netns.as_ref(), &accounts, self.system_policy.then_some(&*ours))?;
         let connection = bus.connect().await.context("connecting to the phone's bus")?;
         let modem = Modem::new(&self.smsc, self.identity);
         modem.set_sim_present(self.sim_present);

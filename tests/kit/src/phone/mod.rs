@@ -143,6 +143,11 @@ impl Phone {
         Door::start(&programs.join("shunt-door"), self.dir.path(), self.bus.address())
     }
 
+    /// The same of another user.
+    pub fn door_as(&self, programs: &Path, uid: u32) -> Result<Door> {
+        Door::start_as(&programs.join("shunt-door"), self.dir.path(), self.bus.address(), uid)
+    }
+
     /// Adds a polkit rule as an administrator would.
     pub fn add_polkit_rule(&self, name: &str, javascript: &str) -> Result<()> {
         self.polkit.as_ref().map_or(Ok(()), |p| p.add_rule(name, javascript))
