@@ -27,7 +27,7 @@ pub async fn metered(connection: &Connection) -> zbus::Result<mpsc::UnboundedRec
     let connection = connection.clone();
     tokio::task::spawn_local(async move {
         let mut last = false;
-        let mut now = ask(&connection).await;
+        let (mut owner, mut now) = ask(&connection).await;
         loop {
             if now != last {
                 last = now;
@@ -36,26 +36,50 @@ pub async fn metered(connection: &Connection) -> zbus::Result<mpsc::UnboundedRec
                 }
             }
             let Some(Ok(signal)) = signals.next().await else { return };
-            now = match signal.header().member().map(|member| member.as_str()) {
-                Some("NameOwnerChanged") => ask(&connection).await,
-                _ => changed(&signal).unwrap_or(last),
-            };
+            match news(&signal, owner.as_deref()) {
+                Some(News::Owner) => (owner, now) = ask(&connection).await,
+                Some(News::Metered(metered)) => now = metered,
+                None => {}
+            }
         }
     });
     Ok(told)
 }
 
-/// Asks the service by its unique name: a call to it would start it.
-async fn ask(connection: &Connection) -> bool {
-    let read = async {
+/// Asks the service by its unique name, which it returns: a call to it would start it.
+async fn ask(connection: &Connection) -> (Option<String>, bool) {
+    let owner = async {
         let owner = connection.call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), "GetNameOwner", &SERVICE);
-        let owner: String = owner.await?.body().deserialize()?;
-        let value = connection.call_method(Some(owner), PATH, Some(PROPERTIES), "Get", &(SERVICE, "Metered"));
+        owner.await?.body().deserialize::<String>()
+    };
+    let Ok(owner) = owner.await else { return (None, false) };
+    let read = async {
+        let value = connection.call_method(Some(&*owner), PATH, Some(PROPERTIES), "Get", &(SERVICE, "Metered"));
         let value: OwnedVariant = value.await?.body().deserialize()?;
         zbus::Result::Ok(judge(&value))
     };
-    // Not there, or of a kind that does not know.
-    read.await.unwrap_or(false)
+    // It may be of a kind that does not know.
+    let metered = read.await.unwrap_or(false);
+    (Some(owner), metered)
+}
+
+/// What a signal tells.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    /// The service came or went.
+    Owner,
+    Metered(bool),
+}
+
+/// Anybody on the bus may address a signal to us: only the bus, and the service that is known, are believed.
+fn news(signal: &Message, owner: Option<&str>) -> Option<News> {
+    let header = signal.header();
+    let sender = header.sender()?.as_str();
+    match header.member()?.as_str() {
+        "NameOwnerChanged" if sender == BUS => Some(News::Owner),
+        "PropertiesChanged" if Some(sender) == owner => changed(signal).map(News::Metered),
+        _ => None,
+    }
 }
 
 fn changed(signal: &Message) -> Option<bool> {
@@ -72,6 +96,20 @@ fn judge(value: &OwnedVariant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_bus_and_the_service_itself_are_believed() {
+        let said = |sender: &str, interface: &str, member: &str| {
+            let changed = HashMap::from([("Metered", zbus::Variant::from(1_u32))]);
+            let signal = Message::signal(PATH, interface, member).sender(sender);
+            news(&signal.build(&(SERVICE, changed, Vec::<&str>::new())).unwrap(), Some(":1.5"))
+        };
+        assert_eq!(said(":1.5", PROPERTIES, "PropertiesChanged"), Some(News::Metered(true)));
+        assert_eq!(said(BUS, BUS, "NameOwnerChanged"), Some(News::Owner));
+        for (interface, member) in [(PROPERTIES, "PropertiesChanged"), (BUS, "NameOwnerChanged")] {
+            assert_eq!(said(":1.66", interface, member), None);
+        }
+    }
 
     #[test]
     fn a_guess_counts_and_the_unknown_is_free() {
