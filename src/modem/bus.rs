@@ -96,6 +96,7 @@ pub(super) async fn owner_of(connection: &Connection, service: &str) -> Option<S
 /// The rule for a service's coming and going.
 pub(super) fn comes_and_goes(service: &'static str) -> zbus::Result<MatchRule<'static>> {
     let signal = MatchRule::builder().msg_type(Type::Signal);
+    // By the sender zbus too drops what another addresses to us.
     signal.sender(BUS).interface(BUS).member("NameOwnerChanged").add_arg(service).build()
 }
 

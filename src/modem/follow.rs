@@ -61,11 +61,7 @@ async fn take<F: Follower>(follower: &F, signal: &Message) {
         return;
     };
     if interface.as_str() == BUS {
-        // Anybody may address such a signal to us: the bus alone knows.
-        if sender.as_str() == BUS {
-            owner_changed(follower, signal).await;
-        }
-        return;
+        return owner_changed(follower, signal).await;
     }
     // What an instance says that we do not know yet, or no more, is read when we know it.
     if follower.owner().as_deref() == Some(sender.as_str()) {

@@ -1,10 +1,10 @@
 //! The real ModemManager, and what only it does.
 
-use crate::bench::{Bench, Proof, Service, name, run, to_bob};
-use shunt::model::{Cause, SimState};
+use crate::bench::{ALICE, BOB, Bench, Proof, Service, name, run, to_bob};
+use shunt::model::{Body, Cause, SimState};
 use shunt::modem::modemmanager::{ModemManager, Options};
 use shunt::modem::{Modem, ModemError, ModemEvent, Retry};
-use shunt_kit::{Phone, Smsc};
+use shunt_kit::{Incoming, Phone, Smsc};
 use tokio::sync::mpsc::UnboundedReceiver;
 use zbus::Connection;
 
@@ -32,7 +32,7 @@ async fn started(connection: &Connection, options: Options) -> (ModemManager, Un
 /// A phone whose modem somebody disabled.
 async fn disabled(options: Options) -> Bench<Real> {
     let smsc = Smsc::new();
-    let phone = Phone::builder(&smsc, crate::bench::ALICE).start().await.unwrap();
+    let phone = Phone::builder(&smsc, ALICE).start().await.unwrap();
     let modem = phone.modem_manager().unwrap().modem().unwrap();
     let interface = Some("org.freedesktop.ModemManager1.Modem");
     let service = Some("org.freedesktop.ModemManager1");
@@ -67,7 +67,7 @@ fn a_disabled_modem_is_enabled_where_the_config_says_so() {
 fn a_caller_without_the_right_is_denied_for_good() {
     run(async {
         let smsc = Smsc::new();
-        let phone = Phone::builder(&smsc, crate::bench::ALICE).start().await.unwrap();
+        let phone = Phone::builder(&smsc, ALICE).start().await.unwrap();
         let connection = phone.bus().connect_now(Some(65534)).unwrap();
         let mut bench = Bench::<Real>::of(smsc, phone, started(&connection, Options::default()).await);
         let line = bench.line().await;
@@ -85,5 +85,25 @@ fn without_an_authority_to_ask_a_text_waits() {
         bench.phone.stop_polkit();
         let error = bench.modem.create(&line, &to_bob("x")).await.unwrap_err();
         assert_eq!(error.retry(), Retry::Later(Cause::Denied), "{error}");
+    });
+}
+
+#[test]
+fn nobody_but_the_bus_says_who_modemmanager_is() {
+    run(async {
+        let smsc = Smsc::new();
+        let phone = Phone::builder(&smsc, ALICE).start().await.unwrap();
+        let connection = phone.bus().connect().await.unwrap();
+        let mut bench = Bench::<Real>::of(smsc, phone, started(&connection, Options::default()).await);
+        bench.line().await;
+        let forger = bench.phone.bus().connect_now(Some(65534)).unwrap();
+        let (us, forged) = (connection.unique_name().unwrap(), forger.unique_name().unwrap());
+        let changed = ("org.freedesktop.ModemManager1", "", forged.as_str());
+        let (path, bus) = ("/org/freedesktop/DBus", "org.freedesktop.DBus");
+        forger.emit_signal(Some(us), path, bus, "NameOwnerChanged", &changed).await.unwrap();
+        // The bus has passed it on once it answers.
+        forger.call_method(Some(bus), path, Some(bus), "GetId", &()).await.unwrap();
+        bench.smsc.inject(ALICE, &Incoming::text(BOB, "heard still"));
+        assert!(bench.received().await.body == Body("heard still".into()));
     });
 }
