@@ -4,11 +4,13 @@
 %% Between two accounts pass, from client to server:
 %%   - headlines to a bare JID: the sealed letters;
 %%   - directed presence without content to a bare JID (available or unavailable): what a lease's end is told by;
-%%   - the request for the key bundle (PEP nodes urn:shunt:1:keys:*), which the server answers by itself, in the
+%%   - the request for the key bundle (PEP node urn:shunt:1:keys:0), which the server answers by itself, in the
 %%     same way whether its owner is online or not; the time of publication is taken out of the answer.
 %% All else is dropped without an answer, whoever it is for: chats, subscriptions, presence with capabilities
 %% (+notify would fetch PEP items from whoever is online), questions to full JIDs, errors. What the server itself
 %% would say of a stanza that found nobody is dropped too. An account and the server speak freely with each other.
+%% To itself, or to nobody in particular, an account says the same as to others, and publishes its key bundle, of a few KB
+%% at most: no account makes nodes of its own, so the server stores one item for each.
 %%
 %% The time tells nothing either. Finding out that nobody is there is other work than a delivery, and would hold up
 %% the sender's next stanza. So a session only hands over what is for another account, whoever that is, to a process
@@ -20,8 +22,10 @@
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
 -export([sent/1, routed/1, carry/1]).
 
--define(KEYS, <<"urn:shunt:1:keys:">>).
+-define(KEYS, <<"urn:shunt:1:keys:0">>).
 -define(PUBSUB, <<"http://jabber.org/protocol/pubsub">>).
+%% A bundle has 1 KB at most, here in Base64 with what is around it.
+-define(PUBLISHED_MAX, 4096).
 -define(COURIER, mod_shunt_courier).
 %% More than so many stanzas of one session do not wait: what comes then is dropped, whoever it is for.
 -define(WAITING_MAX, 1000).
@@ -54,10 +58,10 @@ mod_doc() -> #{desc => <<"Closes the ways in which one account could find out wh
 sent({Packet, State}) ->
     {From, To} = {account(xmpp:get_from(Packet)), account(xmpp:get_to(Packet))},
     Allowed = case {From, To} of
-        {Same, Same} -> true;
+        {Same, Same} -> may_be_sent(Packet) orelse publishes_keys(Packet);
         {{_, Server}, {<<>>, Server}} -> true;
         {{_, Server}, {_, Server}} -> may_be_sent(Packet);
-        {_, undefined} -> true;
+        {_, undefined} -> publishes_keys(Packet);
         _ -> false
     end,
     case Allowed of
@@ -157,12 +161,28 @@ is_empty(Packet) ->
     element(4, xmpp:encode(Packet)) =:= [].
 
 %% One element, whose one element asks for items of one of our nodes.
-asks_for_keys([Asked]) ->
-    Pubsub = xmpp:encode(Asked),
-    case {fxml:get_tag_attr_s(<<"xmlns">>, Pubsub), element(4, Pubsub)} of
-        {?PUBSUB, [{xmlel, <<"items">>, _, _} = Items]} ->
-            Node = fxml:get_tag_attr_s(<<"node">>, Items),
-            binary:longest_common_prefix([Node, ?KEYS]) =:= byte_size(?KEYS);
+asks_for_keys(Asked) ->
+    case in_pubsub(Asked) of
+        [{xmlel, <<"items">>, _, _} = Items] -> is_of_keys(Items);
         _ -> false
+    end.
+
+%% As our uplink does: the item, and who may read it.
+publishes_keys(Packet) ->
+    element(1, Packet) =:= iq andalso xmpp:get_type(Packet) =:= set andalso
+        byte_size(fxml:element_to_binary(xmpp:encode(Packet))) =< ?PUBLISHED_MAX andalso
+        case in_pubsub(xmpp:get_els(Packet)) of
+            [{xmlel, <<"publish">>, _, _} = Publish, {xmlel, <<"publish-options">>, _, _}] -> is_of_keys(Publish);
+            _ -> false
+        end.
+
+in_pubsub([Asked]) ->
+    Pubsub = xmpp:encode(Asked),
+    case fxml:get_tag_attr_s(<<"xmlns">>, Pubsub) of
+        ?PUBSUB -> element(4, Pubsub);
+        _ -> []
     end;
-asks_for_keys(_) -> false.
+in_pubsub(_) -> [].
+
+is_of_keys(Element) ->
+    fxml:get_tag_attr_s(<<"node">>, Element) =:= ?KEYS.

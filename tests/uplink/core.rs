@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The PEP node of every device here.
-pub const NODE: &str = "urn:shunt:1:keys:1";
+pub const NODE: &str = "urn:shunt:1:keys:0";
 
 /// As the uplink gets one: off the wall.
 pub fn off_the_wall<T: DeserializeOwned>(value: impl Serialize) -> Result<T> {

@@ -15,7 +15,7 @@ import slixmpp
 
 host, port, jid, password, ca, targets = sys.argv[1:]
 TARGETS = json.loads(targets)
-KEYS = "urn:shunt:1:keys:1"
+KEYS = "urn:shunt:1:keys:0"
 SEALED = "<sealed xmlns='urn:shunt:1'>AQEAAAAA</sealed>"
 CAPS = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:probe' ver='NZs5L0eFrDyRcEBJPOQZx1zw8DM='/>"
 

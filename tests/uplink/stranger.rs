@@ -1,6 +1,6 @@
 //! What somebody else may write to us, by hand.
 
-use crate::core::{Core, password};
+use crate::core::{Core, NODE, password};
 use anyhow::{Context, Result};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -15,6 +15,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_xmpp::xmlstream::{StreamHeader, Timeouts, XmppStream, initiate_stream};
+
+/// Answered when all before it has been.
+const PING: &str = "<iq type='get' id='done' to='shunt.test'><ping xmlns='urn:xmpp:ping'/></iq>";
 
 /// An account of the same server, speaking raw XML.
 struct Stranger(BufReader<TlsStream<TcpStream>>);
@@ -40,7 +43,7 @@ impl Stranger {
         let (_, stream): (_, XmppStream<_>) = pending.recv_features().await?;
         let mut stranger = Self(stream.into_inner());
         stranger.say("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq><presence/>").await?;
-        stranger.until("</bind>").await?;
+        stranger.until("</bind>").await.context("not bound")?;
         Ok(stranger)
     }
 
@@ -49,19 +52,16 @@ impl Stranger {
         Ok(self.0.flush().await?)
     }
 
-    /// Reads up to a piece of text; false when the server ended the stream before.
-    async fn until(&mut self, text: &str) -> Result<bool> {
+    /// Reads up to a piece of text; none when the server ended the stream before.
+    async fn until(&mut self, text: &str) -> Option<String> {
         let mut read = String::new();
         while !read.contains(text) {
-            let bytes = match self.0.fill_buf().await {
-                Ok(bytes) if !bytes.is_empty() => bytes,
-                _ => return Ok(false),
-            };
+            let bytes = self.0.fill_buf().await.ok().filter(|bytes| !bytes.is_empty())?;
             let length = bytes.len();
             read.push_str(&String::from_utf8_lossy(bytes));
             self.0.consume(length);
         }
-        Ok(true)
+        Some(read)
     }
 }
 
@@ -112,8 +112,7 @@ async fn nothing_that_a_stranger_writes_ends_the_uplink_or_its_session() -> Resu
         let marker = [0xee, u8::try_from(n)?];
         let sealed = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, marker);
         let headline = format!("<message type='headline' {to}><sealed xmlns='urn:shunt:1'>{sealed}</sealed></message>");
-        let ping = "<iq type='get' id='done' to='shunt.test'><ping xmlns='urn:xmpp:ping'/></iq>";
-        let survived = evil.say(&format!("{headline}{ping}")).await.is_ok() && evil.until("id='done'").await?;
+        let survived = evil.say(&format!("{headline}{PING}")).await.is_ok() && evil.until("id='done'").await.is_some();
         if survived {
             me.received("evil", &marker)
                 .await
@@ -127,5 +126,52 @@ async fn nothing_that_a_stranger_writes_ends_the_uplink_or_its_session() -> Resu
     assert_eq!(links, 1, "the first `Connecting` alone: {:?}", me.passed);
     assert_eq!(me.counters.connections, 1);
     assert_eq!(me.count(|message| matches!(message, FromUplink::Bounced { .. } | FromUplink::Fetched { .. })), 0);
+    Ok(())
+}
+
+/// A publication in a node of one's own, named in the answer by `id`.
+fn published(id: &str, to: &str, node: &str, length: usize) -> String {
+    const NS: &str = "http://jabber.org/protocol/pubsub";
+    let item = "x".repeat(length);
+    format!(
+        "<iq type='set' id='{id}'{to}><pubsub xmlns='{NS}'><publish node='{node}'><item id='current'>\
+         <bundle xmlns='urn:shunt:1'>{item}</bundle></item></publish><publish-options>\
+         <x xmlns='jabber:x:data' type='submit'>\
+         <field var='FORM_TYPE' type='hidden'><value>{NS}#publish-options</value></field>\
+         <field var='pubsub#access_model'><value>open</value></field></x></publish-options></pubsub></iq>"
+    )
+}
+
+/// Which of an account's requests for storage the server carries out.
+async fn stored_by(cloud: &Cloud) -> Result<Vec<&'static str>> {
+    cloud.register("1hoarder", &password("1hoarder")).await?;
+    let mut hoarder = Stranger::online(cloud, "1hoarder").await?;
+    let to_self = " to='1hoarder@shunt.test'";
+    let create = "<iq type='set' id='create'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+                  <create node='urn:shunt:1:keys:2'/></pubsub></iq>";
+    let both = published("both", "", NODE, 10).replace("<publish node=", "<create node='more'/><publish node=");
+    let requests = [
+        published("keys", "", NODE, 1_400),
+        published("keys-to-self", to_self, NODE, 1_400),
+        published("long", "", NODE, 8_000),
+        published("other", "", "urn:xmpp:avatar:data", 10),
+        published("other-to-self", to_self, "urn:shunt:1:keys:1", 10),
+        published("longer-name", "", "urn:shunt:1:keys:01", 10),
+        both,
+        create.to_owned(),
+    ];
+    hoarder.say(&format!("{}{PING}", requests.concat())).await?;
+    let answers = hoarder.until("id='done'").await.context("the stream ended")?;
+    let ids = ["keys", "keys-to-self", "long", "other", "other-to-self", "longer-name", "both", "create"];
+    let done =
+        |id: &&str| answers.split("<iq ").any(|iq| iq.contains(&format!("id='{id}'")) && iq.contains("type='result'"));
+    Ok(ids.into_iter().filter(done).collect())
+}
+
+#[tokio::test]
+async fn an_account_stores_its_key_bundle_at_the_server_and_nothing_else() -> Result<()> {
+    assert_eq!(stored_by(&Cloud::start().await?).await?, ["keys", "keys-to-self"]);
+    let bare = stored_by(&Cloud::start_bare().await?).await?;
+    assert!(["long", "other", "other-to-self", "longer-name", "create"].iter().all(|id| bare.contains(id)), "{bare:?}");
     Ok(())
 }
