@@ -42,16 +42,22 @@ pub(crate) async fn signals(sms: &Sms) -> MessageStream {
     MessageStream::for_match_rule(rule.build().unwrap(), sms.connection(), room).await.unwrap()
 }
 
-/// The next state that PropertiesChanged tells of an object.
-async fn next_state(signals: &mut MessageStream, path: &OwnedObjectPath) -> u32 {
+/// The next state that PropertiesChanged tells of an object, and the reference told by then, 0 if none was:
+/// what a client knows that keeps the properties.
+async fn next_state(signals: &mut MessageStream, path: &OwnedObjectPath) -> (u32, u32) {
     type Changed = (String, HashMap<String, zbus::OwnedVariant>, Vec<String>);
+    let mut reference = 0;
     loop {
         let message = signals.next().await.unwrap().unwrap();
         if message.header().path() == Some(&path.as_ref())
             && let Ok((_, changed, _)) = message.body().deserialize::<Changed>()
-            && let Some(state) = changed.get("State")
         {
-            return u32::try_from(state).unwrap();
+            if let Some(told) = changed.get("MessageReference") {
+                reference = u32::try_from(told).unwrap();
+            }
+            if let Some(state) = changed.get("State") {
+                return (u32::try_from(state).unwrap(), reference);
+            }
         }
     }
 }
@@ -69,17 +75,20 @@ async fn an_instant_message_looks_like_a_sent_sms_on_every_connection() {
     assert_eq!(core.calls("Ask"), [(BOB.to_owned(), String::new())]);
     assert_eq!(core.calls("Divert")[0].0, "by whichever way");
     assert!(core.calls("Divert")[0].1.len() > 32, "a random token");
-    assert_eq!(next_state(&mut told_sender, &path).await, 4);
-    assert_eq!(next_state(&mut told_sender, &path).await, state::SENT);
+    let reference = sender.get(path.clone()).await.unwrap().reference;
+    assert_ne!(reference, 0);
+    assert_eq!(next_state(&mut told_sender, &path).await, (4, 0));
+    assert_eq!(next_state(&mut told_sender, &path).await, (state::SENT, reference));
     let owner = owner(&phone).await;
     core.settle(&path, &owner, "im-delivered").await;
-    assert_eq!(next_state(&mut told_maker, &path).await, 4);
-    assert_eq!(next_state(&mut told_maker, &path).await, state::SENT);
+    assert_eq!(next_state(&mut told_maker, &path).await, (4, 0));
+    assert_eq!(next_state(&mut told_maker, &path).await, (state::SENT, reference));
 
     for app in [&maker, &sender] {
         let shown = app.get(path.clone()).await.unwrap();
         assert_eq!((shown.state, shown.text.as_str()), (state::SENT, "by whichever way"));
-        let report = app.wait_report(|report| report.reference == shown.reference).await.unwrap();
+        assert_eq!(shown.reference, reference);
+        let report = app.wait_report(|report| report.reference == reference).await.unwrap();
         assert_eq!((report.number.as_str(), report.delivery_state, report.state), (BOB, 0, state::RECEIVED));
         // It was sent: once is enough.
         let again = app.send_object(&path).await.unwrap_err();
@@ -103,8 +112,17 @@ async fn what_the_core_lets_go_of_is_the_apps_own_sms_and_what_is_unsure_is_an_e
     let core = Core::start(phone.bus().connect().await.unwrap(), Script { bearer: Some("sms"), ..IM }).await;
     let app = phone.sms_through(&door).await.unwrap();
 
-    let path = app.send(BOB, "not worth asking", false).await.unwrap();
-    assert_eq!(app.get(path).await.unwrap().state, state::SENT);
+    let mut told = signals(&app).await;
+    let path = app.create(BOB, "not worth asking", true).await.unwrap();
+    app.send_object(&path).await.unwrap();
+    let shown = app.get(path.clone()).await.unwrap();
+    assert_eq!(shown.state, state::SENT);
+    // What is told of an instant message is held to what ModemManager itself tells: the reference no later than "sent".
+    let mut last = (0, 0);
+    while last.0 != state::SENT {
+        last = next_state(&mut told, &path).await;
+    }
+    assert_eq!(last, (state::SENT, shown.reference));
     assert_eq!((smsc.submitted_total(), core.calls("Divert").len()), (1, 0));
 
     for (times, outcome) in [(1, "sms"), (2, "org.shunt.Error.Denied")] {

@@ -8,7 +8,7 @@ use super::{
     start::{Objects, modem_of},
 };
 use crate::door::{rules::Arg, wire::Message};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use zbus::{OwnedObjectPath, Variant};
 
 /// MM_SMS_STATE_SENDING and _SENT.
@@ -56,9 +56,13 @@ impl Desk {
         }
     }
 
-    /// A text that went as an instant message has this state now.
+    /// A text that went as an instant message has this state now. Once sent it has the reference too by which its
+    /// report is found: a client that keeps the properties asks for none again.
     pub(super) fn show_state(&mut self, sms: &str, state: u32) {
-        let changed: HashMap<&str, Variant<'_>> = HashMap::from([("State", Variant::from(state))]);
+        let mut changed: BTreeMap<&str, Variant<'_>> = BTreeMap::from([("State", Variant::from(state))]);
+        if state == SENT {
+            changed.insert("MessageReference", Variant::from(reference(sms)));
+        }
         self.mm_signal(
             (sms, PROPERTIES, "PropertiesChanged"),
             &[Arg::Text(SMS), Arg::Other, Arg::Other],
