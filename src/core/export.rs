@@ -313,7 +313,7 @@ mod tests {
             "ordinals.wording" | "ordinals.n" | "ordinals.at" => By("counted/ordinals"),
             "shown.wording" | "shown.n" | "shown.id" | "shown.bearer" | "shown.at" => By("counted/shown"),
             "im_seen.id" | "im_seen.fate" | "im_seen.at" => By("counted/im-seen"),
-            "sms_seen.digest" | "sms_seen.at" => By("counted/sms-seen"),
+            "sms_seen.digest" | "sms_seen.at" | "sms_seen.id" => By("counted/sms-seen"),
             _ => return None,
         })
     }

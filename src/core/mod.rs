@@ -136,6 +136,8 @@ pub(crate) struct Core {
     early: Vec<Request>,
     /// Status reports of texts whose outcome the modem service has not told yet.
     early_reports: Vec<crate::modem::StatusReport>,
+    /// SMS that the modem service keeps, and which texts of ours they became.
+    in_modem: HashMap<crate::modem::SmsObject, TextId>,
     /// SMS that were shown and that no lasting store knows of, each with what it is told by.
     unkept: Vec<(Vec<u8>, Arrived)>,
 }

@@ -11,6 +11,8 @@ use crate::router::{
     Class, Late, SMS_SEEN_FOR, SmsFacts, SmsVerdict, judge_sms, refine, split_mark, twin_remembered, wire_body,
 };
 use crate::store::StoreError;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How long the SMSC may keep a fallback SMS (protocol.md §2).
@@ -45,9 +47,15 @@ impl Core {
                     self.forget_no_sim();
                 }
                 log::info!("the modem service is {}", if up { "there" } else { "gone" });
-                if up { self.restore(turn) } else { Ok(()) }
+                if up {
+                    return self.restore(turn);
+                }
+                // The next one names its objects anew, and they are reported anew.
+                self.in_modem.clear();
+                Ok(())
             }
             ModemEvent::Received(sms) => self.sms_came(turn, sms),
+            ModemEvent::Deleted(sms) => self.sms_deleted(turn, &sms),
             ModemEvent::Report(report) => self.report_came(turn, report),
         }
     }
@@ -115,9 +123,13 @@ impl Core {
         let (wording, twin) = self.twin_of(turn, from.as_ref(), mark)?;
         let seen = turn.tx.sms_seen(digest, now.minus(SMS_SEEN_FOR))?;
         let verdict = judge_sms(&SmsFacts { seen, twin });
+        let mut text = None;
         match verdict {
             // As long as the modem holds it, it may be listed again.
-            SmsVerdict::Repeat => turn.write(move |tx| tx.touch_sms_seen(digest, now)),
+            SmsVerdict::Repeat => {
+                text = turn.tx.sms_text(digest)?;
+                turn.write(move |tx| tx.touch_sms_seen(digest, now));
+            }
             SmsVerdict::Twin => turn.write(move |tx| tx.put_sms_seen(digest, now)),
             SmsVerdict::Show => {
                 let body = mark.map_or(&*sms.body.0, |(text, _)| text);
@@ -132,9 +144,10 @@ impl Core {
                     acknowledged: false,
                 };
                 let record = arrived.clone();
+                text = Some(record.id);
                 self.unkept.push((told_by, arrived.clone()));
                 turn.write(move |tx| {
-                    tx.put_sms_seen(digest, now)?;
+                    tx.put_sms_shown(digest, record.id, now)?;
                     if let Some((wording, n)) = wording {
                         tx.put_shown(wording, n, &Shown { id: record.id, bearer: Bearer::Sms, at: now })?;
                     }
@@ -149,6 +162,18 @@ impl Core {
             self.twin_came(turn, sms.line, sms.sms);
         } else if self.config.modem.consume && self.degraded.is_none() {
             turn.effect(Effect::Modem(ModemJob::Delete { line: sms.line, sms: sms.sms }));
+        } else if let Some(text) = text {
+            self.in_modem.insert(sms.sms, text);
+        }
+        Ok(())
+    }
+
+    /// Whoever deletes an SMS where it is kept wants it gone, and has seen it: so does Chatty, which has taken it.
+    fn sms_deleted(&mut self, turn: &mut Turn<'_, '_>, sms: &SmsObject) -> Result<(), StoreError> {
+        let Some(id) = self.in_modem.remove(sms) else { return Ok(()) };
+        if turn.tx.arrived(id)?.is_some() {
+            turn.write(move |tx| tx.delete_arrived(id).map(drop));
+            turn.effect(Effect::Deleted(Rc::new(Cell::new(vec![id]))));
         }
         Ok(())
     }

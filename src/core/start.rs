@@ -331,6 +331,7 @@ impl Core {
             first_step: None,
             early: Vec::new(),
             early_reports: Vec::new(),
+            in_modem: HashMap::new(),
             unkept: Vec::new(),
         }
     }

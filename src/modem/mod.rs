@@ -142,6 +142,8 @@ pub enum ModemEvent {
     },
     /// An SMS is complete. Those that the modem held at the start come this way too.
     Received(IncomingSms),
+    /// Somebody, perhaps we, deleted an SMS that was reported. A modem's going away is none.
+    Deleted(SmsObject),
     /// A status report came in.
     Report(StatusReport),
     /// The modem service came or went; `Line` precedes for each line that it had when it came, `LineGone` for each

@@ -133,7 +133,10 @@ impl Merger {
                 ModemEvent::LineGone(id)
             }),
             // A text that two services show is the same one, by sender, stamp and text.
-            event @ (ModemEvent::NoSim { .. } | ModemEvent::Received(_) | ModemEvent::Report(_)) => Some(event),
+            event @ (ModemEvent::NoSim { .. }
+            | ModemEvent::Received(_)
+            | ModemEvent::Deleted(_)
+            | ModemEvent::Report(_)) => Some(event),
         }
     }
 }

@@ -207,6 +207,18 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// The same of one that became a text of ours.
+    pub fn put_sms_shown(&self, digest: [u8; 32], id: TextId, at: Timestamp) -> Result<(), StoreError> {
+        self.run("INSERT OR REPLACE INTO sms_seen (digest, at, id) VALUES (?1, ?2, ?3)", params![digest, at.0, id.0])?;
+        Ok(())
+    }
+
+    /// The text that such an SMS became, which may be gone.
+    pub fn sms_text(&self, digest: [u8; 32]) -> Result<Option<TextId>, StoreError> {
+        let id = self.first("SELECT id FROM sms_seen WHERE digest = ?1", params![digest], |row| row.get(0))?;
+        Ok(id.flatten().map(TextId))
+    }
+
     /// Whether that SMS was committed since then (`router::SMS_SEEN_FOR`).
     pub fn sms_seen(&self, digest: [u8; 32], since: Timestamp) -> Result<bool, StoreError> {
         self.any("SELECT 1 FROM sms_seen WHERE digest = ?1 AND at >= ?2", params![digest, since.0])

@@ -23,14 +23,14 @@
 //! - `envelopes`: a text's sealed envelope, resent byte for byte. Goes once the text is final or gone.
 //! - `arrived`: incoming texts, waiting until an app acknowledges them. The rowid of an IM is its number for apps
 //!   that see it as an SMS, so it is never used again; `im` tells which those are, `peer` is their sender's digest. A
-//!   damaged one is set aside (`acknowledged` 2). Deleted by the app's Delete, or 14 days after they came if they were
-//!   acknowledged or set aside; never before.
+//!   damaged one is set aside (`acknowledged` 2). Deleted by the app's Delete, here or of the SMS in the modem service, or
+//!   14 days after they came if they were acknowledged or set aside; never before.
 //! - `shown`: what was shown for a wording and ordinal of a peer, for the twin that comes by the other bearer.
 //!   Stays when the text is deleted; goes after 7 days.
 //! - `im_seen`: ids of IMs that were shown or revoked: none is shown again, each revoke gets the same answer.
 //!   Goes 90 days after the id was last seen: a sender may hold a text back for long, and then send it again.
-//! - `sms_seen`: digests of incoming SMS, for those that modem or SMSC deliver again. Goes 90 days after it was seen
-//!   last.
+//! - `sms_seen`: digests of incoming SMS, for those that modem or SMSC deliver again, and which text each became: it goes
+//!   when the modem service tells that the SMS was deleted there. Goes 90 days after it was seen last.
 //! - `peers`: what we know of a number, found by its digest. `touched` stands only for
 //!   strangers, who go after 180 days; whoever the user wrote to, blocked or set a policy for stays until Withdraw.
 //! - `sessions`: up to four pickled sessions a peer, newest first. Go with the peer.

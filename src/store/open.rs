@@ -151,7 +151,7 @@ impl Store {
         texts.reverse();
         self.transaction(|tx| {
             for (told_by, sms) in shown {
-                tx.put_sms_seen(tx.digest("sms", told_by), sms.at)?;
+                tx.put_sms_shown(tx.digest("sms", told_by), sms.id, sms.at)?;
             }
             // An app may have deleted one.
             arrived.iter().try_for_each(|sms| tx.put_arrived(sms))?;

@@ -66,7 +66,7 @@ fn first(tx: &Transaction<'_>) -> rusqlite::Result<()> {
         CREATE INDEX shown_at ON shown (at);
         CREATE TABLE im_seen (id BLOB PRIMARY KEY, fate INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
         CREATE INDEX im_seen_at ON im_seen (at);
-        CREATE TABLE sms_seen (digest BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE sms_seen (digest BLOB PRIMARY KEY, at INTEGER NOT NULL, id BLOB) WITHOUT ROWID;
         CREATE INDEX sms_seen_at ON sms_seen (at);
 
         CREATE TABLE peers (number BLOB PRIMARY KEY, touched INTEGER, record BLOB NOT NULL) WITHOUT ROWID;

@@ -190,6 +190,36 @@ async fn a_core_that_hangs_with_a_text_costs_mmcli_its_wait_and_the_text_is_show
     row("mmcli", "send; the core hangs with the text", came(&world, &bob, "held up"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sms_that_mmcli_deletes_is_gone_from_the_core_too_and_one_whose_modem_goes_is_not() {
+    let world = World::start(programs()).await.unwrap();
+    let mut bob = phone(&world, BOB).await;
+    let bobs = bob.door(programs()).unwrap();
+    for text in ["taken at once", "taken later", "kept"] {
+        world.smsc.inject(BOB, &shunt_kit::Incoming::text(CAROL, text));
+        bob.shunt().wait_received(|came| came.text == text).await.unwrap();
+    }
+    // In the modem service, by mmcli, as it lists it; the core's word that its copy is gone.
+    let delete = async |bob: &Phone, text: &str| {
+        let app = bob.sms_through(&bobs).await.unwrap();
+        let sms = app.wait_received(|shown| shown.text == text).await.unwrap();
+        let ours = bob.shunt().wait_received(|came| came.text == text).await.unwrap().path;
+        bobs.mmcli(&["-m", "any", &format!("--messaging-delete-sms={}", sms.path)]).await.unwrap();
+        let gone = |heard: &Heard| heard.path.as_ref() == Some(&ours) && heard.dict.get("deleted") == Some(true);
+        bob.shunt().wait_heard("its deletion", gone).await.unwrap();
+        assert!(bob.shunt().get(&ours).await.is_err());
+    };
+    delete(&bob, "taken at once").await;
+    bob.reattach().await.unwrap();
+    bob.restart_modem_service().await.unwrap();
+    bob.kill_core().await.unwrap();
+    bob.start_shunt(leaving_sms(world.config())).await.unwrap();
+    delete(&bob, "taken later").await;
+    let left = bob.shunt().list().await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(bob.shunt().get(&left[0]).await.unwrap().text("text"), "kept");
+}
+
 #[tokio::test]
 async fn another_user_is_refused_at_the_doors_socket() {
     let smsc = shunt_kit::Smsc::new();

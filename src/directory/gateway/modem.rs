@@ -95,6 +95,7 @@ impl Found {
             // Nobody reads what is sent to the gateway.
             ModemEvent::NoSim { .. }
             | ModemEvent::Received(_)
+            | ModemEvent::Deleted(_)
             | ModemEvent::Report(_)
             | ModemEvent::Service { up: true } => {}
         }

@@ -45,9 +45,12 @@ impl Watch {
     pub(super) fn message_deleted(&self, modem: &str, signal: &Message) {
         let body = signal.body();
         let Ok(message) = body.deserialize::<OwnedObjectPath>() else { return };
-        if let Some(known) = self.service.borrow_mut().modems.get_mut(modem) {
-            known.reported.remove(message.as_str());
-            known.incomplete.remove(message.as_str());
+        let mut service = self.service.borrow_mut();
+        let (owner, known) = (service.owner.clone(), service.modems.get_mut(modem));
+        let (Some(owner), Some(known)) = (owner, known) else { return };
+        known.incomplete.remove(message.as_str());
+        if known.reported.remove(message.as_str()) {
+            self.lines.tell(ModemEvent::Deleted(SmsObject { object: message.as_str().into(), owner }));
         }
     }
 

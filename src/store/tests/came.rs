@@ -128,6 +128,12 @@ fn twins_and_repeated_sms_are_remembered() {
             tx.touch_sms_seen([6; 32], Timestamp(200))?;
             assert!(tx.sms_seen([5; 32], Timestamp(101))?);
             assert!(!tx.sms_seen([6; 32], Timestamp(0))?);
+            tx.put_sms_shown([7; 32], id(9), Timestamp(100))?;
+            tx.touch_sms_seen([7; 32], Timestamp(200))?;
+            assert_eq!(
+                (tx.sms_text([7; 32])?, tx.sms_text([5; 32])?, tx.sms_text([6; 32])?),
+                (Some(id(9)), None, None)
+            );
             Ok(())
         })
         .unwrap();

@@ -22,7 +22,7 @@ const BOUNDED: &[&str] = &[
     "SCAN ordinals",
     "SCAN shown USING COVERING INDEX shown_at",
     "SCAN im_seen USING COVERING INDEX im_seen_at",
-    "SCAN sms_seen",
+    "SCAN sms_seen USING COVERING INDEX sms_seen_at",
     "SCAN sms_references",
     "SCAN released",
     "SCAN sessions USING COVERING INDEX sqlite_autoindex_sessions_1",
