@@ -140,8 +140,11 @@ install-directory:
 	install -Dm 0644 config/ejabberd/ejabberd.yml $(DESTDIR)$(DATADIR)/shunt-directory/ejabberd/ejabberd.yml
 	install -m 0644 config/ejabberd/mod_shunt.erl $(DESTDIR)$(DATADIR)/shunt-directory/ejabberd/mod_shunt.erl
 	install -Dm 0644 init/shunt-directory.service $(DESTDIR)$(PREFIX)/lib/systemd/system/shunt-directory.service
+	install -Dm 0644 init/shunt-evaluator.service $(DESTDIR)$(PREFIX)/lib/systemd/system/shunt-evaluator.service
 	install -Dm 0644 init/shunt-directory.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/shunt-directory.conf
+	install -Dm 0644 init/shunt-evaluator.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/shunt-evaluator.conf
 	install -Dm 0644 init/shunt-directory.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/shunt-directory.conf
+	install -Dm 0644 init/shunt-evaluator.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/shunt-evaluator.conf
 
 clean:
 	$(CARGO) clean

@@ -42,6 +42,11 @@ fn directory_unit(directory: &Path, change: impl FnOnce(String) -> String) -> Pa
     unit_of(directory, "shunt-directory.service", "/usr/bin/shunt-directory", change)
 }
 
+/// The same of the second evaluator.
+fn evaluator_unit(directory: &Path, change: impl FnOnce(String) -> String) -> PathBuf {
+    unit_of(directory, "shunt-evaluator.service", "/usr/bin/shunt-directory", change)
+}
+
 fn unit_of(directory: &Path, name: &str, program: &str, change: impl FnOnce(String) -> String) -> PathBuf {
     let path = directory.join(name);
     let text = read(&format!("init/{name}"));
@@ -57,7 +62,8 @@ fn verify(unit: &Path) -> Output {
 #[test]
 fn systemd_takes_the_units_without_a_word() {
     let place = tempfile::tempdir().unwrap();
-    for unit in [unit(place.path(), |text| text), directory_unit(place.path(), |text| text)] {
+    let place = place.path();
+    for unit in [unit(place, |text| text), directory_unit(place, |text| text), evaluator_unit(place, |text| text)] {
         let output = verify(&unit);
         assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
     }
@@ -79,30 +85,77 @@ fn the_units_leave_little_exposed() {
     };
     let bare = |text: String| text.lines().filter(|line| !line.contains("yes")).collect::<Vec<_>>().join("\n");
     // Tenths of systemd's score. What remains of the warden is root, the three capabilities and the network;
-    // of the directory the network, which it serves.
-    let whole = [(unit(place.path(), |text| text), "30"), (directory_unit(place.path(), |text| text), "15")];
+    // of the cloud's services the network, which they serve.
+    let whole = [
+        (unit(place.path(), |text| text), "30"),
+        (directory_unit(place.path(), |text| text), "15"),
+        (evaluator_unit(place.path(), |text| text), "15"),
+    ];
     for (unit, limit) in whole {
         let output = exposed(unit, limit);
         assert!(output.status.success(), "{}", said(&output));
         println!("{}", said(&output).lines().last().unwrap());
     }
-    for (unit, limit) in [(unit(place.path(), bare), "30"), (directory_unit(place.path(), bare), "15")] {
+    for (unit, limit) in [
+        (unit(place.path(), bare), "30"),
+        (directory_unit(place.path(), bare), "15"),
+        (evaluator_unit(place.path(), bare), "15"),
+    ] {
         assert!(!exposed(unit, limit).status.success());
     }
 }
 
 #[test]
-fn the_directory_s_unit_keeps_memory_out_of_swap_and_dumps_and_gives_no_capability() {
-    let text = read("init/shunt-directory.service");
-    for line in
-        ["LimitCORE=0", "LimitMEMLOCK=infinity", "MemorySwapMax=0", "CapabilityBoundingSet=", "User=shunt-directory"]
-    {
-        assert!(text.lines().any(|own| own == line), "{line}");
+fn the_clouds_units_keep_memory_out_of_swap_and_dumps_and_give_no_capability() {
+    for (name, command) in [("directory", "serve"), ("evaluator", "serve-evaluator")] {
+        let text = read(&format!("init/shunt-{name}.service"));
+        let user = format!("User=shunt-{name}");
+        for line in ["LimitCORE=0", "LimitMEMLOCK=infinity", "MemorySwapMax=0", "CapabilityBoundingSet=", &user] {
+            assert!(text.lines().any(|own| own == line), "{name}: {line}");
+        }
+        assert!(text.contains(&format!("shunt-directory {command} --config /etc/shunt-{name}/{name}.toml\n")));
     }
     // What the program needs to lock its memory is allowed.
     let filter = run(Command::new("systemd-analyze").args(["syscall-filter", "@system-service"]));
     assert!(said(&filter).lines().any(|line| line.trim() == "@memlock"), "{}", said(&filter));
-    assert!(text.contains("--config /etc/shunt-directory/directory.toml"));
+}
+
+/// Each file under `place`, from there.
+fn files(place: &Path) -> BTreeSet<String> {
+    let listed = run(Command::new("find").arg(place).args(["-type", "f", "-printf", "%P\\n"]));
+    String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// The recipe itself, with the compiler left out and a stand-in for the program.
+#[test]
+fn make_install_directory_puts_each_of_the_clouds_files_and_no_other() {
+    let place = tempfile::tempdir().unwrap();
+    let (release, image) = (place.path().join("release"), place.path().join("image"));
+    fs::create_dir(&release).unwrap();
+    fs::write(release.join("shunt-directory"), "").unwrap();
+    let mut make = Command::new("make");
+    make.current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL").args(["install-directory", "CARGO=true"]);
+    let made = run(make
+        .arg(format!("RELEASE={}", release.display()))
+        .arg(format!("DESTDIR={}", image.display()))
+        .args(["PREFIX=/usr", "SYSCONFDIR=/etc"]));
+    assert!(made.status.success(), "{}", said(&made));
+    let shared = [
+        "directory.toml",
+        "directory.openapi.yaml",
+        "evaluator.toml",
+        "evaluator.openapi.yaml",
+        "ejabberd/ejabberd.yml",
+        "ejabberd/mod_shunt.erl",
+    ];
+    let mut expected: BTreeSet<_> = shared.map(|file| format!("usr/share/shunt-directory/{file}")).into();
+    expected.insert("usr/bin/shunt-directory".to_owned());
+    for service in ["shunt-directory", "shunt-evaluator"] {
+        expected.insert(format!("usr/lib/systemd/system/{service}.service"));
+        expected.insert(format!("usr/lib/sysusers.d/{service}.conf"));
+        expected.insert(format!("usr/lib/tmpfiles.d/{service}.conf"));
+    }
+    assert_eq!(files(&image), expected);
 }
 
 #[test]
@@ -129,6 +182,7 @@ fn systemd_makes_the_users_and_the_places() {
     for (files, users, state, owner) in [
         ("shunt", &["shunt-core", "shunt-uplink"][..], "var/lib/shunt", "shunt-core"),
         ("shunt-directory", &["shunt-directory"], "var/lib/shunt-directory", "shunt-directory"),
+        ("shunt-evaluator", &["shunt-evaluator"], "var/lib/shunt-evaluator", "shunt-evaluator"),
     ] {
         let image = tempfile::tempdir().unwrap();
         fs::create_dir(image.path().join("etc")).unwrap();

@@ -169,31 +169,23 @@ fn run(command: Command) -> Result<(), Failed> {
 }
 
 fn serve(config: &Config) -> Result<(), Failed> {
-    if !forget::keep_out_of_dumps_and_swap()? {
-        log::warn!("memory could not be locked: run with LimitMEMLOCK=infinity or without swap");
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(forget::wipe_stack).build()?.block_on(
-        async {
-            let directory = Arc::new(Directory::open(config).await?);
-            tokio::spawn(unseen::keep_forgetting(Arc::clone(&directory)));
-            tokio::spawn(directory.accounts.clone().keep_forgetting());
-            let start = |enrolment| Enrolling::start(enrolment, &directory, config.current_epoch).map(Arc::new);
-            let enrolling = config.enrolment.as_ref().map(start).transpose()?;
-            if let Some(enrolling) = &enrolling {
-                tokio::spawn(Arc::clone(enrolling).keep_forgetting(directory.accounts.database().clone()));
-            }
-            let router = Service::new(directory, enrolling, Duration::from_secs(config.limits.read_timeout)).router();
-            let listener = TcpListener::bind(config.listen).await.map_err(|why| Failed::Listen(config.listen, why))?;
-            Ok(listen::serve(listener, &config.tls, router, config.limits).await?)
-        },
-    )
+    service_runtime()?.block_on(async {
+        let directory = Arc::new(Directory::open(config).await?);
+        tokio::spawn(unseen::keep_forgetting(Arc::clone(&directory)));
+        tokio::spawn(directory.accounts.clone().keep_forgetting());
+        let start = |enrolment| Enrolling::start(enrolment, &directory, config.current_epoch).map(Arc::new);
+        let enrolling = config.enrolment.as_ref().map(start).transpose()?;
+        if let Some(enrolling) = &enrolling {
+            tokio::spawn(Arc::clone(enrolling).keep_forgetting(directory.accounts.database().clone()));
+        }
+        let router = Service::new(directory, enrolling, Duration::from_secs(config.limits.read_timeout)).router();
+        let listener = TcpListener::bind(config.listen).await.map_err(|why| Failed::Listen(config.listen, why))?;
+        Ok(listen::serve(listener, &config.tls, router, config.limits).await?)
+    })
 }
 
 fn serve_evaluator(config: &EvaluatorConfig) -> Result<(), Failed> {
-    if !forget::keep_out_of_dumps_and_swap()? {
-        log::warn!("memory could not be locked: run with LimitMEMLOCK=infinity or without swap");
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    service_runtime()?.block_on(async {
         let role = Role::open(config).await?;
         tokio::spawn(role.forgetting());
         let router = role.router();
@@ -229,6 +221,14 @@ fn withdraw(jid: &str, config: &Config) -> Result<(), Failed> {
     }
     let end = async { Directory::open(config).await?.end(jid.pseudonym().as_str()).await };
     if current_thread()?.block_on(end)? { Ok(()) } else { Err(Failed::NoAccount) }
+}
+
+/// What both services run on: out of dumps and swap, and an idle thread's stack is wiped.
+fn service_runtime() -> io::Result<tokio::runtime::Runtime> {
+    if !forget::keep_out_of_dumps_and_swap()? {
+        log::warn!("memory could not be locked: run with LimitMEMLOCK=infinity or without swap");
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(forget::wipe_stack).build()
 }
 
 fn current_thread() -> io::Result<tokio::runtime::Runtime> {
