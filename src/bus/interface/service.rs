@@ -18,7 +18,9 @@ impl Service {
     #[zbus(out_args("findings"))]
     async fn diagnose(&self, #[zbus(header)] call: Header<'_>) -> Result<Details, Error> {
         self.0.gate.may_send(&call).await?;
-        Ok(details::diagnosis(&self.0.ask(|reply| Request::Diagnose { reply }).await?))
+        let mut found = details::diagnosis(&self.0.ask(|reply| Request::Diagnose { reply }).await?);
+        found.extend(self.0.seat.as_ref().map(|seat| ("agent", seat.port.taken().into())));
+        Ok(found)
     }
 
     /// May: settings. Tells the identity key.

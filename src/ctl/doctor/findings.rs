@@ -73,6 +73,21 @@ pub(super) struct Health {
     /// The first characters of the epochs whose keys are known; the account's.
     pub(super) epochs: String,
     pub(super) epoch: Option<String>,
+    /// With the agent backend: whether an agent is registered.
+    pub(super) agent: Option<bool>,
+}
+
+/// Who owns what.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Owners {
+    /// shunt-core's uid.
+    pub(super) core: Option<u32>,
+    /// shunt-uplink's.
+    pub(super) uplink: Option<u32>,
+    /// /var/lib/shunt: its owner and mode; `None` if there is none.
+    pub(super) state: Option<(u32, u32)>,
+    /// The uid of the bus name's owner.
+    pub(super) name: Option<u32>,
 }
 
 /// All that was looked at.
@@ -97,6 +112,7 @@ pub(super) struct Sight {
     pub(super) door: Seen,
     /// SMS apps of this user that run, and whether each goes through the door.
     pub(super) apps: Vec<(String, bool)>,
+    pub(super) owners: Owners,
     pub(super) now: Timestamp,
 }
 
@@ -110,6 +126,7 @@ pub(super) fn judge(sight: &Sight) -> Vec<Finding> {
         add("bus", Verdict::Ok, "reached");
         services(sight, &mut add);
     }
+    owners(&sight.owners, &mut add);
     door(sight, &mut add);
     if sight.now < Timestamp::PLAUSIBLE {
         add("clock", Verdict::Problem, "it is not set: texts go by SMS until it is");
@@ -143,7 +160,12 @@ fn services(sight: &Sight, add: &mut impl FnMut(&'static str, Verdict, &str)) {
             }
         }
     }
+    let agent = sight.health.as_ref().and_then(|health| health.agent);
     match (sight.modemmanager, sight.ofono) {
+        _ if agent == Some(true) => add("modem service", Verdict::Ok, "an agent is registered"),
+        _ if agent == Some(false) => {
+            add("modem service", Verdict::Problem, "no agent is registered, for which [modem] backend waits: start it")
+        }
         (true, true) => {
             add("modem service", Verdict::Warning, "ModemManager and oFono both run: one of them should have the modem")
         }
@@ -152,6 +174,10 @@ fn services(sight: &Sight, add: &mut impl FnMut(&'static str, Verdict, &str)) {
         (false, false) => {
             add("modem service", Verdict::Problem, "neither ModemManager nor oFono is on the bus: start one")
         }
+    }
+    if !sight.polkit && agent.is_some() {
+        add("polkit", Verdict::Warning, "it is not on the bus: [access] alone says who may use Shunt");
+        return;
     }
     if !sight.polkit {
         // ModemManager lets nobody without it; our own lists go without.
@@ -170,6 +196,10 @@ fn services(sight: &Sight, add: &mut impl FnMut(&'static str, Verdict, &str)) {
             add("polkit", Verdict::Problem, &text);
         }
     }
+    if agent.is_some() {
+        // The rule is for the modem service.
+        return;
+    }
     match sight.polkit_rule {
         Seen::Yes => add("polkit rule", Verdict::Ok, "installed"),
         Seen::No if !sight.modemmanager => {
@@ -183,6 +213,33 @@ fn services(sight: &Sight, add: &mut impl FnMut(&'static str, Verdict, &str)) {
             );
         }
         Seen::Unseen => add("polkit rule", Verdict::Unseen, "polkit-1/rules.d can't be read by this user: ask as root"),
+    }
+}
+
+fn owners(owners: &Owners, add: &mut impl FnMut(&'static str, Verdict, &str)) {
+    let create = "create it (init/ has files for sysusers and OpenRC), unless shuntd is told others";
+    let mut sound = true;
+    let mut wrong = |text: &str| {
+        sound = false;
+        add("owners", Verdict::Warning, text);
+    };
+    for (user, uid) in [("shunt-core", owners.core), ("shunt-uplink", owners.uplink)] {
+        if uid.is_none() {
+            wrong(&format!("there is no user {user}: {create}"));
+        }
+    }
+    if let (Some(core), Some((uid, mode))) = (owners.core, owners.state)
+        && (uid != core || mode != 0o700)
+    {
+        wrong(&format!("/var/lib/shunt has owner {uid} and mode {mode:03o}: make it shunt-core's, and 700"));
+    }
+    if let (Some(core), Some(uid)) = (owners.core, owners.name)
+        && uid != core
+    {
+        wrong(&format!("user {uid} owns org.shunt.Shunt1, not shunt-core ({core}): see how shuntd is started"));
+    }
+    if sound {
+        add("owners", Verdict::Ok, "shunt-core has name and store");
     }
 }
 
@@ -336,6 +393,7 @@ mod tests {
                 ca: Some(Timestamp::PLAUSIBLE.plus(2 * CA_LATE)),
                 epochs: "ab".into(),
                 epoch: Some("b".into()),
+                agent: None,
             }),
             bus_policy: Seen::Yes,
             modemmanager: true,
@@ -346,6 +404,7 @@ mod tests {
             door_unit: Seen::Yes,
             door: Seen::Yes,
             apps: vec![("chatty".into(), true)],
+            owners: Owners { core: Some(990), uplink: Some(991), state: Some((990, 0o700)), name: Some(990) },
             now: Timestamp::PLAUSIBLE,
         }
     }
@@ -354,6 +413,15 @@ mod tests {
     fn a_sound_installation_has_nothing_but_ok_on_one_screen() {
         let found = judge(&sound());
         assert!(found.len() <= 20 && found.iter().all(|finding| finding.text.len() < 100), "{found:?}");
+        assert!(found.iter().all(|finding| finding.verdict == Verdict::Ok), "{found:?}");
+    }
+
+    #[test]
+    fn with_an_agent_no_modem_service_is_missed() {
+        let mut sight = sound();
+        (sight.modemmanager, sight.polkit_rule) = (false, Seen::No);
+        sight.health.as_mut().unwrap().agent = Some(true);
+        let found = judge(&sight);
         assert!(found.iter().all(|finding| finding.verdict == Verdict::Ok), "{found:?}");
     }
 
@@ -370,7 +438,7 @@ mod tests {
         fn ends(sight: &mut Sight, which: fn(&mut Health) -> &mut Option<Timestamp>, left: Duration) {
             *which(sight.health.as_mut().unwrap()) = Some(sight.now.plus(left));
         }
-        let ways: [(&str, Verdict, Break); 35] = [
+        let ways: [(&str, Verdict, Break); 42] = [
             ("bus", Verdict::Problem, |s| s.no_bus = Some("no".into())),
             ("daemon", Verdict::Problem, |s| s.daemon = None),
             ("bus policy", Verdict::Problem, |s| (s.daemon, s.bus_policy) = (None, Seen::No)),
@@ -406,6 +474,13 @@ mod tests {
             ("door", Verdict::Warning, |s| s.door = Seen::No),
             ("app", Verdict::Warning, |s| s.apps = vec![("chatty".into(), false)]),
             ("clock", Verdict::Problem, |s| s.now = Timestamp(0)),
+            ("modem service", Verdict::Problem, |s| health(s).agent = Some(false)),
+            ("polkit", Verdict::Warning, |s| (s.polkit, health(s).agent) = (false, Some(true))),
+            ("owners", Verdict::Warning, |s| s.owners.core = None),
+            ("owners", Verdict::Warning, |s| s.owners.uplink = None),
+            ("owners", Verdict::Warning, |s| s.owners.state = Some((990, 0o755))),
+            ("owners", Verdict::Warning, |s| s.owners.state = Some((0, 0o700))),
+            ("owners", Verdict::Warning, |s| s.owners.name = Some(0)),
         ];
         for (what, verdict, break_it) in ways {
             let mut sight = sound();

@@ -1,20 +1,22 @@
 //! Looks at bus, files and processes.
 
-use super::findings::{Daemon, Health, Seen, Sight};
+use super::findings::{Daemon, Health, Owners, Seen, Sight};
 use crate::ctl::args::Cli;
 use crate::ctl::client::{Client, Details, ROOT, SETTINGS, details};
 use crate::model::Timestamp;
-use crate::sys::now;
+use crate::sys::{now, users};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use zbus::Connection;
 
 const POLKIT: &str = "org.freedesktop.PolicyKit1";
 const ACTIONS: [&str; 3] = ["org.shunt.Shunt1.send", "org.shunt.Shunt1.settings", "org.shunt.Shunt1.account"];
+const STATE: &str = "/var/lib/shunt";
 /// SMS apps that the door was tried with.
 const APPS: [&str; 1] = ["chatty"];
 
@@ -38,6 +40,12 @@ pub(super) async fn look(cli: &Cli) -> Sight {
         ),
         door: door(),
         apps: apps(),
+        owners: Owners {
+            core: uid("shunt-core"),
+            uplink: uid("shunt-uplink"),
+            state: fs::metadata(STATE).ok().map(|state| (state.uid(), state.mode() & 0o777)),
+            name: None,
+        },
         now: now().wall,
     };
     let client = match Client::connect(cli).await {
@@ -58,6 +66,7 @@ pub(super) async fn look(cli: &Cli) -> Sight {
     if !bus.is_bus() || owned(bus, ROOT).await {
         sight.daemon = daemon(&client).await;
         sight.health = health(&client).await;
+        sight.owners.name = user(bus, ROOT).await;
     }
     sight
 }
@@ -66,6 +75,17 @@ async fn owned(bus: &Connection, name: &str) -> bool {
     let dbus = Some("org.freedesktop.DBus");
     let answer = bus.call_method(dbus, "/org/freedesktop/DBus", dbus, "NameHasOwner", &name).await;
     answer.is_ok_and(|answer| answer.body().deserialize().unwrap_or(false))
+}
+
+/// Whom the name's owner runs as.
+async fn user(bus: &Connection, name: &str) -> Option<u32> {
+    let dbus = Some("org.freedesktop.DBus");
+    let answer = bus.call_method(dbus, "/org/freedesktop/DBus", dbus, "GetConnectionUnixUser", &name).await;
+    answer.ok()?.body().deserialize().ok()
+}
+
+fn uid(user: &str) -> Option<u32> {
+    users::find(user).ok().map(|ids| ids.uid)
 }
 
 async fn missing_actions(bus: &Connection) -> Vec<&'static str> {
@@ -102,6 +122,7 @@ async fn health(client: &Client) -> Option<Health> {
         ca: time("ca-expires"),
         epochs: text("epochs").unwrap_or_default(),
         epoch: text("epoch"),
+        agent: found.get("agent").and_then(Value::as_bool),
     })
 }
 

@@ -108,6 +108,11 @@ impl Port {
         self.agent().as_ref().and_then(|registered| registered.lines.get(line).cloned())
     }
 
+    /// Whether there is an agent.
+    pub fn taken(&self) -> bool {
+        self.agent().is_some()
+    }
+
     pub(super) fn registered(&self) -> Option<Way> {
         self.agent().as_ref().map(|registered| registered.way.clone())
     }
