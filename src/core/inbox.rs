@@ -102,7 +102,11 @@ impl Core {
         jid: Jid,
         envelope: &[u8],
     ) -> Result<(), StoreError> {
-        let Some(record) = self.peers.get(peer).filter(|record| !record.blocked) else { return Ok(()) };
+        let Some(record) = self.peers.get(peer) else { return Ok(()) };
+        if record.blocked {
+            log::debug!("a letter of somebody who is blocked is passed over");
+            return Ok(());
+        }
         let Some(pinned) = record.pinned_identity.as_ref().and_then(key_from) else {
             // Evaluated, never met: the first letter must prove its sender.
             self.strangers_letter(turn, jid, envelope);

@@ -292,7 +292,7 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     for payload in [Payload::Probe, Payload::Revoke { id }, text(lease)] {
         stranger.say(&mut sessions[0], payload);
     }
-
+    alice.logged("somebody who is blocked is passed over", 3).await.unwrap();
     alice.shunt().block(STRANGER, false).await.unwrap();
 
     // More than it is allowed, and after all of it an honest first text goes by IM.
