@@ -1,5 +1,6 @@
 //! A call through the apps' door beside the same call direct and through xdg-dbus-proxy, and the door's memory.
 
+use crate::raw::Raw;
 use crate::report::{micros, row};
 use anyhow::{Context, Result};
 use shunt_kit::door::XdgDbusProxy;
@@ -7,7 +8,6 @@ use shunt_kit::phone::Phone;
 use shunt_kit::world::{go_off, go_online};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use zbus::Connection;
 
 const ROUNDS: usize = 3000;
 const MM: &str = "org.freedesktop.ModemManager1";
@@ -26,18 +26,19 @@ pub(crate) async fn calls(phone: &Phone, programs: &Path) -> Result<()> {
     let door = phone.door(programs)?;
     let proxy = XdgDbusProxy::start(phone.dir(), phone.bus().address())?;
     row("the door, connected to nobody: PSS", &kilobytes(door.pid())?, "");
-    let mut ways = vec![("direct", phone.bus().connect().await?), ("door", door.connect().await?)];
-    match proxy.connect().await {
-        Ok(connection) => ways.push(("xdg-dbus-proxy", connection)),
-        // Some versions of it hang up on a client that says Hello before its authentication is answered, as ours does.
-        Err(error) => row("through xdg-dbus-proxy", "none", &format!("{error:#}")),
+    let sockets = [("direct", phone.bus().socket()), ("door", door.socket()), ("xdg-dbus-proxy", proxy.socket())];
+    let mut ways = Vec::new();
+    for (way, socket) in sockets {
+        ways.push((way, Raw::connect(socket).with_context(|| format!("through {way}"))?));
     }
     for (what, call) in CALLS {
         let mut taken = vec![Vec::<Duration>::new(); ways.len()];
         // They take turns, so that all see the machine in the same state.
         for _ in 0..ROUNDS {
-            for ((_, connection), taken) in ways.iter().zip(&mut taken) {
-                taken.push(one(connection, call).await?);
+            for ((_, connection), taken) in ways.iter_mut().zip(&mut taken) {
+                let begun = Instant::now();
+                connection.call(call)?;
+                taken.push(begun.elapsed());
             }
         }
         for ((way, _), mut taken) in ways.iter().zip(taken) {
@@ -48,12 +49,6 @@ pub(crate) async fn calls(phone: &Phone, programs: &Path) -> Result<()> {
     }
     row("the door, one connection: PSS", &kilobytes(door.pid())?, "");
     Ok(())
-}
-
-async fn one(connection: &Connection, (destination, path, interface, member): Call) -> Result<Duration> {
-    let begun = Instant::now();
-    connection.call_method(Some(destination), path, Some(interface), member, &()).await.context(member)?;
-    Ok(begun.elapsed())
 }
 
 /// So many instant messages in the core.

@@ -11,6 +11,7 @@ mod door;
 mod idle;
 mod im;
 mod queue;
+mod raw;
 mod report;
 mod store;
 mod timing;

@@ -59,6 +59,11 @@ impl Bus {
         &self.address
     }
 
+    /// Its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// The daemon's process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()

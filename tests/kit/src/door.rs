@@ -104,9 +104,9 @@ impl XdgDbusProxy {
         Ok(Self { _process: process, _ready: ready, socket })
     }
 
-    /// A connection through it.
-    pub async fn connect(&self) -> Result<Connection> {
-        connect_now(&self.socket, None)
+    /// Its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 }
 
