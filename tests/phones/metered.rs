@@ -26,7 +26,7 @@ async fn a_metered_connection_is_used_only_where_that_is_allowed() {
     go_online(shunt).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
     shunt.set("AllowMetered", false).await.unwrap();
-    shunt.watch(BOB).await.unwrap();
+    shunt.wait_route(BOB, "im", "online").await.unwrap();
     shunt.send(BOB, "over this").await.unwrap();
     assert_eq!(bob.shunt().wait_received(|text| text.text == "over this").await.unwrap().bearer, "im");
     shunt.wait_route(BOB, "im", "online").await.unwrap();
