@@ -1,9 +1,12 @@
 //! A stand-in for the core on a phone's bus, which answers as a test wants it to. What it is asked is kept.
 
+use shunt_kit::bus::Bus;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, watch};
-use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, message::Header, object_server::SignalEmitter};
+use zbus::{
+    Connection, ObjectPath, OwnedObjectPath, OwnedVariant, connection, message::Header, object_server::SignalEmitter,
+};
 
 type Dict = HashMap<String, OwnedVariant>;
 /// Message, number, sender, text, when it came (ms), line.
@@ -179,15 +182,18 @@ impl Messaging {
 
 impl Core {
     /// Comes up with its name.
-    pub(crate) async fn start(connection: Connection, script: Script) -> Self {
+    pub(crate) async fn start(bus: &Bus, script: Script) -> Self {
         let script = Arc::new(Mutex::new(script));
         let told = watch::Sender::new(0);
         let changes = told.subscribe();
         let path = "/org/shunt/Shunt1";
-        let server = connection.object_server();
-        server.at(path, Door(Arc::clone(&script), told.clone())).await.unwrap();
-        server.at(path, Messaging(Arc::clone(&script), told)).await.unwrap();
-        connection.request_name("org.shunt.Shunt1").await.unwrap();
+        // What is served from the beginning listens before the name can be found; a call that came earlier would be lost.
+        let connection = connection::Builder::address(bus.address())
+            .serve_at(path, Door(Arc::clone(&script), told.clone()))
+            .serve_at(path, Messaging(Arc::clone(&script), told))
+            .name("org.shunt.Shunt1")
+            .build();
+        let connection = connection.await.unwrap();
         Self { connection, script, changes }
     }
 

@@ -65,7 +65,7 @@ async fn next_state(signals: &mut MessageStream, path: &OwnedObjectPath) -> (u32
 #[tokio::test]
 async fn an_instant_message_looks_like_a_sent_sms_on_every_connection() {
     let (smsc, phone, door) = phone().await;
-    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+    let core = Core::start(phone.bus(), IM).await;
     let (maker, sender) = (phone.sms_through(&door).await.unwrap(), phone.sms_through(&door).await.unwrap());
     let (mut told_maker, mut told_sender) = (signals(&maker).await, signals(&sender).await);
 
@@ -109,7 +109,7 @@ async fn owner(phone: &Phone) -> String {
 #[tokio::test]
 async fn what_the_core_lets_go_of_is_the_apps_own_sms_and_what_is_unsure_is_an_error() {
     let (smsc, phone, door) = phone().await;
-    let core = Core::start(phone.bus().connect().await.unwrap(), Script { bearer: Some("sms"), ..IM }).await;
+    let core = Core::start(phone.bus(), Script { bearer: Some("sms"), ..IM }).await;
     let app = phone.sms_through(&door).await.unwrap();
 
     let mut told = signals(&app).await;
@@ -145,7 +145,7 @@ async fn what_the_core_lets_go_of_is_the_apps_own_sms_and_what_is_unsure_is_an_e
 #[tokio::test]
 async fn what_is_no_plain_text_passes_unasked() {
     let (smsc, phone, door) = phone().await;
-    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+    let core = Core::start(phone.bus(), IM).await;
     let app = phone.sms_through(&door).await.unwrap();
     let others: [(&str, Variant<'_>); 3] = [
         ("data", Variant::from(vec![1u8, 2, 3])),
@@ -175,7 +175,7 @@ async fn a_core_that_is_absent_hangs_or_dies_costs_no_text_and_no_second_one() {
     app.send(BOB, "without a core", false).await.unwrap();
     assert_eq!(smsc.submitted_total(), 1);
 
-    let core = Core::start(phone.bus().connect().await.unwrap(), Script { bearer: None, ..IM }).await;
+    let core = Core::start(phone.bus(), Script { bearer: None, ..IM }).await;
     app.send(BOB, "it hangs before", false).await.unwrap();
     assert_eq!((smsc.submitted_total(), core.calls("Divert").len()), (2, 0));
 
@@ -187,7 +187,7 @@ async fn a_core_that_is_absent_hangs_or_dies_costs_no_text_and_no_second_one() {
     });
     core.called("Divert", 1).await;
     let first = core.die().await.calls;
-    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+    let core = Core::start(phone.bus(), IM).await;
     sending.await.unwrap().unwrap();
     let tokens = |calls: &[(&str, String, String)]| {
         calls.iter().filter(|call| call.0 == "Divert").map(|call| call.2.clone()).collect::<Vec<_>>()

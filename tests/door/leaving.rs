@@ -104,7 +104,7 @@ async fn sends_and_hangs_up(door: &Door, other: &Sms, text: &str, how: HangUp) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_text_of_an_app_that_hangs_up_is_sent_whichever_way_it_goes_and_however_it_hung_up() {
     let (smsc, phone, door) = phone().await;
-    let core = Core::start(phone.bus().connect().await.unwrap(), IM).await;
+    let core = Core::start(phone.bus(), IM).await;
     let other = phone.sms_through(&door).await.unwrap();
     for how in [HangUp::Clean, HangUp::Unread] {
         // Not worth a Divert; taken; let go of.

@@ -34,7 +34,7 @@ async fn ofonos_own_scripts_send_and_receive_instant_messages() {
     let phone = Phone::builder(&smsc, ALICE).with_ofono().start().await.unwrap();
     let door = phone.door(programs()).unwrap();
     let lines = vec![(LINE.to_owned(), OwnedObjectPath::try_from("/phonesim").unwrap())];
-    let core = Core::start(phone.bus().connect().await.unwrap(), Script { lines, ..IM }).await;
+    let core = Core::start(phone.bus(), Script { lines, ..IM }).await;
 
     let modems = said(script(&phone, &door, "list-modems")).await;
     let modems: Vec<&str> = modems.lines().filter(|line| line.starts_with("[ /")).collect();

@@ -19,7 +19,7 @@ pub(crate) fn im(serial: u32, text: &str) -> Incoming {
 /// A core that knows the phone's line.
 pub(crate) async fn core(phone: &Phone, script: Script) -> Core {
     let lines = vec![(LINE.to_owned(), phone.sms().modem().clone())];
-    Core::start(phone.bus().connect().await.unwrap(), Script { lines, ..script }).await
+    Core::start(phone.bus(), Script { lines, ..script }).await
 }
 
 pub(crate) fn shown_as(serial: u32) -> String {
