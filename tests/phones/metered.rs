@@ -32,8 +32,8 @@ async fn a_metered_connection_is_used_only_where_that_is_allowed() {
     shunt.wait_route(BOB, "im", "online").await.unwrap();
 
     // NM_METERED_GUESS_YES, from a service that comes later than we.
-    let service = alice.bus().connect_now(None).unwrap();
-    service.object_server().at(PATH, NetworkManager(3)).await.unwrap();
+    let service = zbus::connection::Builder::address(alice.bus().address()).serve_at(PATH, NetworkManager(3)).build();
+    let service = service.await.unwrap();
     service.request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE).await.unwrap();
     shunt.wait_route(BOB, "sms", "metered").await.unwrap();
     let sent = shunt.send(BOB, "not over this").await.unwrap();
