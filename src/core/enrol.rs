@@ -3,107 +3,20 @@
 
 use super::Core;
 use super::ended::Ended;
+use super::enrolment::{Aim, Enrolment, Kept, KeptConfirm};
 use super::event::Event;
 use super::turn::{Effect, ModemJob, Turn};
 use crate::bus::{Caller, Error, Reply};
 use crate::model::{Address, Consent, PhoneNumber, Switched, Timestamp};
 use crate::modem::IncomingSms;
-use crate::router::{Class, Doing, EnrolInput, EnrolStep, Enrolling, Stage, SwitchInput};
+use crate::router::{Class, EnrolInput, EnrolStep, Enrolling, Stage, SwitchInput};
 use crate::seal::{
     AccountError, AccountFile, Answer, AnswerKey, Blinding, Code, CodeSms, Confirm, DirectoryKeys, EpochKey, Identity,
-    NewAccount, Purpose, SealedRequest, SessionId, Start, encode_wiped,
+    NewAccount, Purpose, SealedRequest, SessionId, Start,
 };
 use crate::store::{Blob, StoreError};
 use crate::wall::{Errand, ErrandError, RequestId, ToUplink};
 use rand_core::OsRng;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use zeroize::Zeroizing;
-
-/// What an enrolment is for; its order is the encoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Aim {
-    /// The first account.
-    Account,
-    /// A fresh proof for the account that there is.
-    Proof,
-    /// An account in the current epoch, in place of the one that there is.
-    Move,
-}
-
-/// What is kept of an enrolment; its order is the encoding.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    session: [u8; 16],
-    number: Zeroizing<String>,
-    epoch: char,
-    begun: i64,
-    asked: bool,
-    start: Vec<u8>,
-    confirm: Option<KeptConfirm>,
-    aim: Aim,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptConfirm {
-    request: Vec<u8>,
-    answer_key: Zeroizing<[u8; 32]>,
-    blind: Zeroizing<[u8; 32]>,
-}
-
-/// An enrolment under way.
-pub(super) struct Enrolment {
-    kept: Kept,
-    life: Enrolling,
-    /// What the directory was asked last.
-    asked: Option<(RequestId, EnrolStep)>,
-    /// Who waits for its code's outcome.
-    waits: Option<Reply<()>>,
-}
-
-impl Enrolment {
-    pub(super) fn doing(&self) -> Doing {
-        self.life.doing()
-    }
-
-    pub(super) fn deadline(&self) -> crate::model::Instant {
-        self.life.deadline()
-    }
-
-    pub(super) fn aim(&self) -> Aim {
-        self.kept.aim
-    }
-
-    /// Whether the account may be replaced any moment: that the directory does not know the old one then means nothing.
-    pub(super) fn replaces(&self) -> bool {
-        self.kept.aim == Aim::Move && self.kept.confirm.is_some()
-    }
-
-    /// For the export.
-    pub(super) fn told(&self) -> Value {
-        let Kept { session: _, number, epoch, begun, asked, start: _, confirm, aim } = &self.kept;
-        json!({
-            "number": number.as_str(),
-            "epoch": epoch,
-            "begun": begun,
-            "code-sent": asked,
-            "code-given-back": confirm.is_some(),
-            "for": match aim {
-                Aim::Account => "account",
-                Aim::Proof => "proof",
-                Aim::Move => "new-epoch",
-            },
-            "request": "held, not exported",
-        })
-    }
-
-    fn keep(&self, turn: &mut Turn<'_, '_>) {
-        match encode_wiped(&self.kept) {
-            Ok(bytes) => turn.write(move |tx| tx.put_blob(Blob::Enrolment, &bytes)),
-            Err(error) => log::error!("the enrolment can't be stored: {error}"),
-        }
-    }
-}
 
 impl Core {
     /// Takes up an enrolment of an earlier life.

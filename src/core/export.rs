@@ -5,7 +5,7 @@
 
 use super::Core;
 use super::ended::Ended;
-use super::enrol::Enrolment;
+use super::enrolment::Enrolment;
 use super::turn::Turn;
 use crate::bus::{Error, ExportPart};
 use crate::model::{

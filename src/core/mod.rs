@@ -33,6 +33,7 @@ mod door;
 mod driver;
 mod ended;
 mod enrol;
+mod enrolment;
 mod evaluate;
 mod event;
 mod export;
@@ -97,7 +98,7 @@ pub(crate) struct Core {
     lines: BTreeMap<LineId, Line>,
     account: Option<AccountFile>,
     account_lines: lines::AccountLines,
-    enrolment: Option<enrol::Enrolment>,
+    enrolment: Option<enrolment::Enrolment>,
     /// Why there is no account, where there is a reason.
     ended: Option<ended::Ended>,
     own: own::Own,
@@ -232,7 +233,7 @@ impl Core {
     /// When the next turn is due by the clock.
     fn deadline(&self) -> Option<Instant> {
         let answers = self.answers_due.values().min().copied();
-        let enrolment = self.enrolment.as_ref().map(enrol::Enrolment::deadline);
+        let enrolment = self.enrolment.as_ref().map(enrolment::Enrolment::deadline);
         let withdrawal = self.withdrawal.as_ref().and_then(|withdrawal| withdrawal.deadline(self.wall_open));
         let (own, secret) = (self.own_deadline(), self.secrets.due());
         let others = [self.rest.deadline(), self.restore_by, answers, enrolment, withdrawal, own, secret];

@@ -3,7 +3,7 @@
 
 use super::Core;
 use super::ended::Ended;
-use super::enrol::Aim;
+use super::enrolment::Aim;
 use super::turn::Turn;
 use crate::model::{Instant, SimState, Timestamp};
 use crate::router::{EnrolInput, Phase, Renewal, Sim, SwitchInput, Tenure};

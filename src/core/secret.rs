@@ -2,7 +2,7 @@
 //! the operator has seen that one, and with each new certificate; and what is done when a server does not know us.
 
 use super::Core;
-use super::enrol::Enrolment;
+use super::enrolment::Enrolment;
 use super::turn::Turn;
 use crate::model::Instant;
 use crate::router::{Rotation, SecretInput, SecretStep};

@@ -1,7 +1,7 @@
 //! The core's entry: take the channel, confine, read the config, open the store, serve, loop.
 
 use super::driver::{Daemon, Ended, Inputs};
-use super::enrol::Aim;
+use super::enrolment::Aim;
 use super::roots::Roots;
 use super::{Core, peers};
 use crate::bus::{Bus, BusError, Seat, Sleep};
