@@ -106,8 +106,7 @@ impl Core {
         }
         match result {
             Err(DirectoryError::Budget(seconds)) => self.evaluating.spent(turn.now.mono, seconds),
-            Err(DirectoryError::Denied) if whose == 0 => return self.first_denied(turn, request, peer),
-            Err(DirectoryError::Denied) => return self.second_denied(turn, request, peer),
+            Err(DirectoryError::Denied) => return self.denied(turn, request, peer, whose),
             // Nobody has an account there any more, or yet.
             Err(DirectoryError::Epoch) => {
                 self.evaluating.give_up(&peer);
@@ -132,39 +131,30 @@ impl Core {
         Ok(())
     }
 
-    /// The directory does not know the token that a request went by.
-    fn first_denied(
+    /// An evaluator does not know the token that a request went by. What the second knows it has from the directory,
+    /// which registers this device there with each new secret.
+    fn denied(
         &mut self,
         turn: &mut Turn<'_, '_>,
         request: RequestId,
         peer: PhoneNumber,
+        whose: usize,
     ) -> Result<(), StoreError> {
         let Some(epoch) = self.evaluating.give_up(&peer) else { return Ok(()) };
-        if self.secrets.by_earlier_token(request) {
-            return self.evaluate_again(turn, peer, epoch);
-        }
-        self.evaluating.denied.push((peer, epoch));
-        self.token_denied(turn, request)
-    }
-
-    /// The second evaluator does not know the token that a request went by, although the directory does.
-    fn second_denied(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        request: RequestId,
-        peer: PhoneNumber,
-    ) -> Result<(), StoreError> {
-        let Some(epoch) = self.evaluating.give_up(&peer) else { return Ok(()) };
-        if self.secrets.is_told() {
+        let second = whose > 0;
+        if second && self.secrets.is_told() {
             self.evaluating.denied.push((peer, epoch));
             return Ok(());
         }
         if self.secrets.by_earlier_token(request) {
             return self.evaluate_again(turn, peer, epoch);
         }
-        // The directory registers this device there with each new secret.
-        self.want_secret(turn)?;
-        self.not_reached(turn, peer)
+        if second {
+            self.want_secret(turn)?;
+            return self.not_reached(turn, peer);
+        }
+        self.evaluating.denied.push((peer, epoch));
+        self.token_denied(turn, request)
     }
 
     /// It was found out which token holds, or not: what was denied meanwhile is asked again.
