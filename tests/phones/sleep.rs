@@ -5,16 +5,23 @@ use shunt_kit::proxy::Mode;
 use shunt_kit::world::{go_off, go_online};
 use shunt_kit::{Logind, Phone};
 
+/// Both online, Bob's sleep held up, and a text of Alice's there by IM.
+async fn awake(alice: &Phone, bob: &Phone) -> Logind {
+    let logind = Logind::start(bob).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    logind.wait_held(1).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
+    alice.shunt().send(BOB, "awake").await.unwrap();
+    assert_eq!(bob.shunt().wait_received(|text| text.text == "awake").await.unwrap().bearer, "im");
+    logind
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_end_before_sleep_and_are_granted_again_after_it() {
     let world = world().await;
     let (alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
-    let logind = Logind::start(&bob).await.unwrap();
-    go_online(alice.shunt()).await.unwrap();
-    go_online(bob.shunt()).await.unwrap();
-    logind.wait_held(1).await.unwrap();
-    alice.shunt().send(BOB, "awake").await.unwrap();
-    assert_eq!(bob.shunt().wait_received(|text| text.text == "awake").await.unwrap().bearer, "im");
+    let logind = awake(&alice, &bob).await;
     assert_eq!(alice.shunt().route(BOB).await.unwrap().bearer, "im");
 
     logind.sleep().await.unwrap();
@@ -69,12 +76,7 @@ async fn a_phone_that_is_switched_off_while_it_falls_asleep_stays_off_and_can_be
     let world = world().await;
     let alice = world.phone(ALICE).await.unwrap();
     let (bob, mut network) = world.phone_behind_proxy(BOB).await.unwrap();
-    let logind = Logind::start(&bob).await.unwrap();
-    go_online(alice.shunt()).await.unwrap();
-    go_online(bob.shunt()).await.unwrap();
-    logind.wait_held(1).await.unwrap();
-    alice.shunt().send(BOB, "awake").await.unwrap();
-    assert_eq!(bob.shunt().wait_received(|text| text.text == "awake").await.unwrap().bearer, "im");
+    let logind = awake(&alice, &bob).await;
 
     // The server's word that it has heard the leases' end does not come: sleep is held up.
     network.set(Mode::Stall).await.unwrap();

@@ -130,11 +130,14 @@ async fn until_they_end(alice: &mut Phone) {
             let _gone = client.list().await;
         }
     };
-    tokio::select! {
-        ended = alice.shunt_ended() => assert_eq!(ended.unwrap().code(), Some(75)),
-        () = turns => {}
-        () = tokio::time::sleep(std::time::Duration::from_secs(120)) => panic!("it did not come back"),
-    }
+    let ended = async {
+        tokio::select! {
+            ended = alice.shunt_ended() => ended,
+            never = turns => never,
+        }
+    };
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(120), ended).await.expect("it did not come back");
+    assert_eq!(ended.unwrap().code(), Some(75));
 }
 
 #[tokio::test(flavor = "multi_thread")]
