@@ -2,8 +2,6 @@
 
 CARGO ?= cargo
 PREFIX ?= /usr
-SYSCONFDIR ?= /etc
-LOCALSTATEDIR ?= /var
 DESTDIR ?=
 ARGS ?=
 
@@ -34,7 +32,7 @@ help:
 	@echo 'make privacy           what leaves a phone, byte by byte, and what of its user is in it (root)'
 	@echo 'make apps              unmodified apps through the door and beside it: what they did (root)'
 	@echo 'make build             the device build, optimised: three daemons and shuntctl'
-	@echo 'make install           install that build; DESTDIR=, PREFIX=, SYSCONFDIR='
+	@echo 'make install           install that build; DESTDIR=, PREFIX='
 	@echo 'make install-directory the same for the cloud'"'"'s directory, for packagers'
 	@echo 'make check-targets     type-check the device programs for TARGETS ($(TARGETS))'
 	@echo 'make fuzz              each fuzz target for FUZZ_SECONDS (60)'
@@ -107,7 +105,7 @@ install: build
 	for daemon in shuntd shuntd-core shuntd-uplink shunt-door; do \
 	  install -m 0755 $(RELEASE)/$$daemon $(DESTDIR)$(LIBEXECDIR)/$$daemon; done
 	install -Dm 0644 config/shunt.toml $(DESTDIR)$(DATADIR)/shunt/shunt.toml
-	install -d $(DESTDIR)$(SYSCONFDIR)/shunt/shunt.toml.d
+	install -d $(DESTDIR)/etc/shunt/shunt.toml.d
 	install -Dm 0644 config/org.shunt.Shunt1.xml $(DESTDIR)$(DATADIR)/dbus-1/interfaces/org.shunt.Shunt1.xml
 	install -Dm 0644 config/org.shunt.SmsAgent1.xml $(DESTDIR)$(DATADIR)/dbus-1/interfaces/org.shunt.SmsAgent1.xml
 	install -Dm 0644 config/org.shunt.Shunt1.conf $(DESTDIR)$(DATADIR)/dbus-1/system.d/org.shunt.Shunt1.conf
@@ -122,12 +120,12 @@ install: build
 	ln -sf ../shunt-door.socket $(DESTDIR)$(USERUNITS)/sockets.target.wants/shunt-door.socket
 	install -Dm 0644 init/door/chatty.conf '$(DESTDIR)$(USERUNITS)/$(CHATTY).d/50-shunt-door.conf'
 	install -Dm 0755 init/door/launchers $(DESTDIR)$(PREFIX)/lib/systemd/user-environment-generators/50-shunt-door
-	install -Dm 0644 init/door/shunt-door.desktop $(DESTDIR)$(SYSCONFDIR)/xdg/autostart/shunt-door.desktop
+	install -Dm 0644 init/door/shunt-door.desktop $(DESTDIR)/etc/xdg/autostart/shunt-door.desktop
 	install -d $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/bash-completion/completions
 	$(RELEASE)/shuntctl man > $(DESTDIR)$(DATADIR)/man/man1/shuntctl.1
 	$(RELEASE)/shuntctl completions bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/shuntctl
 	sed -i 's|/usr/libexec/shunt|$(LIBEXECDIR)|g' $(DESTDIR)$(PREFIX)/lib/systemd/system/shuntd.service \
-	  $(DESTDIR)$(USERUNITS)/shunt-door.service $(DESTDIR)$(SYSCONFDIR)/xdg/autostart/shunt-door.desktop \
+	  $(DESTDIR)$(USERUNITS)/shunt-door.service $(DESTDIR)/etc/xdg/autostart/shunt-door.desktop \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/user-environment-generators/50-shunt-door $(DESTDIR)$(LIBEXECDIR)/through-door
 
 # The cloud's side. Not needed by `install`, and nothing of it belongs on a phone.

@@ -8,6 +8,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -122,24 +123,78 @@ fn the_clouds_units_keep_memory_out_of_swap_and_dumps_and_give_no_capability() {
 
 /// Each file under `place`, from there.
 fn files(place: &Path) -> BTreeSet<String> {
-    let listed = run(Command::new("find").arg(place).args(["-type", "f", "-printf", "%P\\n"]));
+    let listed =
+        run(Command::new("find").arg(place).args(["(", "-type", "f", "-o", "-type", "l", ")", "-printf", "%P\\n"]));
     String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// The recipe itself, with the compiler left out and a stand-in for the program.
-#[test]
-fn make_install_directory_puts_each_of_the_clouds_files_and_no_other() {
+/// Runs one of make's recipes without building, with these in the programs' place: what it put where.
+fn installed(target: &str, prefix: &str, programs: &[(&str, &str)]) -> (tempfile::TempDir, BTreeSet<String>) {
     let place = tempfile::tempdir().unwrap();
     let (release, image) = (place.path().join("release"), place.path().join("image"));
     fs::create_dir(&release).unwrap();
-    fs::write(release.join("shunt-directory"), "").unwrap();
+    for (program, text) in programs {
+        let path = release.join(program);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
     let mut make = Command::new("make");
-    make.current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL").args(["install-directory", "CARGO=true"]);
-    let made = run(make
-        .arg(format!("RELEASE={}", release.display()))
-        .arg(format!("DESTDIR={}", image.display()))
-        .args(["PREFIX=/usr", "SYSCONFDIR=/etc"]));
+    make.current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL").args([target, "CARGO=true"]);
+    let places = [("RELEASE", &release), ("DESTDIR", &image)].map(|(name, at)| format!("{name}={}", at.display()));
+    let made = run(make.args(places).arg(format!("PREFIX={prefix}")));
     assert!(made.status.success(), "{}", said(&made));
+    let files = files(&image);
+    (place, files)
+}
+
+#[test]
+fn make_install_puts_each_of_the_phones_files_and_no_other() {
+    let shuntctl = format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_shuntctl"));
+    let programs =
+        [("shuntd", ""), ("shuntd-core", ""), ("shuntd-uplink", ""), ("shunt-door", ""), ("shuntctl", &*shuntctl)];
+    let units = "lib/systemd/user";
+    for prefix in ["usr", "opt/shunt"] {
+        let (place, found) = installed("install", &format!("/{prefix}"), &programs);
+        let mut expected: BTreeSet<_> = [
+            "libexec/shunt/shuntd",
+            "libexec/shunt/shuntd-core",
+            "libexec/shunt/shuntd-uplink",
+            "libexec/shunt/shunt-door",
+            "libexec/shunt/through-door",
+            "bin/shuntctl",
+            "share/man/man1/shuntctl.1",
+            "share/bash-completion/completions/shuntctl",
+            "share/shunt/shunt.toml",
+            "share/dbus-1/interfaces/org.shunt.Shunt1.xml",
+            "share/dbus-1/interfaces/org.shunt.SmsAgent1.xml",
+            "share/dbus-1/system.d/org.shunt.Shunt1.conf",
+            "share/polkit-1/actions/org.shunt.Shunt1.policy",
+            "share/polkit-1/rules.d/org.shunt.Shunt1.rules",
+            "lib/systemd/system/shuntd.service",
+            "lib/sysusers.d/shunt.conf",
+            "lib/tmpfiles.d/shunt.conf",
+            "lib/systemd/user-environment-generators/50-shunt-door",
+            &format!("{units}/shunt-door.service"),
+            &format!("{units}/shunt-door.socket"),
+            &format!("{units}/sockets.target.wants/shunt-door.socket"),
+            &format!("{units}/app-sm.puri.Chatty\\x2ddaemon@autostart.service.d/50-shunt-door.conf"),
+        ]
+        .into_iter()
+        .map(|file| format!("{prefix}/{file}"))
+        .collect();
+        expected.insert("etc/xdg/autostart/shunt-door.desktop".to_owned());
+        assert_eq!(found, expected);
+        for file in found {
+            let text = String::from_utf8(fs::read(place.path().join("image").join(&file)).unwrap()).unwrap();
+            let elsewhere = prefix != "usr" && text.contains("/usr/libexec/shunt");
+            assert!(!elsewhere, "{file} names a program where none is");
+        }
+    }
+}
+
+#[test]
+fn make_install_directory_puts_each_of_the_clouds_files_and_no_other() {
+    let (_place, found) = installed("install-directory", "/usr", &[("shunt-directory", "")]);
     let shared = [
         "directory.toml",
         "directory.openapi.yaml",
@@ -155,7 +210,7 @@ fn make_install_directory_puts_each_of_the_clouds_files_and_no_other() {
         expected.insert(format!("usr/lib/sysusers.d/{service}.conf"));
         expected.insert(format!("usr/lib/tmpfiles.d/{service}.conf"));
     }
-    assert_eq!(files(&image), expected);
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -198,7 +253,7 @@ fn systemd_makes_the_users_and_the_places() {
         let made = run(command.args(["--create", &root_option]).arg(tmpfiles));
         // Whom the directories belong to, only root may set.
         if rustix::process::geteuid().is_root() {
-            use std::os::unix::fs::{MetadataExt, PermissionsExt};
+            use std::os::unix::fs::MetadataExt;
             assert!(made.status.success(), "{}", said(&made));
             let state = fs::metadata(image.path().join(state)).unwrap();
             assert_eq!(state.permissions().mode() & 0o7777, 0o700);
