@@ -1,5 +1,5 @@
-//! `org.shunt.Shunt1.Door`: for the doors of unmodified apps. Each calls on its app's own connection, so
-//! that who is judged is the app.
+//! `org.shunt.Shunt1.Door`: for the doors of unmodified apps. Each calls on the connection that it made for its app: who
+//! is judged is the door, a process of the app's user.
 
 use crate::bus::core::Shared;
 use crate::bus::details;

@@ -1,6 +1,6 @@
 //! The desk: the few messages that the door looks into, and what it does about them. Decisions about
-//! texts are the core's; the desk asks on the app's own connection, so that the core judges the app's
-//! rights, and makes the app see what the modem service would have shown it.
+//! texts are the core's; the desk asks on the app's own connection, whose rights core and modem service judge
+//! alike, and makes the app see what the modem service would have shown it.
 //!
 //! Nothing is asked of anybody before the app first turns to a modem service. From then on the desk knows
 //! the owners of three names, the instant messages that came, and which texts went as such.
