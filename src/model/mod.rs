@@ -3,6 +3,7 @@
 //! Nothing but `std`, so that no word here can be serialised by accident: a number or a text that
 //! is to leave the process must be spelled out by hand, in `seal` or in `store`. `Debug` redacts.
 
+mod calendar;
 #[doc(hidden)]
 pub mod fuzz;
 mod line;
@@ -12,6 +13,7 @@ mod settings;
 mod text;
 mod time;
 
+pub use calendar::Civil;
 pub use line::{Line, LineId, SimState};
 pub use number::{Address, BadNumber, Destination, Home, PhoneNumber, emergency};
 pub use segments::{Encoding, Segments};
