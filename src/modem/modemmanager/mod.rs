@@ -28,10 +28,10 @@ use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, Variant, messa
 /// `MMSmsValidityType`: relative, in minutes.
 const RELATIVE: u32 = 1;
 
-/// What an integrator may choose.
+/// Whose the modems are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Enable a modem that is found disabled, once. Off by default: on most systems that is
+    /// Enable a modem that is found disabled, once: for the directory, whose modem serves it alone. On a phone that is
     /// NetworkManager's or the shell's to do, and a user who turned the modem off means it.
     pub enable: bool,
 }
