@@ -1,13 +1,16 @@
 //! `shuntctl doctor`: what is wrong with an installation, in one screen. It looks from outside, so that it
 //! works while the daemon is down, and says what its user can't see.
 
-mod findings;
+mod finding;
+mod judge;
 mod look;
+mod sight;
 
 use super::args::Cli;
 use super::failure::Failure;
 use super::output::{document, plain, table, write};
-use findings::{Finding, Verdict, judge};
+use finding::{Finding, Verdict};
+use judge::judge;
 use serde_json::{Value, json};
 
 pub(super) async fn doctor(cli: &Cli) -> Result<(), Failure> {

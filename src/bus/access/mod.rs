@@ -2,7 +2,7 @@
 
 mod callers;
 mod gate;
-mod polkit;
+pub(crate) mod polkit;
 
 pub(in crate::bus) use gate::Gate;
 

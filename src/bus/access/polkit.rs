@@ -6,13 +6,15 @@ use std::time::Duration;
 use zbus::{Connection, Variant};
 
 /// polkit's name on the bus.
-pub(super) const NAME: &str = "org.freedesktop.PolicyKit1";
+pub(crate) const NAME: &str = "org.freedesktop.PolicyKit1";
 /// The interface whose signal `Changed` ends every answer that we remember.
-pub(super) const AUTHORITY: &str = "org.freedesktop.PolicyKit1.Authority";
+pub(crate) const AUTHORITY: &str = "org.freedesktop.PolicyKit1.Authority";
+/// Its object.
+pub(crate) const PATH: &str = "/org/freedesktop/PolicyKit1/Authority";
 
 /// What polkit said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Yes.
     Allowed,
     /// No, or the user failed to authenticate.
@@ -30,11 +32,10 @@ const TYPING: Duration = Duration::from_secs(180);
 const ANSWERING: Duration = Duration::from_secs(10);
 
 /// May the connection `name` do `action`? The subject is the bus name, so that a recycled pid fools nobody.
-pub(super) async fn check(bus: &Connection, name: &str, action: &str, interactive: bool) -> Answer {
+pub(crate) async fn check(bus: &Connection, name: &str, action: &str, interactive: bool) -> Answer {
     let subject = ("system-bus-name", HashMap::from([("name", Variant::from(name))]));
     let question = (subject, action, HashMap::<&str, &str>::new(), u32::from(interactive), "");
-    let path = "/org/freedesktop/PolicyKit1/Authority";
-    let call = bus.call_method(Some(NAME), path, Some(AUTHORITY), "CheckAuthorization", &question);
+    let call = bus.call_method(Some(NAME), PATH, Some(AUTHORITY), "CheckAuthorization", &question);
     let patience = if interactive { TYPING } else { ANSWERING };
     let reply = match tokio::time::timeout(patience, call).await {
         Ok(Ok(reply)) => reply,

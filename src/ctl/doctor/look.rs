@@ -1,12 +1,14 @@
 //! Looks at bus, files and processes.
 
-use super::findings::{Daemon, Health, Owners, Seen, Sight};
+mod polkit;
+
+use super::sight::{Daemon, Health, Owners, Seen, Sight};
+use crate::bus::access::polkit::NAME as POLKIT;
 use crate::ctl::args::Cli;
 use crate::ctl::client::{Client, Details, ROOT, SETTINGS, details};
 use crate::model::Timestamp;
 use crate::sys::{now, users};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -14,8 +16,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use zbus::Connection;
 
-const POLKIT: &str = "org.freedesktop.PolicyKit1";
-const ACTIONS: [&str; 3] = ["org.shunt.Shunt1.send", "org.shunt.Shunt1.settings", "org.shunt.Shunt1.account"];
 const STATE: &str = "/var/lib/shunt";
 /// SMS apps that the door was tried with.
 const APPS: [&str; 1] = ["chatty"];
@@ -28,12 +28,7 @@ pub(super) async fn look(cli: &Cli) -> Sight {
         bus_policy: file_in(&["/usr/share/dbus-1/system.d", "/etc/dbus-1/system.d"], &["org.shunt.Shunt1.conf"]),
         modemmanager: false,
         ofono: false,
-        polkit: false,
-        missing_actions: Vec::new(),
-        polkit_rule: file_in(
-            &["/usr/share/polkit-1/rules.d", "/etc/polkit-1/rules.d", "/usr/local/share/polkit-1/rules.d"],
-            &["org.shunt.Shunt1.rules"],
-        ),
+        polkit: None,
         door_unit: file_in(
             &["/usr/lib/systemd/user", "/usr/local/lib/systemd/user", "/etc/systemd/user", "/etc/xdg/autostart"],
             &["shunt-door.socket", "shunt-door.desktop"],
@@ -58,9 +53,8 @@ pub(super) async fn look(cli: &Cli) -> Sight {
     let bus = client.connection();
     sight.modemmanager = owned(bus, "org.freedesktop.ModemManager1").await;
     sight.ofono = owned(bus, "org.ofono").await;
-    sight.polkit = owned(bus, POLKIT).await;
-    if sight.polkit {
-        sight.missing_actions = missing_actions(bus).await;
+    if owned(bus, POLKIT).await {
+        sight.polkit = Some(polkit::look(bus).await);
     }
     // Asked only where it runs: a question starts nothing.
     if !bus.is_bus() || owned(bus, ROOT).await {
@@ -86,14 +80,6 @@ async fn user(bus: &Connection, name: &str) -> Option<u32> {
 
 fn uid(user: &str) -> Option<u32> {
     users::find(user).ok().map(|ids| ids.uid)
-}
-
-async fn missing_actions(bus: &Connection) -> Vec<&'static str> {
-    type Actions = Vec<(String, String, String, String, String, String, u32, u32, u32, HashMap<String, String>)>;
-    let (path, interface) = ("/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.PolicyKit1.Authority");
-    let answer = bus.call_method(Some(POLKIT), path, Some(interface), "EnumerateActions", &"").await;
-    let known = answer.ok().and_then(|answer| answer.body().deserialize::<Actions>().ok()).unwrap_or_default();
-    ACTIONS.into_iter().filter(|action| !known.iter().any(|known| known.0 == *action)).collect()
 }
 
 async fn daemon(client: &Client) -> Option<Daemon> {
