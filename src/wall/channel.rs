@@ -15,7 +15,7 @@ use tokio::{
     },
     time::timeout,
 };
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// How long a peer may take nothing at all before it counts as hung. Stands still in suspend, as
 /// the peer does.
@@ -61,15 +61,16 @@ impl<Tx: Serialize, Rx: DeserializeOwned> Channel<Tx, Rx> {
 /// The half that sends.
 pub struct Sender<Tx> {
     half: OwnedWriteHalf,
-    /// The rest of a frame whose writing was interrupted.
-    pending: Vec<u8>,
+    /// A frame whose writing was interrupted, and how much of it is written.
+    pending: Zeroizing<Vec<u8>>,
+    written: usize,
     stuck_after: Duration,
     sends: PhantomData<fn(Tx)>,
 }
 
 impl<Tx: Serialize> Sender<Tx> {
     fn new(half: OwnedWriteHalf) -> Self {
-        Self { half, pending: Vec::new(), stuck_after: STUCK_AFTER, sends: PhantomData }
+        Self { half, pending: Zeroizing::default(), written: 0, stuck_after: STUCK_AFTER, sends: PhantomData }
     }
 
     /// Writes one message, whole. Where the future is dropped half-way, the rest of the frame goes
@@ -78,13 +79,9 @@ impl<Tx: Serialize> Sender<Tx> {
     /// # Errors
     /// `TooLong` leaves the channel usable; `Stuck` and `Io` end it.
     pub async fn send(&mut self, message: &Tx) -> Result<(), WallError> {
-        let mut frame = encode(message)?;
-        let earlier = self.flush().await;
-        if earlier.is_ok() {
-            self.pending.extend_from_slice(&frame);
-        }
-        frame.zeroize();
-        earlier?;
+        let frame = encode(message)?;
+        self.flush().await?;
+        self.pending = frame;
         self.flush().await
     }
 
@@ -93,17 +90,14 @@ impl<Tx: Serialize> Sender<Tx> {
     /// # Errors
     /// `Stuck` and `Io`, which end the channel.
     pub async fn flush(&mut self) -> Result<(), WallError> {
-        while !self.pending.is_empty() {
-            let written = timeout(self.stuck_after, self.half.write(&self.pending));
-            let written = written.await.map_err(|_| WallError::Stuck)??;
+        while let Some(rest) = self.pending.get(self.written..).filter(|rest| !rest.is_empty()) {
+            let written = timeout(self.stuck_after, self.half.write(rest)).await.map_err(|_| WallError::Stuck)??;
             if written == 0 {
                 return Err(WallError::Io(std::io::ErrorKind::WriteZero.into()));
             }
-            if let Some(gone) = self.pending.get_mut(..written) {
-                gone.zeroize();
-            }
-            self.pending.drain(..written);
+            self.written = self.written.saturating_add(written);
         }
+        (self.pending, self.written) = (Zeroizing::default(), 0);
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! One frame: a u32 big-endian length of at most 64 KiB, then one message in postcard. The length
 //! is judged before a byte is reserved for it, and bytes left over after the message are an error.
 
+use postcard::ser_flavors::Size;
 use serde::{Serialize, de::DeserializeOwned};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The longest body of a frame, in bytes; the four bytes of length are not counted.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -37,27 +38,24 @@ pub enum WallError {
     Io(#[from] std::io::Error),
 }
 
-/// The frame of a message, length included.
+/// The frame of a message, length included; wiped on drop, and made in one allocation: one that grew would leave
+/// copies behind.
 ///
 /// # Errors
 /// `TooLong` where the message is over the limit, so that the other side never sees one.
-pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WallError> {
-    let mut frame = postcard::to_extend(message, vec![0; HEADER]).map_err(|_| WallError::Unencodable)?;
-    let body = frame.len().saturating_sub(HEADER);
-    let Some(length) = u32::try_from(body).ok().filter(|_| body <= MAX_BODY) else {
-        frame.zeroize();
-        return Err(WallError::TooLong(body));
-    };
-    if let Some(header) = frame.first_chunk_mut::<HEADER>() {
-        *header = length.to_be_bytes();
-    }
-    Ok(frame)
+pub fn encode<T: Serialize>(message: &T) -> Result<Zeroizing<Vec<u8>>, WallError> {
+    let body = postcard::serialize_with_flavor(message, Size::default()).map_err(|_| WallError::Unencodable)?;
+    let length = u32::try_from(body).ok().filter(|_| body <= MAX_BODY).ok_or(WallError::TooLong(body))?;
+    let mut frame = Vec::with_capacity(HEADER.saturating_add(body));
+    frame.extend_from_slice(&length.to_be_bytes());
+    postcard::to_extend(message, frame).map(Zeroizing::new).map_err(|_| WallError::Unencodable)
 }
 
-/// Takes bytes as they come and gives messages. Holds no more than one frame and what came with it.
+/// Takes bytes as they come and gives messages. Holds no more than one frame and what came with it, and wipes what
+/// it held: the first frame carries the account's secret.
 #[derive(Default)]
 pub struct Decoder {
-    unread: Vec<u8>,
+    unread: Zeroizing<Vec<u8>>,
 }
 
 impl Decoder {
@@ -70,6 +68,7 @@ impl Decoder {
     /// Adds bytes from the other side. The caller bounds them: take all messages by
     /// [`take`](Self::take) before feeding more.
     pub fn feed(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
         self.unread.extend_from_slice(bytes);
     }
 
@@ -80,15 +79,17 @@ impl Decoder {
     pub fn take<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WallError> {
         let Some(body) = self.body_length()? else { return Ok(None) };
         let end = HEADER.saturating_add(body);
-        let Some(bytes) = self.unread.get_mut(HEADER..end) else { return Ok(None) };
+        let Some(bytes) = self.unread.get(HEADER..end) else { return Ok(None) };
         let taken = match postcard::take_from_bytes::<T>(bytes) {
             Ok((message, [])) => Ok(message),
             Ok((_, rest)) => Err(WallError::Trailing(rest.len())),
             Err(_) => Err(WallError::Malformed),
         };
-        // The first frame carries the account's secret.
-        bytes.zeroize();
         self.unread.drain(..end);
+        // What stood here, and what moved down from here.
+        if let Some(stale) = self.unread.spare_capacity_mut().get_mut(..end) {
+            stale.zeroize();
+        }
         taken.map(Some)
     }
 
@@ -105,8 +106,18 @@ impl Decoder {
             Some(body) => HEADER.saturating_add(body).saturating_sub(self.unread.len()),
             None => 0,
         };
-        self.unread.reserve(missing.max(USUAL));
+        self.reserve(missing.max(USUAL));
         Ok(&mut self.unread)
+    }
+
+    /// Makes room for so many more bytes, and wipes the place that became too small.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.unread.len().saturating_add(more);
+        if needed > self.unread.capacity() {
+            let mut roomier = Zeroizing::new(Vec::with_capacity(needed));
+            roomier.extend_from_slice(&self.unread);
+            self.unread = roomier;
+        }
     }
 
     fn body_length(&self) -> Result<Option<usize>, WallError> {
@@ -140,6 +151,13 @@ mod tests {
         decoder.feed(&[*last]);
         assert_eq!(decoder.take::<FromUplink>().unwrap(), Some(sent));
         assert!(decoder.at_boundary());
+    }
+
+    #[test]
+    fn a_frame_is_made_in_one_allocation() {
+        let frame = encode(&received(300)).unwrap();
+        assert!(frame.len() > HEADER + 300);
+        assert_eq!(frame.capacity(), frame.len(), "it never grew");
     }
 
     #[test]
