@@ -2,7 +2,7 @@
 
 use super::options::MESSAGES;
 use super::{Diagnosis, Published, Record, RouteAnswer};
-use crate::model::{Arrived, Bearer, Diverted, SimState, State, Text, TextId, Timestamp};
+use crate::model::{Arrived, Bearer, Diverted, LineId, SimState, State, Text, TextId, Timestamp};
 use std::collections::HashMap;
 use zbus::{ObjectPath, OwnedObjectPath, Variant};
 
@@ -40,6 +40,11 @@ pub(super) fn seats(published: &Published) -> Vec<(String, OwnedObjectPath)> {
         Some((line.id.0.to_string(), modem))
     };
     published.lines.iter().filter_map(seat).collect()
+}
+
+/// The line that has the account's number: instant messages that came under earlier ones are shown there.
+pub(super) fn accounts_line(published: &Published) -> Option<&LineId> {
+    published.lines.iter().find(|line| line.enrolled).map(|line| &line.id)
 }
 
 /// `Diagnose`'s answer.

@@ -111,7 +111,8 @@ impl Bus {
         // Lines have numbers in them: everybody hears that they changed, nobody what they are.
         let invalidated = if old.lines == new.lines { vec![] } else { vec!["Lines"] };
         self.tell(NAME, service, invalidated);
-        if details::seats(&old) != details::seats(&new) {
+        if details::seats(&old) != details::seats(&new) || details::accounts_line(&old) != details::accounts_line(&new)
+        {
             self.emit(Emission::Lines);
         }
         let mut settings = Changes::default();

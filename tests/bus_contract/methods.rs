@@ -152,9 +152,17 @@ async fn what_a_door_asks_reaches_the_core_and_answers() {
     let mut published = served.bus.published();
     published.lines[0].modem = Some("/Modem/0".into());
     served.bus.publish(published, None);
-    let told = in_time("a signal", told.next()).await.unwrap().unwrap();
-    assert_eq!(told.header().member().unwrap().as_str(), "LinesChanged");
+    let mut lines_changed = async || {
+        let told = in_time("a signal", told.next()).await.unwrap().unwrap();
+        assert_eq!(told.header().member().unwrap().as_str(), "LinesChanged");
+    };
+    lines_changed().await;
     assert_eq!(lines().await, [("line-a".to_owned(), modem().try_into().unwrap())]);
+    // Its number became known, or was found to be another one: Inbox may name other lines.
+    let mut published = served.bus.published();
+    published.lines[0].enrolled = !published.lines[0].enrolled;
+    served.bus.publish(published, None);
+    lines_changed().await;
 }
 
 #[tokio::test]

@@ -168,7 +168,12 @@ impl Desk {
             let Some(path) = im_path(number) else { continue };
             let (line, content) = (line.into_boxed_str(), Some(Content { from, text, stamp: stamp(at) }));
             listed.push(number);
-            if self.inbox.put(number, Im { message: object.to_string(), line: line.clone(), content, told: false }) {
+            let moved = self.inbox.ims.get(&number).map(|im| im.line.clone()).filter(|was| *was != line);
+            if let Some(modem) = moved.as_ref().and_then(|was| self.told_at(was)) {
+                self.tell(&modem, vec![], vec![path.clone()]);
+            }
+            let im = Im { message: object.to_string(), line: line.clone(), content, told: false };
+            if self.inbox.put(number, im) || moved.is_some() {
                 came.entry(line).or_default().push(path);
             }
         }

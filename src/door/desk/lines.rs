@@ -82,7 +82,10 @@ impl Desk {
             let told = before.get(&line).is_some_and(|seat| seat.told && seat.modem == modem);
             self.lines.seats.insert(line, Seat { modem, told });
         }
-        let new = self.lines.seats.keys().any(|line| !before.contains_key(line));
+        let places = |seats: &BTreeMap<String, Seat>| -> Vec<(String, String)> {
+            seats.iter().map(|(line, seat)| (line.clone(), seat.modem.clone())).collect()
+        };
+        let same = places(&self.lines.seats) == places(&before);
         for (line, seat) in before {
             if seat.told && self.lines.modem(&line) != Some(&seat.modem) {
                 let went = self.inbox.paths(Some(&line)).collect();
@@ -90,7 +93,8 @@ impl Desk {
             }
         }
         self.show_lines();
-        if new && self.inbox.lines().any(|line| self.lines.modem(line).is_none()) {
+        let homeless = |line| !self.lines.seats.is_empty() && self.lines.modem(line).is_none();
+        if self.inbox.lines().any(|line| same || homeless(line)) {
             // Another SIM may have their number now: then they are that line's.
             self.ask_inbox_anew();
         }

@@ -81,9 +81,32 @@ fn what_came_to_a_sim_is_shown_at_the_one_that_has_its_number_now() {
     scene.reply_to("Inbox", &(vec![moved], false));
     assert_eq!(scene.told_at(true), (OTHER.to_owned(), vec!["PropertiesChanged".into(), "Added".into()]));
     assert_eq!(scene.list(OTHER), [REAL.to_owned(), im_path(1).unwrap()]);
-    // A line that was there, or one more where all have theirs: nothing is asked.
+    // One line more where all have theirs: nothing is asked.
     scene.lines_are(&[("line-b", OTHER), ("line-c", THIRD)]);
     assert!(!scene.open("Inbox"));
+}
+
+#[test]
+fn what_was_shown_at_a_line_moves_to_the_one_whose_number_became_known() {
+    let mut scene = Scene::new();
+    scene.receive(1);
+    scene.told();
+    let lines = [(LINE, MODEM), ("line-b", OTHER)];
+    scene.lines_are(&lines);
+    let mut other = row(2);
+    other.5 = "line-b".into();
+    scene.core_says("Received", &(path("/org/shunt/Shunt1/message/b"), crate::door::desk::objects::Dict::new()));
+    scene.reply_to("Inbox", &(vec![other.clone()], false));
+    assert_eq!(scene.told_at(true), (OTHER.to_owned(), vec!["PropertiesChanged".into(), "Added".into()]));
+    // All lines are where they were.
+    scene.lines_are(&lines);
+    let mut moved = row(1);
+    moved.5 = "line-b".into();
+    scene.reply_to("Inbox", &(vec![moved, other], false));
+    assert_eq!(scene.told_at(true), (MODEM.to_owned(), vec!["PropertiesChanged".into(), "Deleted".into()]));
+    assert_eq!(scene.told_at(true), (OTHER.to_owned(), vec!["PropertiesChanged".into(), "Added".into()]));
+    assert_eq!(scene.list(MODEM), [REAL]);
+    assert_eq!(scene.list(OTHER), [REAL.to_owned(), im_path(1).unwrap(), im_path(2).unwrap()]);
 }
 
 #[test]
