@@ -161,12 +161,12 @@ impl<M: Modem + 'static> Daemon<M> {
         let event = match event {
             // The icon: answered from memory, without a transaction.
             Event::Request(request) => match *request {
-                Request::Route { to, options, reply } => {
+                Request::Route { to, options, reply } if !self.core.peers.may_be_unreadable() => {
                     // A caller that left needs no answer.
                     let _left = reply.send(self.core.route_answer(now, &to, &options));
                     return;
                 }
-                Request::Ask { to, modem, reply } => {
+                Request::Ask { to, modem, reply } if !self.core.peers.may_be_unreadable() => {
                     // A caller that left needs no answer.
                     let _left = reply.send(self.core.worth_diverting(now, &to, modem.as_deref()));
                     return;

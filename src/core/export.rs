@@ -305,7 +305,7 @@ mod tests {
             "ledger.at" | "ledger.kind" | "ledger.size" | "ledger.pseudonym" => List("ledger"),
             "ledger_totals.kind" | "ledger_totals.frames" | "ledger_totals.bytes" => By("totals"),
             "switches.record" => By("switches"),
-            "peers.number" | "peers.pseudonym" | "peers.touched" | "peers.record" => By("peers"),
+            "peers.number" | "peers.pseudonym" | "peers.touched" | "peers.said" | "peers.record" => By("peers"),
             "sessions.number" | "sessions.place" | "sessions.pickle" => By("counted/sessions"),
             "envelopes.id" | "envelopes.envelope" => By("counted/envelopes"),
             "released.token" | "released.at" => By("counted/released"),

@@ -67,7 +67,9 @@ pub use start::{Args, run};
 
 use crate::bus::Request;
 use crate::config::Config;
-use crate::model::{Arrived, Instant, Line, LineId, PhoneNumber, Settings, State, Switched, TextId, Timestamp};
+use crate::model::{
+    Address, Arrived, Instant, Line, LineId, PhoneNumber, Settings, State, Switched, TextId, Timestamp,
+};
 use crate::router::{Action, Granting, Input, Rest, Router, Step, Switch};
 use crate::seal::{AccountFile, Identity, Session};
 use crate::store::{NetworkTotals, PeerRecord, StoreError};
@@ -193,6 +195,20 @@ impl Core {
         Ok(())
     }
 
+    /// As [`Self::named`], by the number as it is written on that line.
+    fn named_as(&mut self, turn: &mut Turn<'_, '_>, to: &Address, line: Option<&LineId>) -> Result<(), StoreError> {
+        let peer = self.classify(to, self.line(line)).1;
+        peer.map_or(Ok(()), |peer| self.named(turn, &peer))
+    }
+
+    /// A number is named, before anything is decided or changed for it.
+    fn named(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber) -> Result<(), StoreError> {
+        match self.peers.named(turn.tx, peer) {
+            Some(facts) => self.route(turn, Input::Peer(peer.clone(), facts)),
+            None => Ok(()),
+        }
+    }
+
     /// Changes what is known of a peer; the router hears of what it decides by.
     fn change_peer(
         &mut self,
@@ -200,6 +216,7 @@ impl Core {
         peer: &PhoneNumber,
         change: impl FnOnce(&mut PeerRecord),
     ) -> Result<(), StoreError> {
+        self.named(turn, peer)?;
         match self.peers.change(turn, peer, change) {
             Some(facts) => self.route(turn, Input::Peer(peer.clone(), facts)),
             None => Ok(()),
@@ -218,6 +235,9 @@ impl Core {
             (text, class)
         });
         let texts: Vec<_> = classified.collect();
+        for peer in texts.iter().filter_map(|(text, _)| text.peer.as_ref()) {
+            self.named(turn, peer)?;
+        }
         if !texts.is_empty() {
             log::info!("{} unsettled texts are taken up again", texts.len());
         }

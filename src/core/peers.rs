@@ -4,23 +4,41 @@ use super::turn::Turn;
 use crate::model::{PhoneNumber, Timestamp, Trust};
 use crate::router::PeerFacts;
 use crate::seal::{Certificate, IdentityKey};
-use crate::store::PeerRecord;
-use std::collections::HashMap;
+use crate::store::{AllPeers, PeerRecord, Tx};
+use std::collections::{HashMap, HashSet};
 
 /// All peers, by number and by pseudonym.
 #[derive(Default)]
 pub(super) struct Peers {
     records: HashMap<PhoneNumber, PeerRecord>,
     by_pseudonym: HashMap<String, PhoneNumber>,
+    /// Keys of those whose policy can't be read: which numbers they are is known when one is named.
+    unreadable: HashSet<[u8; 32]>,
 }
 
 impl Peers {
-    pub(super) fn load(all: Vec<(PhoneNumber, PeerRecord)>) -> Self {
-        let mut peers = Self::default();
-        for (number, record) in all {
+    pub(super) fn load(all: AllPeers) -> Self {
+        let mut peers = Self { unreadable: all.unreadable.into_iter().collect(), ..Self::default() };
+        for (number, record) in all.known {
             peers.insert(number, record);
         }
         peers
+    }
+
+    /// Whether a number that is named may be one of those whose policy can't be read.
+    pub(super) fn may_be_unreadable(&self) -> bool {
+        !self.unreadable.is_empty()
+    }
+
+    /// A number is named: where its policy can't be read, what routing depends on from now on.
+    pub(super) fn named(&mut self, tx: &Tx<'_>, peer: &PhoneNumber) -> Option<PeerFacts> {
+        if !self.may_be_unreadable() || !self.unreadable.remove(&tx.number_key(peer)) {
+            return None;
+        }
+        let record = PeerRecord::unreadable();
+        let facts = facts(&record);
+        self.insert(peer.clone(), record);
+        Some(facts)
     }
 
     pub(super) fn get(&self, peer: &PhoneNumber) -> Option<&PeerRecord> {

@@ -18,6 +18,7 @@ impl Core {
         match request {
             Request::Send { to, text, options, reply, .. } => self.send(turn, to, text, options, reply),
             Request::Route { to, options, reply } => {
+                self.named_as(turn, &to, options.line.as_ref())?;
                 let answer = self.route_answer(turn.now, &to, &options);
                 turn.answer(reply, answer);
                 Ok(())
@@ -36,6 +37,7 @@ impl Core {
                 self.divert(turn, (to, text), options, (diverted, caller), reply)
             }
             Request::Ask { to, modem, reply } => {
+                self.named_as(turn, &to, self.line_in(modem.as_deref()).as_ref())?;
                 let answer = self.worth_diverting(turn.now, &to, modem.as_deref());
                 turn.answer(reply, answer);
                 Ok(())

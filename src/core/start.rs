@@ -366,7 +366,7 @@ impl Core {
         self.load_secret(tx)?;
         self.load_withdrawal(tx)?;
         let all = tx.peers()?;
-        for (peer, record) in &all {
+        for (peer, record) in &all.known {
             // At start nothing waits for what a peer's facts decide.
             let _nothing = self.router.handle(now(), Input::Peer(peer.clone(), peers::facts(record)));
         }

@@ -35,6 +35,7 @@ impl Core {
             turn.answer(reply, Err(Error::TooMany("watched numbers; end some by Unwatch")));
             return Ok(());
         }
+        self.named(turn, &peer)?;
         let line = self.line(None).map(|line| &line.id);
         let explained = self.router.route(turn.now, line, Some(&peer), Class::Mobile);
         let shown = (explained.bearer, explained.reason);

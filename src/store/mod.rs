@@ -31,7 +31,8 @@
 //!   Goes 90 days after the id was last seen: a sender may hold a text back for long, and then send it again.
 //! - `sms_seen`: digests of incoming SMS, for those that modem or SMSC deliver again, and which text each became: it goes
 //!   when the modem service tells that the SMS was deleted there. Goes 90 days after it was seen last.
-//! - `peers`: what we know of a number, found by its digest. `touched` stands only for
+//! - `peers`: what we know of a number, found by its digest. `said` stands only where the user set a policy, blocked or
+//!   verified: a copy of just that, for the day on which the record is damaged. `touched` stands only for
 //!   strangers, who go after 180 days; whoever the user wrote to, blocked or set a policy for stays until Withdraw.
 //! - `sessions`: up to four pickled sessions a peer, newest first. Go with the peer.
 //! - `switches`: when the switch was turned, by whom, and what the user agreed to. The newest 100. Deleted by
@@ -74,7 +75,7 @@ pub use key::{KeySource, StoreKey};
 pub use ledger::{LEDGER_ROWS, LedgerEntry, LedgerTotal};
 pub use mark::OnMark;
 pub use open::{Store, exists, set_aside};
-pub use peers::{MAX_SESSIONS, PeerRecord};
+pub use peers::{AllPeers, MAX_SESSIONS, PeerRecord};
 pub use purge::{ASIDE, IM_SEEN, LEDGER, ORDINALS, Purged, RELEASED, SENT, SHOWN, SMS_SEEN, STRANGERS, TAKEN};
 pub use texts::{Cursor, Place};
 pub use tx::Tx;

@@ -96,10 +96,31 @@ impl PeerRecord {
         self.pseudonyms.insert(0, name.to_owned());
     }
 
+    /// What may be sent to a peer of whom the user said something that nobody can read any more: nothing by IM, and
+    /// nothing by SMS unasked.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self { policy: PeerPolicy::ImOnly, blocked: true, ..Self::default() }
+    }
+
+    /// The user said something of it, which can't be learned again.
+    fn is_said(&self) -> bool {
+        self.blocked || self.policy != PeerPolicy::Auto || self.trust != Trust::Pinned
+    }
+
     /// A stranger: nothing the user said or did names it, so it may be forgotten.
     fn is_stranger(&self) -> bool {
-        !self.wrote_to && !self.blocked && self.policy == PeerPolicy::Auto && self.trust == Trust::Pinned
+        !self.wrote_to && !self.is_said()
     }
+}
+
+/// All peers.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct AllPeers {
+    /// Those that can be read, at least in what the user said of them.
+    pub known: Vec<(PhoneNumber, PeerRecord)>,
+    /// The keys of those of whom the user said something that can't be read ([`PeerRecord::unreadable`]).
+    pub unreadable: Vec<[u8; 32]>,
 }
 
 /// The record as it is sealed; its order is the encoding.
@@ -140,7 +161,6 @@ impl Sealed {
     }
 
     fn into_peer(self) -> Result<(PhoneNumber, PeerRecord), StoreError> {
-        let key = |key: Option<Vec<u8>>| key.map(|key| key.try_into().map_err(|_| UNREADABLE)).transpose();
         let record = PeerRecord {
             policy: PeerPolicy::from_code(self.policy).ok_or(UNREADABLE)?,
             blocked: self.blocked,
@@ -157,6 +177,44 @@ impl Sealed {
         };
         Ok((number(&self.number)?, record))
     }
+}
+
+/// What the user said of a peer, sealed once more and apart: damage to the record does not undo it.
+#[derive(Serialize, Deserialize)]
+struct Said {
+    number: Box<str>,
+    policy: u8,
+    blocked: bool,
+    trust: u8,
+    /// The key that was compared.
+    pinned_identity: Option<Vec<u8>>,
+}
+
+impl Said {
+    fn new(of: &PhoneNumber, peer: &PeerRecord) -> Self {
+        Self {
+            number: of.as_e164().into(),
+            policy: peer.policy.code(),
+            blocked: peer.blocked,
+            trust: peer.trust.code(),
+            pinned_identity: peer.pinned_identity.map(Vec::from),
+        }
+    }
+
+    fn into_peer(self) -> Result<(PhoneNumber, PeerRecord), StoreError> {
+        let record = PeerRecord {
+            policy: PeerPolicy::from_code(self.policy).ok_or(UNREADABLE)?,
+            blocked: self.blocked,
+            trust: Trust::from_code(self.trust).ok_or(UNREADABLE)?,
+            pinned_identity: key(self.pinned_identity)?,
+            ..PeerRecord::default()
+        };
+        Ok((number(&self.number)?, record))
+    }
+}
+
+fn key(key: Option<Vec<u8>>) -> Result<Option<[u8; 64]>, StoreError> {
+    key.map(|key| key.try_into().map_err(|_| UNREADABLE)).transpose()
 }
 
 /// What is damaged is in nobody's way.
@@ -182,20 +240,36 @@ impl Tx<'_> {
     pub fn put_peer(&self, number: &PhoneNumber, peer: &PeerRecord) -> Result<(), StoreError> {
         let key = self.number_key(number);
         let record = self.seal_record(("peers", &key, "record"), &Sealed::new(number, peer))?;
+        let said = || self.seal_record(("peers", &key, "said"), &Said::new(number, peer));
+        let said = peer.is_said().then(said).transpose()?;
         let touched = peer.is_stranger().then_some(peer.touched.0);
         self.run(
-            "INSERT OR REPLACE INTO peers (number, touched, record) VALUES (?1, ?2, ?3)",
-            params![key, touched, record],
+            "INSERT OR REPLACE INTO peers (number, touched, said, record) VALUES (?1, ?2, ?3, ?4)",
+            params![key, touched, said, record],
         )?;
         Ok(())
     }
 
-    /// All of them. A damaged one is passed over: its number becomes one that nothing is known of.
-    pub fn peers(&self) -> Result<Vec<(PhoneNumber, PeerRecord)>, StoreError> {
-        let rows = self.rows("SELECT number, record FROM peers", [], |row| {
-            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?))
+    /// All of them. Of a damaged one stands what the user said; where that was nothing, it is passed over: its number
+    /// becomes one that nothing is known of.
+    pub fn peers(&self) -> Result<AllPeers, StoreError> {
+        let rows = self.rows("SELECT number, said, record FROM peers", [], |row| {
+            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Option<Vec<u8>>>(1)?, row.get::<_, Vec<u8>>(2)?))
         })?;
-        rows.into_iter().filter_map(|(key, record)| sound(self.open_peer(key, &record))).collect()
+        let mut all = AllPeers::default();
+        for (key, said, record) in rows {
+            let said = said.map(|said| self.open_record::<Said>(("peers", &key, "said"), &said)?.into_peer());
+            match (sound(self.open_peer(key, &record)), said) {
+                (Some(peer), _) | (None, Some(peer @ Ok(_))) => all.known.push(peer?),
+                (None, Some(Err(StoreError::Corrupt(_)))) => {
+                    log::error!("nor can the policy towards it be read: texts to it wait until the user sets it anew");
+                    all.unreadable.push(key);
+                }
+                (None, Some(Err(error))) => return Err(error),
+                (None, None) => {}
+            }
+        }
+        Ok(all)
     }
 
     /// The sessions with that number, pickled, newest first. A damaged one is passed over: another is made.
@@ -230,7 +304,9 @@ impl Tx<'_> {
         self.run("DELETE FROM sessions", []).map(drop)
     }
 
-    fn number_key(&self, number: &PhoneNumber) -> [u8; 32] {
+    /// What a peer's row is found by.
+    #[must_use]
+    pub fn number_key(&self, number: &PhoneNumber) -> [u8; 32] {
         self.lookup("number", number.as_e164().as_bytes())
     }
 

@@ -69,7 +69,7 @@ fn first(tx: &Transaction<'_>) -> rusqlite::Result<()> {
         CREATE TABLE sms_seen (digest BLOB PRIMARY KEY, at INTEGER NOT NULL, id BLOB) WITHOUT ROWID;
         CREATE INDEX sms_seen_at ON sms_seen (at);
 
-        CREATE TABLE peers (number BLOB PRIMARY KEY, touched INTEGER, record BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE peers (number BLOB PRIMARY KEY, touched INTEGER, said BLOB, record BLOB NOT NULL) WITHOUT ROWID;
         CREATE INDEX peers_touched ON peers (touched) WHERE touched IS NOT NULL;
         CREATE TABLE sessions (
             number BLOB NOT NULL, place INTEGER NOT NULL, pickle BLOB NOT NULL, PRIMARY KEY (number, place));

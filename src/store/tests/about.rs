@@ -1,7 +1,7 @@
 //! What is kept besides texts: peers, sessions, settings, secrets, the ledger.
 
 use super::*;
-use crate::model::{Consent, FallbackPolicy, PeerPolicy, PresencePolicy, Settings, Switched};
+use crate::model::{Consent, FallbackPolicy, PeerPolicy, PresencePolicy, Settings, Switched, Trust};
 
 #[test]
 fn a_peer_is_found_by_its_number() {
@@ -15,7 +15,7 @@ fn a_peer_is_found_by_its_number() {
         new_identity: Some([2; 64]),
         certificate_issued: Some(Timestamp(5)),
         bundle_dated: Some(Timestamp(6)),
-        trust: crate::model::Trust::Verified,
+        trust: Trust::Verified,
         certificate_expires: Some(Timestamp(9)),
         proof_known: Some(Timestamp(8)),
         wrote_to: true,
@@ -28,10 +28,61 @@ fn a_peer_is_found_by_its_number() {
             tx.put_peer(&number(2), &PeerRecord::default())?;
             assert_eq!(tx.peer(&number(1))?, Some(record));
             assert_eq!(tx.peer(&number(3))?, None);
-            assert_eq!(tx.peers()?.len(), 2);
+            assert_eq!(tx.peers()?.known.len(), 2);
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn what_the_user_said_of_a_peer_outlives_damage_to_either_copy_and_is_known_to_be_lost_with_both() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    let said = |policy, blocked, trust| PeerRecord { policy, blocked, trust, ..PeerRecord::default() };
+    let learned = |record| PeerRecord {
+        pinned_identity: Some([1; 64]),
+        pseudonyms: vec!["aexample".into()],
+        bundle_dated: Some(NOW),
+        wrote_to: true,
+        ..record
+    };
+    let peers = [
+        said(PeerPolicy::Auto, false, Trust::Pinned),
+        said(PeerPolicy::ImOnly, false, Trust::Pinned),
+        said(PeerPolicy::SmsOnly, false, Trust::Pinned),
+        said(PeerPolicy::Auto, true, Trust::Pinned),
+        said(PeerPolicy::Auto, false, Trust::Verified),
+        said(PeerPolicy::Auto, false, Trust::Lapsed),
+    ];
+    let mut after = |damaged: &[&str]| {
+        store
+            .transaction(|tx| {
+                (1..).zip(&peers).try_for_each(|(n, record)| tx.put_peer(&number(n), &learned(record.clone())))?;
+                for column in damaged {
+                    tx.run(&format!("UPDATE peers SET {column} = x'00' WHERE {column} IS NOT NULL"), [])?;
+                }
+                let mut all = tx.peers()?;
+                all.known.sort_by(|one, other| one.0.cmp(&other.0));
+                let keys: Vec<_> = (1..=6).map(|n| tx.number_key(&number(n))).collect();
+                Ok((all, keys))
+            })
+            .unwrap()
+    };
+    let all = |peers: &[PeerRecord], from: u64| (from..).map(number).zip(peers.to_vec()).collect::<Vec<_>>();
+    let (found, _) = after(&[]);
+    let whole: Vec<_> = peers.iter().cloned().map(learned).collect();
+    assert_eq!(found, AllPeers { known: all(&whole, 1), unreadable: vec![] });
+    let (found, _) = after(&["said"]);
+    assert_eq!(found.known, all(&whole, 1), "the record has it too");
+    let (found, _) = after(&["record"]);
+    let words: Vec<_> =
+        peers[1..].iter().map(|record| PeerRecord { pinned_identity: Some([1; 64]), ..record.clone() }).collect();
+    assert_eq!(found, AllPeers { known: all(&words, 2), unreadable: vec![] }, "of the first nothing was said");
+    let (found, keys) = after(&["record", "said"]);
+    let (mut lost, mut expected) = (found.unreadable, keys[1..].to_vec());
+    lost.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!((found.known, lost), (vec![], expected));
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn no_byte_of_what_a_withdrawal_forgets_is_left_on_the_disk() {
         .transaction(|tx| {
             assert_eq!(tx.arrived(waiting.id)?.as_ref(), Some(&waiting));
             assert_eq!(tx.live_texts()?.as_slice(), std::slice::from_ref(&under_way));
-            assert!(tx.peers()?.is_empty() && tx.switches()?.is_empty() && tx.ledger_totals()?.is_empty());
+            assert!(tx.peers()? == AllPeers::default() && tx.switches()?.is_empty() && tx.ledger_totals()?.is_empty());
             assert!(tx.blob(Blob::Identity)?.is_none() && tx.im_seen(waiting.id)?);
             assert!(!tx.switch()?.on);
             Ok(())
