@@ -64,24 +64,31 @@ impl Service {
             NewSecret::open(&secrets.enrolment, &request).map_err(|_| Refusal::BadRequest)
         });
         let (_, secret) = opened.await?;
-        let Directory { ejabberd, domain, accounts, .. } = &*self.directory;
         let jid = &known.certificate.jid;
         let pseudonym = jid.pseudonym().as_str();
-        if let Some(second) = self.directory.second_of(jid.epoch()) {
-            let token = keys::token_hash(&second_token(&secret.0));
-            second.register(pseudonym, &token).await.map_err(|error| failed(&error))?;
-        }
-        ejabberd.change_secret(pseudonym, domain, &secret.0).await.map_err(|error| failed(&error))?;
-        let new = keys::token_hash(&bearer_token(&secret.0));
-        let kept = accounts.set_token(token, &new).await.map_err(unavailable)?;
+        let Directory { ejabberd, domain, accounts, claims, .. } = &*self.directory;
+        let change = async {
+            // A new phone may have enrolled meanwhile.
+            if !accounts.knows_token(token).await? {
+                return Ok(false);
+            }
+            if let Some(second) = self.directory.second_of(jid.epoch()) {
+                second.register(pseudonym, &keys::token_hash(&second_token(&secret.0))).await?;
+            }
+            ejabberd.change_secret(pseudonym, domain, &secret.0).await?;
+            Ok(accounts.set_token(token, &keys::token_hash(&bearer_token(&secret.0))).await?)
+        };
+        let kept = claims.alone(vec![pseudonym], change).await.map_err(|error| failed(&error))?;
         if kept { Ok(()) } else { Err(Refusal::UnknownToken) }
     }
 
     /// Ends the account: at the XMPP server first, so that nothing stays there unknown.
     pub(super) async fn withdraw(&self, token: &TokenHash) -> Result<(), Refusal> {
+        let Directory { accounts, .. } = &*self.directory;
         let known = self.directory.account(token).await?;
         let pseudonym = known.certificate.jid.pseudonym().as_str();
-        self.directory.end(pseudonym).await.map_err(|error| failed(&error))?;
-        Ok(())
+        // A new phone may have enrolled before it is this one's turn.
+        let ended = self.directory.end(pseudonym, async || accounts.knows_token(token).await).await;
+        if ended.map_err(|error| failed(&error))? { Ok(()) } else { Err(Refusal::UnknownToken) }
     }
 }

@@ -153,10 +153,19 @@ impl Accounts {
         found.into_iter().map(|mut record| record.take()).collect()
     }
 
-    /// Deletes what tells nothing any more: the budgets that are full again.
+    /// Whether nothing was seen of this account for so many days.
+    pub(super) async fn is_unseen(&self, pseudonym: &str, days: i64, now: i64) -> Result<bool, DatabaseError> {
+        let found = self
+            .0
+            .one("SELECT seen FROM account WHERE pseudonym = $1 AND seen <= $2", values![pseudonym, day(now) - days]);
+        Ok(found.await?.is_some())
+    }
+
+    /// Deletes what tells nothing any more: the budgets that are full again, the claims that ran out.
     pub async fn forget_full(&self, now: i64) -> Result<(), DatabaseError> {
         let full = Bucket::full(now).level;
         self.0.execute("DELETE FROM spent WHERE level + ($1 - at) >= $2", values![now, full]).await?;
+        self.0.execute("DELETE FROM claim WHERE until <= $1", values![now]).await?;
         self.0.scrub().await
     }
 
@@ -164,7 +173,7 @@ impl Accounts {
     pub(super) async fn keep_forgetting(self) {
         loop {
             if let Err(error) = self.forget_full(super::service::now()).await {
-                log::error!("full budgets could not be deleted, in an hour again: {error}");
+                log::error!("what is over could not be deleted, in an hour again: {error}");
             }
             tokio::time::sleep(SWEEP).await;
         }

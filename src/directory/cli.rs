@@ -219,7 +219,7 @@ fn withdraw(jid: &str, config: &Config) -> Result<(), Failed> {
     if jid.domain() != config.domain {
         return Err(Failed::OtherDomain(config.domain.clone()));
     }
-    let end = async { Directory::open(config).await?.end(jid.pseudonym().as_str()).await };
+    let end = async { Directory::open(config).await?.end(jid.pseudonym().as_str(), async || Ok(true)).await };
     if current_thread()?.block_on(end)? { Ok(()) } else { Err(Failed::NoAccount) }
 }
 

@@ -13,7 +13,7 @@ use super::gateway::{Gateway, GatewayError};
 use super::keys;
 use super::limits::{Asked, Limited, Limits};
 use super::number::{self, Enrollable, NumberError};
-use super::service::{Service, now};
+use super::service::{Service, now, to_its_end};
 use super::sessions::{self, Attempt, Begun, Bound, Request, Salt, Sessions};
 use crate::model::{PhoneNumber, Timestamp};
 use crate::seal::{
@@ -191,10 +191,8 @@ impl Service {
         match enrolling.sessions.attempt(&header, &request, &bound, is_right, now()).await.map_err(unavailable)? {
             Attempt::Right => {
                 let service = self.clone();
-                // It goes on when the phone hangs up: its next try gets the answer.
-                let working =
-                    tokio::spawn(async move { service.answered(&enrolling, header, request, confirm, key).await });
-                working.await.map_err(|_| Refusal::Unavailable)?
+                // The phone's next try gets the answer.
+                to_its_end(async move { service.answered(&enrolling, header, request, confirm, key).await }).await
             }
             Attempt::Again(answer) => Ok(answer),
             Attempt::Busy => Err(Refusal::Unavailable),
@@ -224,8 +222,8 @@ impl Service {
                 }
             };
             answer.seal(&id, &key).map_err(|_| Refusal::Unavailable)
-        }
-        .await;
+        };
+        let answered = timeout(sessions::WORK, answered).await.unwrap_or(Err(Refusal::Unavailable));
         let noted = match &answered {
             Ok(answer) => enrolling.sessions.finish(&id, &request, answer).await,
             Err(_) => enrolling.sessions.fail(&id).await,

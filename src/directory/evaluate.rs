@@ -2,6 +2,7 @@
 
 use super::accounts::{Accounts, TokenHash};
 use super::api::{Evaluation, Refusal};
+use super::claims::Claims;
 use super::config::Config;
 use super::database::DatabaseError;
 use super::ejabberd::Ejabberd;
@@ -14,6 +15,7 @@ use crate::seal::Evaluator;
 /// All that requests share.
 pub(super) struct Directory {
     pub accounts: Accounts,
+    pub claims: Claims,
     pub epochs: Epochs,
     pub ejabberd: Ejabberd,
     /// The XMPP domain.
@@ -24,8 +26,10 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) async fn open(config: &Config) -> Result<Self, ProvisionError> {
+        let accounts = Accounts::open(&config.database).await?;
         Ok(Self {
-            accounts: Accounts::open(&config.database).await?,
+            claims: Claims::of(accounts.database()),
+            accounts,
             epochs: Epochs::load(&config.epochs)?,
             ejabberd: Ejabberd::new(&config.ejabberd.api)?,
             domain: config.domain.clone(),

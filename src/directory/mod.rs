@@ -10,6 +10,7 @@ mod accounts;
 mod alarm;
 mod api;
 mod budget;
+mod claims;
 mod cli;
 mod config;
 mod database;

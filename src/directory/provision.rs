@@ -1,6 +1,7 @@
 //! From a proven number and an identity key to an account, here and at the XMPP server.
 
 use super::accounts::{Account, Budget};
+use super::claims::ClaimError;
 use super::config::{Config, Second};
 use super::database::DatabaseError;
 use super::ejabberd::EjabberdError;
@@ -43,6 +44,20 @@ pub(super) enum ProvisionError {
     Second(#[from] SecondError),
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+}
+
+impl ProvisionError {
+    /// Whether what was asked of somebody else may still be done by them.
+    pub(super) fn may_be_done_late(&self) -> bool {
+        matches!(
+            self,
+            Self::Ejabberd(EjabberdError::Timeout)
+                | Self::Second(SecondError::Timeout)
+                | Self::Claim(ClaimError::CutOff)
+        )
+    }
 }
 
 /// An account that exists nowhere yet: all that can fail without the server has been done.
@@ -150,14 +165,19 @@ impl Directory {
     }
 
     /// Makes it, ending those that the number had: first the old phone's session, keys and nodes end,
-    /// then the new one's account is there.
+    /// then the new one's account is there. In all epochs nobody else works on the number's accounts meanwhile.
     ///
     /// Cut off between server and database, the account is one that the directory does not know; doing
     /// it again mends it.
     pub(super) async fn establish(&self, account: &Prepared, now: i64) -> Result<(), ProvisionError> {
+        let pseudonyms = [account.jid.pseudonym()].into_iter().chain(&account.elsewhere).map(Pseudonym::as_str);
+        self.claims.alone(pseudonyms.collect(), self.establish_alone(account, now)).await
+    }
+
+    async fn establish_alone(&self, account: &Prepared, now: i64) -> Result<(), ProvisionError> {
         for old in &account.elsewhere {
             if self.accounts.knows(old.as_str()).await? {
-                self.end(old.as_str()).await?;
+                self.end_alone(old.as_str()).await?;
             }
         }
         let pseudonym = account.jid.pseudonym().as_str();
@@ -173,9 +193,18 @@ impl Directory {
 }
 
 impl Directory {
-    /// Ends an account, at the second evaluator, at the XMPP server and here. Whether there was one here. Cut off
-    /// between them, it is the same account that is ended again.
-    pub(super) async fn end(&self, pseudonym: &str) -> Result<bool, ProvisionError> {
+    /// Ends an account, at the second evaluator, at the XMPP server and here, if `still` says so once nobody else works
+    /// on it. Whether it ended one that was here. Cut off between them, it is the same account that is ended again.
+    pub(super) async fn end(
+        &self,
+        pseudonym: &str,
+        still: impl AsyncFnOnce() -> Result<bool, DatabaseError>,
+    ) -> Result<bool, ProvisionError> {
+        let work = async { Ok(still().await? && self.end_alone(pseudonym).await?) };
+        self.claims.alone(vec![pseudonym], work).await
+    }
+
+    async fn end_alone(&self, pseudonym: &str) -> Result<bool, ProvisionError> {
         let alone = |epoch| self.epochs.secrets(epoch).is_some_and(|secrets| secrets.second.is_none());
         if let Some(second) = self.second.as_ref().filter(|_| !pseudonym.chars().next().is_some_and(alone)) {
             second.unregister(pseudonym).await?;

@@ -138,14 +138,21 @@ async fn change_secret(State(service): State<Service>, request: Request<Body>) -
         let body = service.desk.body(&head, body).await?;
         let token = bearer(&head.headers).ok_or(Refusal::UnknownToken)?;
         let sealed = field(&body, "sealed")?;
-        service.change_secret(&token, sealed).await
+        to_its_end(async move { service.change_secret(&token, sealed).await }).await
     };
     done(changed.await)
 }
 
 async fn withdraw(State(service): State<Service>, headers: HeaderMap) -> Response<Body> {
     let Some(token) = bearer(&headers) else { return Refusal::UnknownToken.response() };
-    done(service.withdraw(&token).await)
+    done(to_its_end(async move { service.withdraw(&token).await }).await)
+}
+
+/// Goes on when the phone hangs up: what stands in several places must not be left between them.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::spawn(work).await.map_err(|_| Refusal::Unavailable)?
 }
 
 /// What is answered where there is nothing to say.

@@ -5,10 +5,12 @@
 //! making it anew from both, the session, and a random salt in its row (`EnrolmentKey::code`). A row stays behind for two days, without salt and answer: its request was
 //! made by then, and is never taken again.
 
+use super::claims;
 use super::database::{Database, DatabaseError, Record, values};
 use super::keys::{self, KeyError};
 use crate::seal::{Header, SessionId};
 use ring::digest::{SHA256, digest};
+use std::time::Duration;
 
 /// How often a code may be guessed.
 const TRIES: i64 = 5;
@@ -16,9 +18,12 @@ const TRIES: i64 = 5;
 /// How long a used id is remembered, in seconds: its request is refused as too old after that (`Start::is_of`).
 const REMEMBERED: i64 = 2 * 86_400;
 
-/// How long an instance may work on a right code, in seconds: ejabberd is asked four things, each of
-/// which may take fifteen. An instance that died meanwhile is not waited for any longer.
-const WORK: i64 = 60;
+/// How long an instance may work on a right code: what is done under the account's claim, and half a minute for a
+/// core and the second evaluator before.
+pub(super) const WORK: Duration = claims::WAIT.saturating_add(claims::WORK).saturating_add(Duration::from_secs(30));
+
+/// How long its session is busy, in seconds: an instance that died meanwhile is not waited for any longer.
+const BUSY: i64 = WORK.as_secs().cast_signed() + 5;
 
 /// SHA-256 of a request: the same bytes are the same request.
 pub(super) type Request = [u8; 32];
@@ -195,7 +200,7 @@ impl Sessions {
                 return Ok(Attempt::Busy);
             }
             let (attempt, tries, busy) = match is_right(&salt) {
-                true => (Attempt::Right, row.tries, now + WORK),
+                true => (Attempt::Right, row.tries, now + BUSY),
                 false if row.tries > 1 => (Attempt::Wrong, row.tries - 1, 0),
                 false => (Attempt::Spent, 0, 0),
             };
@@ -304,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_of_ours_costs_no_attempt_and_an_instance_s_death_a_minute() {
+    async fn a_failure_of_ours_costs_no_attempt_and_an_instance_s_death_two_minutes() {
         let begun = begun().await;
         let header = begun.header;
         for _ in 0..10 {
@@ -312,8 +317,8 @@ mod tests {
             begun.sessions.fail(&header.session).await.unwrap();
         }
         assert_eq!(begun.attempt(&header, 2, true, NOW).await, Attempt::Right);
-        assert_eq!(begun.attempt(&header, 2, true, NOW + WORK - 1).await, Attempt::Busy);
-        assert_eq!(begun.attempt(&header, 2, true, NOW + WORK).await, Attempt::Right);
+        assert_eq!(begun.attempt(&header, 2, true, NOW + BUSY - 1).await, Attempt::Busy);
+        assert_eq!(begun.attempt(&header, 2, true, NOW + BUSY).await, Attempt::Right);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Accounts that nobody uses any more are deleted: a number that changed hands must not keep one.
 
+use super::claims::ClaimError;
 use super::evaluate::Directory;
 use super::provision::ProvisionError;
 use super::service::now;
@@ -25,9 +26,16 @@ pub(super) async fn keep_forgetting(directory: Arc<Directory>) {
 }
 
 async fn forget(directory: &Directory) -> Result<usize, ProvisionError> {
-    let unseen = directory.accounts.unseen(DAYS, now()).await?;
-    for pseudonym in &unseen {
-        directory.end(pseudonym).await?;
+    let mut ended = 0;
+    for pseudonym in &directory.accounts.unseen(DAYS, now()).await? {
+        match directory.end(pseudonym, async || directory.accounts.is_unseen(pseudonym, DAYS, now()).await).await {
+            Ok(true) => ended += 1,
+            // It was seen meanwhile, or another instance was faster; or it is worked on.
+            Ok(false) | Err(ProvisionError::Claim(ClaimError::Taken)) => {
+                log::debug!("an unseen account was left alone")
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(unseen.len())
+    Ok(ended)
 }

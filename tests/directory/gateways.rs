@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 /// For those who ask until they are answered.
-const MANY: &str = "[enrolment.limits]\nnumber_per_day = 100000\nblock_per_hour = 100000\n\
+pub(super) const MANY: &str = "[enrolment.limits]\nnumber_per_day = 100000\nblock_per_hour = 100000\n\
                     country_per_hour = 100000\nglobal_per_hour = 100000\n";
 
 fn phone(site: &Site, number: &str) -> Phone {

@@ -6,6 +6,7 @@
 
 mod account;
 mod accounts;
+mod claims;
 mod client;
 mod contract;
 mod enrol;

@@ -15,6 +15,10 @@
 //! later at most. Outlives the account: neither enrolling again nor withdrawing before is a way to a full bucket.
 //! - `level`, `at`: seconds of refill in it, and when that was true.
 //!
+//! `claim`: who works on an account just now (see `claims`); deleted when that is done, within two hours where its
+//! holder died.
+//! - `pseudonym`: the account's, which may not be there yet. `owner`: random. `until`: seconds since 1970.
+//!
 //! `enrolment`: one row per enrolment under way, emptied when it is over (ten minutes at most), deleted
 //! after two days. It holds neither number nor code: both come with the confirmation, and the code is
 //! made anew from them (see `sessions`).
@@ -62,6 +66,11 @@ const UPGRADES: &[&str] = &["
         budget BLOB PRIMARY KEY NOT NULL,
         level INTEGER NOT NULL,
         at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE claim (
+        pseudonym TEXT PRIMARY KEY NOT NULL,
+        owner BLOB NOT NULL,
+        until INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE enrolment (
         id BLOB PRIMARY KEY NOT NULL,

@@ -99,6 +99,11 @@ impl Cloud {
         format!("http://{}{}", self.ejabberd.api, self.ejabberd.api_path)
     }
 
+    /// Where that is listened for.
+    pub(crate) fn api_addr(&self) -> SocketAddr {
+        self.ejabberd.api
+    }
+
     /// The end of the server's log.
     #[must_use]
     pub fn log(&self) -> String {

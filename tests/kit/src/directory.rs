@@ -6,6 +6,7 @@ use crate::cloud::{Child, Cloud, Pki};
 use crate::evaluator::Evaluator;
 use crate::log::Log;
 use crate::postgres::psql;
+use crate::proxy::Proxy;
 use anyhow::{Context, Result, bail};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -70,6 +71,17 @@ impl Cloud {
     /// As [`Cloud::start_directory`].
     pub async fn start_directory_with(&self, binary: &Path, database: &str, more: &str) -> Result<Directory> {
         Directory::start(&Around { database, more, ..self.around(binary, &self.api_url()) }).await
+    }
+
+    /// The same, and it reaches this cloud's API through a network that can be made to fail.
+    ///
+    /// # Errors
+    /// As [`Cloud::start_directory`].
+    pub async fn start_directory_over(&self, binary: &Path, database: &str, more: &str) -> Result<(Directory, Proxy)> {
+        let network = Proxy::start(self.api_addr())?;
+        let api = self.api_url().replace(&self.api_addr().to_string(), &network.addr().to_string());
+        let directory = Directory::start(&Around { database, more, ..self.around(binary, &api) }).await?;
+        Ok((directory, network))
     }
 
     /// The same with a second operator's evaluator.
