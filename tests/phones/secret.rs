@@ -2,6 +2,7 @@
 
 use super::withdrawal::in_ledger;
 use super::{ALICE, BOB, programs, world};
+use rusqlite::TransactionBehavior;
 use serde_json::json;
 use shunt::seal::AccountFile;
 use shunt_kit::log::Log;
@@ -44,10 +45,13 @@ async fn logs_in(world: &World, file: &AccountFile) -> bool {
     output.status.success()
 }
 
-/// By what the directory knows its accounts.
+/// By what the directory knows its accounts. What is being written is waited for: a write is seen in the log's file
+/// before a reader sees it.
 fn tokens(world: &World) -> Vec<Vec<u8>> {
-    let database = rusqlite::Connection::open(world.directory.database()).unwrap();
-    let mut tokens = database.prepare("SELECT token FROM account ORDER BY rowid").unwrap();
+    let mut database = rusqlite::Connection::open(world.directory.database()).unwrap();
+    database.busy_timeout(PATIENCE).unwrap();
+    let locked = database.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let mut tokens = locked.prepare("SELECT token FROM account ORDER BY rowid").unwrap();
     tokens.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
 }
 

@@ -194,7 +194,9 @@ struct Relay {
 impl Relay {
     async fn pass(&mut self, stack: &Connection) -> Result<()> {
         let sims = sims(stack).await?;
-        for gone in self.told.iter().filter(|old| !sims.iter().any(|sim| sim.iccid == old.iccid)) {
+        // A modem that went and came back meanwhile is another object.
+        let same = |sim: &Sim, old: &Sim| sim.iccid == old.iccid && sim.modem == old.modem;
+        for gone in self.told.iter().filter(|old| !sims.iter().any(|sim| same(sim, old))) {
             self.lines.all().remove(&gone.iccid);
             self.daemon.call("LineGone", &(&*gone.iccid,)).await?;
         }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -20,8 +20,8 @@ pub enum Mode {
     BlackHole,
     /// What clients send is lost, what the server sends arrives; as after `BlackHole`, its end resets.
     LoseUp,
-    /// What the server says is lost once a client has spoken twice: over TLS it gets its handshake, and no answer. The
-    /// server gets everything. As after `BlackHole`, its end resets.
+    /// What the server says is lost once the client speaks under its TLS keys: it has its handshake by then, and gets
+    /// no answer. The server gets everything. As after `BlackHole`, its end resets.
     LoseAnswers,
     /// Nothing moves, and nothing is lost: it arrives when the network passes again, as TCP's resends would.
     Stall,
@@ -214,7 +214,7 @@ async fn relay(
 ) -> io::Result<()> {
     mode.wait_for(|mode| *mode != Mode::Stall).await.map_err(io::Error::other)?;
     if *mode.borrow() == Mode::BlackHole {
-        let up = |bytes| counts.up.send_modify(|up| *up += bytes);
+        let up = |bytes: &[u8]| counts.up.send_modify(|up| *up += bytes.len() as u64);
         return one_way(client, tokio::io::sink(), mode.clone(), lost_up, up).await;
     }
     let server = server.insert(TcpStream::connect(target).await?);
@@ -222,18 +222,47 @@ async fn relay(
     server.set_nodelay(true)?;
     let (client_read, client_write) = client.split();
     let (server_read, server_write) = server.split();
-    let spoken = AtomicU64::new(0);
-    let lost_down = |mode| mode == Mode::BlackHole || (mode == Mode::LoseAnswers && spoken.load(Ordering::SeqCst) > 1);
-    let up = |bytes| {
-        spoken.fetch_add(1, Ordering::SeqCst);
-        counts.up.send_modify(|up| *up += bytes);
+    let (keyed, mut records) = (AtomicBool::new(false), Records::default());
+    let lost_down = |mode| mode == Mode::BlackHole || (mode == Mode::LoseAnswers && keyed.load(Ordering::SeqCst));
+    let up = |bytes: &[u8]| {
+        keyed.fetch_or(records.application_data(bytes), Ordering::SeqCst);
+        counts.up.send_modify(|up| *up += bytes.len() as u64);
     };
-    let down = |bytes| counts.down.send_modify(|down| *down += bytes);
+    let down = |bytes: &[u8]| counts.down.send_modify(|down| *down += bytes.len() as u64);
     tokio::try_join!(
         one_way(client_read, server_write, mode.clone(), lost_up, up),
         one_way(server_read, client_write, mode.clone(), lost_down, down),
     )?;
     Ok(())
+}
+
+/// The records of a TLS stream, however it is cut into reads (RFC 8446 §5.1).
+#[derive(Default)]
+struct Records {
+    head: Vec<u8>,
+    /// Bytes of the record at hand that are still to come.
+    left: usize,
+}
+
+impl Records {
+    /// Whether a record of application data begins in the stream's next bytes; in TLS 1.3 all is such that is encrypted,
+    /// from the client's Finished on.
+    fn application_data(&mut self, bytes: &[u8]) -> bool {
+        let mut found = false;
+        for byte in bytes {
+            if self.left > 0 {
+                self.left -= 1;
+                continue;
+            }
+            self.head.push(*byte);
+            if let [kind, _, _, high, low] = self.head[..] {
+                found |= kind == 23;
+                self.left = u16::from_be_bytes([high, low]).into();
+                self.head.clear();
+            }
+        }
+        found
+    }
 }
 
 fn lost_up(mode: Mode) -> bool {
@@ -246,7 +275,7 @@ async fn one_way(
     mut to: impl AsyncWrite + Unpin,
     mut mode: watch::Receiver<Mode>,
     lost: impl Fn(Mode) -> bool,
-    count: impl Fn(u64),
+    mut heard: impl FnMut(&[u8]),
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     let mut was_in_hole = false;
@@ -264,7 +293,7 @@ async fn one_way(
                 0 if was_in_hole => open = false,
                 0 => return to.shutdown().await,
                 n => {
-                    count(n as u64);
+                    heard(&buffer[..n]);
                     was_in_hole |= lost(now);
                     if !was_in_hole {
                         to.write_all(&buffer[..n]).await?;
