@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use shunt::bus::{Bus, BusError};
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -17,6 +18,11 @@ impl Drop for SystemBus {
         let _ = self.0.wait();
     }
 }
+
+const POLKIT: &str = "org.freedesktop.PolicyKit1";
+const AUTHORITY: &str = "/org/freedesktop/PolicyKit1/Authority";
+const JUDGE: &str = "org.freedesktop.PolicyKit1.Authority";
+const MODEM_MANAGERS: &str = "org.freedesktop.ModemManager1.Messaging";
 
 /// Stands in for the user of our package, who is not on this machine.
 const CORE: (u32, &str) = (1, "\"daemon\"");
@@ -160,24 +166,29 @@ async fn polkit_lets_the_core_send_by_modem_manager_and_nobody_else() {
     for (uid, expected) in [(core_uid(&phone), true), (NOBODY, false)] {
         let subject = phone.bus().connect_now(Some(uid)).unwrap();
         let name = subject.unique_name().unwrap().as_str();
-        let details = std::collections::HashMap::from([("name", zbus::Variant::from(name))]);
-        let none = std::collections::HashMap::<&str, &str>::new();
-        let question = (("system-bus-name", details), "org.freedesktop.ModemManager1.Messaging", none, 0_u32, "");
-        let reply = root
-            .call_method(
-                Some("org.freedesktop.PolicyKit1"),
-                "/org/freedesktop/PolicyKit1/Authority",
-                Some("org.freedesktop.PolicyKit1.Authority"),
-                "CheckAuthorization",
-                &question,
-            )
-            .await
-            .unwrap();
-        let body = reply.body();
-        let ((allowed, _, _),): ((bool, bool, std::collections::HashMap<String, String>),) =
-            body.deserialize().unwrap();
+        let details = HashMap::from([("name", zbus::Variant::from(name))]);
+        let question = (("system-bus-name", details), MODEM_MANAGERS, HashMap::<&str, &str>::new(), 0_u32, "");
+        let reply = root.call_method(Some(POLKIT), AUTHORITY, Some(JUDGE), "CheckAuthorization", &question).await;
+        let body = reply.unwrap().body();
+        let ((allowed, _, _),): ((bool, bool, HashMap<String, String>),) = body.deserialize().unwrap();
         assert_eq!(allowed, expected, "uid {uid}");
     }
+}
+
+#[tokio::test]
+async fn texts_by_us_have_the_defaults_of_texts_by_modem_manager() {
+    type Action = (String, String, String, String, String, String, u32, u32, u32, HashMap<String, String>);
+    let phone = phone().start().await.unwrap();
+    let reply = phone.connection().call_method(Some(POLKIT), AUTHORITY, Some(JUDGE), "EnumerateActions", &"").await;
+    let actions: Vec<Action> = reply.unwrap().body().deserialize().unwrap();
+    let defaults = |id: &str| {
+        let action = actions.iter().find(|action| action.0 == id).unwrap();
+        (action.6, action.7, action.8)
+    };
+    // As Debian ships ModemManager: 0 and 5 are polkit's "no" and "yes".
+    assert_eq!(defaults(MODEM_MANAGERS), (0, 0, 5));
+    assert_eq!(defaults("org.shunt.Shunt1.send"), defaults(MODEM_MANAGERS));
+    assert_ne!(defaults("org.shunt.Shunt1.settings"), defaults(MODEM_MANAGERS), "a difference would be seen");
 }
 
 #[test]
