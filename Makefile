@@ -119,14 +119,17 @@ install: build
 	install -m 0644 init/door/shunt-door.socket init/door/shunt-door.service $(DESTDIR)$(USERUNITS)
 	ln -sf ../shunt-door.socket $(DESTDIR)$(USERUNITS)/sockets.target.wants/shunt-door.socket
 	install -Dm 0644 init/door/chatty.conf '$(DESTDIR)$(USERUNITS)/$(CHATTY).d/50-shunt-door.conf'
-	install -Dm 0755 init/door/launchers $(DESTDIR)$(PREFIX)/lib/systemd/user-environment-generators/50-shunt-door
+	install -m 0755 init/door/launchers $(DESTDIR)$(LIBEXECDIR)/launchers
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/user-environment-generators
+	ln -sf $(LIBEXECDIR)/launchers $(DESTDIR)$(PREFIX)/lib/systemd/user-environment-generators/50-shunt-door
+	install -Dm 0644 init/door/profile.sh $(DESTDIR)/etc/profile.d/shunt-door.sh
 	install -Dm 0644 init/door/shunt-door.desktop $(DESTDIR)/etc/xdg/autostart/shunt-door.desktop
 	install -d $(DESTDIR)$(DATADIR)/man/man1 $(DESTDIR)$(DATADIR)/bash-completion/completions
 	$(RELEASE)/shuntctl man > $(DESTDIR)$(DATADIR)/man/man1/shuntctl.1
 	$(RELEASE)/shuntctl completions bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/shuntctl
 	sed -i 's|/usr/libexec/shunt|$(LIBEXECDIR)|g' $(DESTDIR)$(PREFIX)/lib/systemd/system/shuntd.service \
 	  $(DESTDIR)$(USERUNITS)/shunt-door.service $(DESTDIR)/etc/xdg/autostart/shunt-door.desktop \
-	  $(DESTDIR)$(PREFIX)/lib/systemd/user-environment-generators/50-shunt-door $(DESTDIR)$(LIBEXECDIR)/through-door
+	  $(DESTDIR)/etc/profile.d/shunt-door.sh $(DESTDIR)$(LIBEXECDIR)/launchers $(DESTDIR)$(LIBEXECDIR)/through-door
 
 # The cloud's side. Not needed by `install`, and nothing of it belongs on a phone.
 install-directory:

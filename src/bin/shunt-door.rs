@@ -1,7 +1,7 @@
 //! `shunt-door`: stands between a user's unmodified SMS app and the system bus.
 
 use clap::Parser;
-use shunt::door::{Addresses, Host, SYSTEM_BUS, listen, serve};
+use shunt::door::{Addresses, Host, ListenError, SYSTEM_BUS, listen, serve};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Stands between this user's SMS app and the system bus, and diverts its texts to Shunt.
@@ -14,6 +14,9 @@ struct Args {
     /// Where apps connect, in XDG_RUNTIME_DIR; not needed when systemd passes the socket
     #[arg(long, value_name = "SOCKET")]
     listen: Option<PathBuf>,
+    /// Return once apps may connect, and go on in the background; another door that is there will do
+    #[arg(long, requires = "listen")]
+    background: bool,
     /// The bus behind the door
     #[arg(long, value_name = "ADDRESS", default_value = SYSTEM_BUS)]
     bus: Addresses,
@@ -32,10 +35,16 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let listener = match (args.listen, shunt::sys::inherited_listener()?) {
-        (Some(path), _) => listen(&path)?,
+        (Some(path), _) => match listen(&path) {
+            Err(ListenError::InUse(_)) if args.background => return Ok(()),
+            listener => listener?,
+        },
         (None, Some(passed)) => passed,
         (None, None) => return Err("no socket: give --listen SOCKET, or let systemd pass one".into()),
     };
+    if args.background {
+        shunt::sys::go_to_background()?;
+    }
     let host = Host { now: shunt::sys::now, all_read: shunt::sys::all_read, seed: shunt::sys::random()? };
     shunt::sys::many_files();
     listener.set_nonblocking(true)?;

@@ -35,5 +35,9 @@ pub fn listen(path: &Path) -> Result<UnixListener, ListenError> {
     let before = umask(Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(path);
     umask(before);
-    listener.map_err(failed)
+    listener.map_err(|error| match error.kind() {
+        // Another came first, just now.
+        io::ErrorKind::AddrInUse => ListenError::InUse(path.to_owned()),
+        _ => failed(error),
+    })
 }

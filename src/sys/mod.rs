@@ -1,6 +1,7 @@
 //! What needs the kernel or the C library: processes and their confinement, the channel to the warden,
 //! clocks, random bytes, memory. The only place with `unsafe`.
 
+mod background;
 mod clock;
 pub mod confine;
 pub mod control;
@@ -18,6 +19,7 @@ mod unread;
 pub mod users;
 pub mod warden;
 
+pub use background::go_to_background;
 pub use clock::now;
 pub use heap::give_back;
 pub use inherit::{inherited_agents, inherited_control, inherited_listener, inherited_wall};

@@ -1,0 +1,35 @@
+//! The firmware files, each held against the tool that reads it: systemd's own checks, OpenRC, the SELinux
+//! policy compiler, a shell. Each check is shown to refuse a broken file.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs)]
+
+mod android;
+mod door;
+mod install;
+mod openrc;
+mod sepolicy;
+mod systemd;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub(crate) fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap()
+}
+
+pub(crate) fn run(command: &mut Command) -> Output {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.output().unwrap_or_else(|e| panic!("{name} can't be run ({e}): install the test's packages, see README"))
+}
+
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
