@@ -18,9 +18,16 @@ def find(messaging, then):
     messaging.list(None, lambda messaging, answer: then({sms.get_path(): sms for sms in messaging.list_finish(answer)}))
 
 
+here = set()
+
+
 def follow(messaging):
     modem = messaging.get_object_path()
-    say("modem", modem)
+    # GLib makes the interface anew, and tells of it twice, where a starting service's InterfacesAdded crosses its
+    # answer to GetManagedObjects.
+    if modem not in here:
+        here.add(modem)
+        say("modem", modem)
 
     def added(messaging, path, received):
         def found(all_sms):
@@ -40,6 +47,11 @@ def came(_, found):
         follow(messaging)
 
 
+def went(_, gone):
+    here.discard(gone.get_object_path())
+    say("gone", gone.get_object_path())
+
+
 def interface_came(_, __, interface):
     if isinstance(interface, ModemManager.ModemMessaging):
         follow(interface)
@@ -48,7 +60,7 @@ def interface_came(_, __, interface):
 bus = Gio.bus_get_sync(Gio.BusType.SYSTEM, None)
 manager = ModemManager.Manager.new_sync(bus, Gio.DBusObjectManagerClientFlags.DO_NOT_AUTO_START, None)
 manager.connect("object-added", came)
-manager.connect("object-removed", lambda _, gone: say("gone", gone.get_object_path()))
+manager.connect("object-removed", went)
 manager.connect("interface-added", interface_came)
 say("ready")
 for known in manager.get_objects():

@@ -7,6 +7,7 @@ use crate::{
     receiving::{core, im, shown_as},
 };
 use shunt_kit::{Incoming as Sms, Phone};
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -43,10 +44,17 @@ impl Client {
         }
     }
 
-    /// What it said of modems and of what is announced, but for our objects.
-    fn said_of_theirs(&self) -> Vec<&str> {
-        let theirs = |line: &&String| !line.starts_with("lists") && !line.contains("/SMS/10737418");
-        self.said.iter().filter(theirs).map(String::as_str).collect()
+    /// What it said of modems, in order; and the SMS that it knew, but for our objects: while a modem starts it is the
+    /// client's own speed whether one is listed or announced.
+    fn said_of_theirs(&self) -> (Vec<&str>, BTreeSet<&str>) {
+        let (mut modems, mut texts) = (Vec::new(), BTreeSet::new());
+        for line in self.said.iter().filter(|line| !line.contains("/SMS/10737418")) {
+            match line.split_once(' ') {
+                Some(("added" | "lists", text)) => drop(texts.insert(text)),
+                _ => modems.push(line.as_str()),
+            }
+        }
+        (modems, texts)
     }
 }
 
@@ -109,14 +117,7 @@ async fn instant_messages_follow_their_line_and_modems_come_and_go_as_without_th
         assert_eq!(paths.len(), listed.len(), "none of ours is one of theirs");
         assert_eq!(app.said(&ours("added", &modem, 7, "before")), 1, "{:#?}", app.said);
     }
-    // What a client finds by listing it says when it has it.
-    let [theirs, as_without] = [&app, &beside].map(|client| {
-        let mut all = client.said_of_theirs();
-        let modems: Vec<&str> = all.extract_if(.., |line| !line.starts_with("added")).collect();
-        all.sort_unstable();
-        (modems, all)
-    });
-    assert_eq!(theirs, as_without);
+    assert_eq!(app.said_of_theirs(), beside.said_of_theirs());
     for monitor in &mut monitors {
         monitor.says(&format!("(+) {modem} [Emulated] Test Modem")).await;
     }
