@@ -2,8 +2,8 @@
 
 use super::access::Caller;
 use super::core::Shared;
-use super::emit::PATH;
 use super::interface::{Agents, Hello};
+use super::signal::PATH;
 use super::{Bus, Request};
 use crate::modem::agent::Port;
 use futures_util::StreamExt;

@@ -19,6 +19,7 @@ mod published;
 mod request;
 mod serve;
 mod setting;
+mod signal;
 mod sleep;
 
 pub use access::Caller;

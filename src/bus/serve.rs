@@ -3,8 +3,9 @@
 use super::access::{Gate, Rules};
 use super::core::Shared;
 use super::details;
-use super::emit::{self, Emission, PATH};
+use super::emit::{self, Emission};
 use super::interface::{Agents, Door, Ledger, Messaging, Peers, Service, Settings};
+use super::signal::{PATH, Signal};
 use super::{Published, Request, Seat, error_name};
 use crate::model::{Address, Arrived, Bearer, PhoneNumber, Question, Reason, State, Text, TextId};
 use std::collections::HashMap;
@@ -113,7 +114,7 @@ impl Bus {
         self.tell(NAME, service, invalidated);
         if details::seats(&old) != details::seats(&new) || details::accounts_line(&old) != details::accounts_line(&new)
         {
-            self.emit(Emission::Lines);
+            self.address(Signal::Lines);
         }
         let mut settings = Changes::default();
         settings.note("Enabled", old.enabled, new.enabled);
@@ -140,36 +141,40 @@ impl Bus {
 
     /// A text is shown: once per text, after it is durable.
     pub fn received(&self, text: &Arrived) {
-        self.emit(Emission::Text("Received", details::path(text.id), details::incoming(text)));
+        self.address(Signal::Text("Received", details::path(text.id), details::incoming(text)));
     }
 
     /// An outgoing text's state changed.
     pub fn changed(&self, text: &Text) {
-        self.emit(Emission::Text("Changed", details::path(text.id), details::progress(text)));
+        self.address(Signal::Text("Changed", details::path(text.id), details::progress(text)));
         let settled = text.state.is_final() && text.state != State::Released;
         if let Some((sms, diverted)) = text.diverted.as_ref().and_then(details::app_object).filter(|_| settled) {
-            self.emit(Emission::Settled(sms, diverted.owner.clone(), text.state.token()));
+            self.address(Signal::Settled(sms, diverted.owner.clone(), text.state.token()));
         }
     }
 
     /// Texts were deleted.
     pub fn deleted(&self, texts: Vec<TextId>) {
-        self.emit(Emission::Deleted(texts));
+        self.address(Signal::Deleted(texts));
     }
 
     /// A text waits for the user.
     pub fn decision_needed(&self, id: TextId, question: Question) {
-        self.emit(Emission::Decision(details::path(id), question.token()));
+        self.address(Signal::Decision(details::path(id), question.token()));
     }
 
     /// A watched number's route changed. `to` as it was written in the `Watch`: once for each spelling.
     pub fn route_changed(&self, to: &Address, bearer: Bearer, reason: Reason) {
-        self.emit(Emission::Route(to.0.clone(), bearer, reason));
+        self.address(Signal::Route(to.0.clone(), bearer, reason));
     }
 
     /// A peer's identity key is another one than it was.
     pub fn identity_changed(&self, peer: &PhoneNumber) {
-        self.emit(Emission::Identity(peer.as_e164().to_owned()));
+        self.address(Signal::Identity(peer.as_e164().to_owned()));
+    }
+
+    fn address(&self, signal: Signal) {
+        self.emit(Emission::Addressed(signal));
     }
 
     fn emit(&self, emission: Emission) {

@@ -1,6 +1,5 @@
 //! Who hears: texts and numbers reach those who may, addressed, and nobody else.
 
-use crate::rights::until_may_send;
 use crate::support::*;
 use futures_util::StreamExt;
 use shunt::bus::{Published, ServiceState};
@@ -11,7 +10,7 @@ use zbus::message::Type;
 use zbus::{Connection, MatchRule, Message, MessageStream, OwnedVariant};
 
 /// Hears whatever the bus gives it: a match for every signal.
-async fn ear(phone: &Phone, uid: Option<u32>) -> (Connection, MessageStream) {
+pub(crate) async fn ear(phone: &Phone, uid: Option<u32>) -> (Connection, MessageStream) {
     let client = phone.bus().connect_now(uid).unwrap();
     let everything = MatchRule::builder().msg_type(Type::Signal).build().unwrap();
     let stream = MessageStream::for_match_rule(everything, &client, None).await.unwrap();
@@ -19,7 +18,7 @@ async fn ear(phone: &Phone, uid: Option<u32>) -> (Connection, MessageStream) {
 }
 
 /// What it heard of us until the signal that State is `online`, which everybody hears.
-async fn heard_until_online(stream: &mut MessageStream) -> Vec<Message> {
+pub(crate) async fn heard_until_online(stream: &mut MessageStream) -> Vec<Message> {
     let mut heard = Vec::new();
     loop {
         let message = in_time("a signal", stream.next()).await.unwrap().unwrap();
@@ -34,7 +33,7 @@ async fn heard_until_online(stream: &mut MessageStream) -> Vec<Message> {
     }
 }
 
-fn member(message: &Message) -> String {
+pub(crate) fn member(message: &Message) -> String {
     message.header().member().unwrap().to_string()
 }
 
@@ -44,11 +43,11 @@ fn changed(message: &Message) -> HashMap<String, OwnedVariant> {
     parsed.map(|(_, changed, _)| changed).unwrap_or_default()
 }
 
-fn say_online(served: &Served) {
+pub(crate) fn say_online(served: &Served) {
     served.bus.publish(Published { state: ServiceState::Online, ..served.bus.published() }, None);
 }
 
-async fn list(client: &Connection) {
+pub(crate) async fn list(client: &Connection) {
     call(client, MESSAGING, "List", &(none(),)).await.unwrap();
 }
 
@@ -73,22 +72,6 @@ async fn texts_are_heard_by_those_who_may_and_asked_and_by_nobody_else() {
     assert_eq!((path, details["text"].try_clone().unwrap()), (self::path(3), zbus::Str::from("a secret text").into()));
     assert_eq!(heard_until_online(&mut icon_ear).await.len(), 1, "who asked for routes alone hears no texts");
     assert_eq!(heard_until_online(&mut spy_ear).await.len(), 1, "who may not hears none");
-}
-
-#[tokio::test]
-async fn who_loses_the_right_hears_no_more() {
-    let phone = phone().without_polkit().start().await.unwrap();
-    let served = Served::with(&phone, lists("[access]\nsend = { uids = [65534] }\n")).await;
-    let (app, mut app_ear) = ear(&phone, Some(NOBODY)).await;
-    list(&app).await;
-    // A polkit that appears and refuses everything takes the list's place.
-    let strange = phone.bus().connect_now(None).unwrap();
-    let _server = strange.object_server();
-    strange.request_name("org.freedesktop.PolicyKit1").await.unwrap();
-    until_may_send(&app, false).await;
-    served.bus.received(&arrived(3, "a secret text"));
-    say_online(&served);
-    assert_eq!(heard_until_online(&mut app_ear).await.len(), 1);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The callers that we know: what they may, what they watch, who hears of texts.
 
 use super::Caller;
-use std::collections::{HashMap, HashSet};
+use crate::bus::signal::{Audience, Signal};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::Mutex as Lane;
 use tokio::task::AbortHandle;
@@ -14,6 +15,9 @@ const CALLERS_OF_ONE_UID: usize = 64;
 const WATCHES_OF_ONE: usize = 64;
 /// Numbers watched in all: each may cost probes.
 const WATCHES: usize = 512;
+/// Signals that wait for one caller, which shares them with others. A queue that is sent after a reconnect makes hundreds
+/// of them while a busy polkit answers.
+const WAITING: usize = 1024;
 
 /// Everything remembered of callers.
 #[derive(Default)]
@@ -34,6 +38,8 @@ struct Known {
     /// Whether it is a door.
     door: bool,
     watches: HashSet<Box<str>>,
+    /// What it is to hear once its right is known.
+    waiting: Option<Waiting>,
     /// The task that notices its leaving.
     leaving: AbortHandle,
 }
@@ -42,6 +48,30 @@ impl Drop for Known {
     fn drop(&mut self) {
         self.leaving.abort();
     }
+}
+
+struct Waiting {
+    signals: VecDeque<Arc<Signal>>,
+    /// The task that asks.
+    asking: AbortHandle,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.asking.abort();
+    }
+}
+
+/// When a caller hears a signal.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Its right stands and nothing waits for it.
+    Now,
+    /// It waits with what came before.
+    Later,
+    /// More waits already than may.
+    Never,
 }
 
 impl Callers {
@@ -95,8 +125,10 @@ impl Callers {
             return;
         }
         let name = caller.name.clone();
-        self.known
-            .insert(name, Known { caller, granted, listens: false, door: false, watches: HashSet::new(), leaving });
+        self.known.insert(
+            name,
+            Known { caller, granted, listens: false, door: false, watches: HashSet::new(), waiting: None, leaving },
+        );
     }
 
     /// The judgement on a caller that is already remembered.
@@ -127,22 +159,42 @@ impl Callers {
         self.known.get_mut(name).map(|known| known.door = true).is_some()
     }
 
-    pub(super) fn doors(&self) -> Vec<Box<str>> {
-        self.known.iter().filter(|(_, known)| known.door).map(|(name, _)| name.clone()).collect()
-    }
-
     pub(super) fn listen(&mut self, name: &str) {
         if let Some(known) = self.known.get_mut(name) {
             known.listens = true;
         }
     }
 
-    pub(super) fn listeners(&self) -> Vec<Box<str>> {
-        self.known.iter().filter(|(_, known)| known.listens).map(|(name, _)| name.clone()).collect()
+    /// Whom a signal concerns, whether they still may hear it or not.
+    pub(super) fn audience(&self, of: Audience<'_>) -> Vec<Box<str>> {
+        let concerned = |known: &Known| match of {
+            Audience::Listeners => known.listens,
+            Audience::Doors => known.door,
+            Audience::Watchers(number) => known.watches.contains(number),
+        };
+        self.known.iter().filter(|(_, known)| concerned(known)).map(|(name, _)| name.clone()).collect()
     }
 
-    pub(super) fn watchers(&self, of: &str) -> Vec<Box<str>> {
-        self.known.iter().filter(|(_, known)| known.watches.contains(of)).map(|(name, _)| name.clone()).collect()
+    /// When a caller hears a signal; where that is not now, it is put to what waits. For the first `ask` starts asking.
+    pub(super) fn due(&mut self, name: &str, signal: &Arc<Signal>, ask: impl FnOnce() -> AbortHandle) -> Due {
+        let Some(known) = self.known.get_mut(name) else { return Due::Later };
+        match &mut known.waiting {
+            None if known.granted => return Due::Now,
+            None => known.waiting = Some(Waiting { signals: VecDeque::from([signal.clone()]), asking: ask() }),
+            Some(waiting) if waiting.signals.len() < WAITING => waiting.signals.push_back(signal.clone()),
+            Some(_) => return Due::Never,
+        }
+        Due::Later
+    }
+
+    /// Takes the next signal that waits for a caller. After the last it hears at once again.
+    pub(super) fn next(&mut self, name: &str) -> Option<Arc<Signal>> {
+        let known = self.known.get_mut(name)?;
+        let next = known.waiting.as_mut().and_then(|waiting| waiting.signals.pop_front());
+        if next.is_none() {
+            known.waiting = None;
+        }
+        next
     }
 
     /// Enters a watch; `false` where there is no room for it.
@@ -216,10 +268,10 @@ mod tests {
         assert!(!callers.is_granted(":1.1"), "a judgement from before the doubt does not count");
         callers.regrant(":1.1", callers.generation());
         assert!(callers.is_granted(":1.1"));
-        assert_eq!(callers.listeners().len(), 1);
-        assert_eq!(callers.watchers("+49170").len(), 1);
+        assert_eq!(callers.audience(Audience::Listeners).len(), 1);
+        assert_eq!(callers.audience(Audience::Watchers("+49170")).len(), 1);
         assert!(callers.forget(":1.1"), "it watched something");
-        assert!(callers.listeners().is_empty());
+        assert!(callers.audience(Audience::Listeners).is_empty());
     }
 
     #[tokio::test]
@@ -229,5 +281,38 @@ mod tests {
         assert!(!callers.is_granted(":1.1"));
         callers.leave_lane(":1.1", lane);
         assert!(callers.is_granted(":1.1"));
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_caller_comes_in_order_and_is_bounded_and_nothing_overtakes_it() {
+        let mut callers = with(&[(":1.1", 1000), (":1.2", 1000)]);
+        let asked = std::cell::Cell::new(0);
+        let due = |callers: &mut Callers, name: &str, n: usize| {
+            let signal = Arc::new(Signal::Identity(n.to_string()));
+            callers.due(name, &signal, || {
+                asked.set(asked.get() + 1);
+                tokio::spawn(std::future::pending::<()>()).abort_handle()
+            })
+        };
+        assert_eq!(due(&mut callers, ":1.1", 0), Due::Now);
+        callers.doubt_all();
+        callers.regrant(":1.2", callers.generation());
+        for n in 0..WAITING {
+            assert_eq!((due(&mut callers, ":1.1", n), due(&mut callers, ":1.2", n)), (Due::Later, Due::Now));
+        }
+        assert_eq!((due(&mut callers, ":1.1", WAITING), asked.get()), (Due::Never, 1));
+        callers.regrant(":1.1", callers.generation());
+        for n in 0..WAITING {
+            let next = callers.next(":1.1").unwrap();
+            assert!(matches!(&*next, Signal::Identity(said) if *said == n.to_string()));
+        }
+        assert_eq!(due(&mut callers, ":1.1", 7), Due::Later, "the last may still be under way");
+        assert!(callers.next(":1.1").is_some() && callers.next(":1.1").is_none());
+        assert_eq!(due(&mut callers, ":1.1", 8), Due::Now);
+        callers.doubt_all();
+        let ended = tokio::spawn(std::future::pending::<()>());
+        let _later = callers.due(":1.1", &Arc::new(Signal::Lines), || ended.abort_handle());
+        callers.forget(":1.1");
+        assert!(ended.await.unwrap_err().is_cancelled(), "nobody asks for one that is forgotten");
     }
 }

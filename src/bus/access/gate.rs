@@ -6,7 +6,8 @@ use super::{Caller, Polkit, Rules, Who};
 use crate::bus::{Error, Request};
 use futures_util::StreamExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, mpsc};
 use zbus::fdo::ConnectionCredentials;
 use zbus::message::{Flags, Header, Type};
 use zbus::{Connection, MatchRule, MessageStream};
@@ -28,8 +29,9 @@ impl Act {
         }
     }
 
-    fn refusal(self, answer: Answer) -> Error {
-        Error::Denied(match (self, answer) {
+    fn verdict(self, answer: Answer) -> Result<(), Error> {
+        Err(Error::Denied(match (self, answer) {
+            (_, Answer::Allowed) => return Ok(()),
             (_, Answer::Challenge) => {
                 "the user has to authenticate: call with interactive authorization allowed, or as root"
             }
@@ -46,7 +48,7 @@ impl Act {
             (Self::Settings, _) => {
                 "polkit refuses org.shunt.Shunt1.settings: call from the active session, or add a rule"
             }
-        })
+        }))
     }
 }
 
@@ -62,6 +64,8 @@ pub(in crate::bus) struct Gate {
     rules: Rules,
     core: mpsc::Sender<Request>,
     callers: Mutex<Callers>,
+    /// polkit has said something, or is another one.
+    news: Notify,
 }
 
 impl Gate {
@@ -72,7 +76,7 @@ impl Gate {
         core: mpsc::Sender<Request>,
     ) -> zbus::Result<Arc<Self>> {
         let asks_polkit = rules.polkit == Polkit::Auto;
-        let gate = Arc::new(Self { bus, rules, core, callers: Mutex::default() });
+        let gate = Arc::new(Self { bus, rules, core, callers: Mutex::default(), news: Notify::new() });
         if asks_polkit {
             let changed = MatchRule::builder()
                 .msg_type(Type::Signal)
@@ -94,13 +98,23 @@ impl Gate {
                 let Some(gate) = gate.upgrade() else { return };
                 if signal.is_ok() {
                     gate.callers().doubt_all();
+                    gate.news.notify_waiters();
                 }
             }
         });
         Ok(())
     }
 
-    fn callers(&self) -> MutexGuard<'_, Callers> {
+    pub(super) fn bus(&self) -> &Connection {
+        &self.bus
+    }
+
+    /// Waits for news of polkit, from this call on.
+    pub(super) fn news(&self) -> Notified<'_> {
+        self.news.notified()
+    }
+
+    pub(super) fn callers(&self) -> MutexGuard<'_, Callers> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -156,7 +170,7 @@ impl Gate {
     async fn may_now(self: &Arc<Self>, call: &Header<'_>, act: Act) -> Result<Caller, Error> {
         let found = self.find(sender(call)?).await?;
         let interactive = call.primary().flags().contains(Flags::ALLOW_INTERACTIVE_AUTH);
-        self.judge(&found, act, interactive).await?;
+        act.verdict(self.judge(&found, act, interactive).await)?;
         Ok(found.caller)
     }
 
@@ -176,10 +190,11 @@ impl Gate {
             (callers.caller(name), callers.generation())
         };
         if known.is_some() {
-            return self.judge_again(name).await;
+            let (caller, answer) = self.judge_known(name).await?;
+            return Act::Send.verdict(answer).map(|()| caller);
         }
         let found = self.find(name).await?;
-        self.judge(&found, Act::Send, false).await?;
+        Act::Send.verdict(self.judge(&found, Act::Send, false).await)?;
         if !self.callers().has_room(found.caller.uid) {
             log::debug!("one caller more than can be remembered: each of its calls is judged anew");
             return Ok(found.caller);
@@ -194,40 +209,38 @@ impl Gate {
         Ok(found.caller)
     }
 
-    async fn judge_again(self: &Arc<Self>, name: &str) -> Result<Caller, Error> {
+    /// Judges one that is remembered, unless its judgement stands.
+    pub(super) async fn judge_known(&self, name: &str) -> Result<(Caller, Answer), Error> {
         let generation = self.callers().generation();
         if self.callers().judgement_stands(name)
             && let Some(caller) = self.callers().caller(name)
         {
-            return Ok(caller);
+            return Ok((caller, Answer::Allowed));
         }
         let found = self.find(name).await?;
-        self.judge(&found, Act::Send, false).await?;
-        self.callers().regrant(name, generation);
-        Ok(found.caller)
+        let answer = self.judge(&found, Act::Send, false).await;
+        if answer == Answer::Allowed {
+            self.callers().regrant(name, generation);
+            self.news.notify_waiters();
+        }
+        Ok((found.caller, answer))
     }
 
-    async fn judge(&self, found: &Found, act: Act, interactive: bool) -> Result<(), Error> {
+    /// polkit's answer; where there is none, the list's.
+    async fn judge(&self, found: &Found, act: Act, interactive: bool) -> Answer {
         if found.caller.uid == 0 {
-            return Ok(());
+            return Answer::Allowed;
         }
         let answer = match self.rules.polkit {
             Polkit::Auto => polkit::check(&self.bus, &found.caller.name, act.action(), interactive).await,
             Polkit::Never => Answer::Absent,
         };
-        let allowed = match answer {
-            Answer::Allowed => true,
-            Answer::Absent => {
-                let who = match act {
-                    Act::Send => &self.rules.send,
-                    Act::Settings => &self.rules.settings,
-                    Act::Account => &self.rules.account,
-                };
-                who.has(found)
-            }
-            Answer::Refused | Answer::Challenge | Answer::Mute => false,
+        let listed = match act {
+            Act::Send => &self.rules.send,
+            Act::Settings => &self.rules.settings,
+            Act::Account => &self.rules.account,
         };
-        if allowed { Ok(()) } else { Err(act.refusal(answer)) }
+        if answer == Answer::Absent && listed.has(found) { Answer::Allowed } else { answer }
     }
 
     async fn find(&self, name: &str) -> Result<Found, Error> {
@@ -271,8 +284,8 @@ impl Gate {
         task.abort_handle()
     }
 
-    /// Forgets a caller that left or may no more; tells the core if it watched something or is a door.
-    fn forget(&self, name: Box<str>) {
+    /// Forgets a caller that left or may no more, and what waits for it; tells the core if it watched something or is a door.
+    pub(super) fn forget(&self, name: Box<str>) {
         if self.callers().forget(&name) {
             let core = self.core.clone();
             tokio::spawn(async move {
@@ -293,37 +306,6 @@ impl Gate {
     pub(in crate::bus) fn unwatch(&self, caller: &Caller, of: &str) -> Result<(), Error> {
         let was = self.callers().unwatch(&caller.name, of);
         if was { Ok(()) } else { Err(Error::NotFound("this connection does not watch that number")) }
-    }
-
-    /// Those who hear of texts, as far as they still may.
-    pub(in crate::bus) async fn listeners(self: &Arc<Self>) -> Vec<Box<str>> {
-        let names = self.callers().listeners();
-        self.still_allowed(names).await
-    }
-
-    /// The doors, as far as they still may.
-    pub(in crate::bus) async fn doors(self: &Arc<Self>) -> Vec<Box<str>> {
-        let names = self.callers().doors();
-        self.still_allowed(names).await
-    }
-
-    /// Those who watch a number (as they wrote it), as far as they still may.
-    pub(in crate::bus) async fn watchers(self: &Arc<Self>, of: &str) -> Vec<Box<str>> {
-        let names = self.callers().watchers(of);
-        self.still_allowed(names).await
-    }
-
-    async fn still_allowed(self: &Arc<Self>, names: Vec<Box<str>>) -> Vec<Box<str>> {
-        let mut allowed = Vec::with_capacity(names.len());
-        for name in names {
-            let granted = self.callers().judgement_stands(&name);
-            if granted || self.judge_in_order(&name).await.is_ok() {
-                allowed.push(name);
-            } else {
-                self.forget(name);
-            }
-        }
-        allowed
     }
 }
 

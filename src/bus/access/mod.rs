@@ -2,6 +2,7 @@
 
 mod callers;
 mod gate;
+mod hearing;
 pub(crate) mod polkit;
 
 pub(in crate::bus) use gate::Gate;
