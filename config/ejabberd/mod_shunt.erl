@@ -16,11 +16,21 @@
 %% the sender's next stanza. So a session only hands over what is for another account, whoever that is, to a process
 %% of its own, its courier. That leaves at a moment of its own choice with what has come till then, so that its work
 %% coincides with nothing that the sender could time.
+%%
+%% Nobody floods anybody. What an account says to others is counted, in bytes, each stanza as one KB at least:
+%%   - `unanswered`: to one account since that last sent it a message, from one hour's beginning to the next;
+%%   - `strangers`: how many accounts there are that owe it such an answer;
+%%   - `sent`: to all together, answered or not; a sixteenth flows back with each hour.
+%% What is over a limit is dropped like all else: for its sender it is as if nobody were there, and phones send an SMS.
+%% That depends on nothing but what the sender itself has sent and received, so it tells nothing. The counts outlive
+%% sessions; each node has its own, in memory. Requests for a key bundle reach no phone and are not counted.
 -module(mod_shunt).
 -behaviour(gen_mod).
+-behaviour(gen_server).
 
--export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([sent/1, routed/1, carry/1]).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export([sent/1, routed/1, received/1, carry/1]).
 
 -define(KEYS, <<"urn:shunt:1:keys:0">>).
 -define(PUBSUB, <<"http://jabber.org/protocol/pubsub">>).
@@ -33,26 +43,58 @@
 -define(LEAVES, 4).
 %% After so many idle milliseconds a courier's memory is given back.
 -define(IDLE, 10000).
+-define(HOUR, 3600000).
+%% The least that a stanza counts.
+-define(LEAST, 1024).
 
-start(Host, _Options) ->
+start(Host, Options) ->
+    Started = gen_mod:start_child(?MODULE, Host, Options),
     %% Before every other module: what is not to be sent shall not be acted on either.
     ejabberd_hooks:add(user_send_packet, Host, ?MODULE, sent, 1),
-    ejabberd_hooks:add(filter_packet, ?MODULE, routed, 1).
+    ejabberd_hooks:add(user_receive_packet, Host, ?MODULE, received, 1),
+    ejabberd_hooks:add(filter_packet, ?MODULE, routed, 1),
+    Started.
 
 stop(Host) ->
     ejabberd_hooks:delete(user_send_packet, Host, ?MODULE, sent, 1),
+    ejabberd_hooks:delete(user_receive_packet, Host, ?MODULE, received, 1),
     case gen_mod:is_loaded_elsewhere(Host, ?MODULE) of
         false -> ejabberd_hooks:delete(filter_packet, ?MODULE, routed, 1);
         true -> ok
-    end.
+    end,
+    gen_mod:stop_child(?MODULE, Host).
 
 reload(_Host, _New, _Old) -> ok.
 
 depends(_Host, _Options) -> [].
 
-mod_options(_Host) -> [].
+%% So that whoever waits for peers with 10,000 texts is through at once, read receipts and all.
+mod_options(_Host) -> [{unanswered, 524288}, {strangers, 256}, {sent, 67108864}].
 
-mod_doc() -> #{desc => <<"Closes the ways in which one account could find out whether another is online.">>}.
+mod_opt_type(_Limit) -> econf:pos_int().
+
+mod_doc() ->
+    #{desc => <<"Closes the ways in which one account could find out whether another is online, and limits what an "
+                "account may send.">>}.
+
+%% Owns the counts of a host's accounts: {{From, To}, Unanswered}, {{strangers, From}, Count}, {{sent, From}, Bytes}.
+init([Host, _Options]) ->
+    Table = ets:new(table(Host), [named_table, public, {write_concurrency, true}]),
+    {ok, _} = timer:send_interval(?HOUR, hour),
+    {ok, {Host, Table}}.
+
+handle_call(_, _, State) -> {reply, ok, State}.
+
+handle_cast(_, State) -> {noreply, State}.
+
+handle_info(hour, {Host, Table} = State) ->
+    Back = gen_mod:get_module_opt(Host, ?MODULE, sent) div 16,
+    ets:select_delete(Table, [{{{'$1', '_'}, '$2'}, [{'orelse', {'=/=', '$1', sent}, {'=<', '$2', Back}}], [true]}]),
+    [ets:update_counter(Table, Key, {2, -Back}) || [Key] <- ets:match(Table, {'$1', '_'}), element(1, Key) =:= sent],
+    {noreply, State};
+handle_info(_, State) -> {noreply, State}.
+
+table(Host) -> gen_mod:get_module_proc(Host, ?MODULE).
 
 %% A client sends something. To other services of the server, such as its general pubsub, phones say nothing.
 sent({Packet, State}) ->
@@ -60,7 +102,7 @@ sent({Packet, State}) ->
     Allowed = case {From, To} of
         {Same, Same} -> may_be_sent(Packet) orelse publishes_keys(Packet);
         {{_, Server}, {<<>>, Server}} -> true;
-        {{_, Server}, {_, Server}} -> may_be_sent(Packet);
+        {{_, Server}, {_, Server}} -> may_be_sent(Packet) andalso is_within_limits(From, To, Packet);
         {_, undefined} -> publishes_keys(Packet);
         _ -> false
     end,
@@ -68,6 +110,28 @@ sent({Packet, State}) ->
         true -> hire_courier(), {Packet, State};
         false -> {stop, {drop, State}}
     end.
+
+is_within_limits(_, _, Packet) when element(1, Packet) =:= iq -> true;
+is_within_limits({From, Host}, {To, _}, Packet) ->
+    %% As Erlang counts it: the text in it, and some hundred bytes.
+    {Table, Size} = {table(Host), max(?LEAST, erlang:external_size(Packet))},
+    Take = fun(Key, Cost, Limit) -> take(Table, Key, Cost, gen_mod:get_module_opt(Host, ?MODULE, Limit)) end,
+    (ets:member(Table, {From, To}) orelse Take({strangers, From}, 1, strangers)) andalso
+        Take({From, To}, Size, unanswered) andalso Take({sent, From}, Size, sent).
+
+%% Once it is refused, all is taken.
+take(Table, Key, Cost, Limit) ->
+    [Before, _] = ets:update_counter(Table, Key, [{2, 0}, {2, Cost, Limit, Limit}], {Key, 0}),
+    Before + Cost =< Limit.
+
+%% A session gets something: who is sent a message by an account has been answered by it.
+received({Packet, State}) ->
+    {{From, Host}, {To, _}} = {account(xmpp:get_from(Packet)), account(xmpp:get_to(Packet))},
+    case element(1, Packet) =:= message andalso ets:take(table(Host), {To, From}) of
+        [_] -> ets:update_counter(table(Host), {strangers, To}, {2, -1, 0, 0}, {{strangers, To}, 0});
+        _ -> ok
+    end,
+    {Packet, State}.
 
 %% Runs in the session's process.
 hire_courier() ->

@@ -30,8 +30,8 @@ fn now() -> Timestamp {
     Timestamp(i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap())
 }
 
-/// The stranger's XMPP client.
-struct Relay {
+/// A stranger's XMPP client.
+pub(super) struct Relay {
     stdin: ChildStdin,
     told: mpsc::Receiver<Value>,
     /// Letters and presence that came.
@@ -39,11 +39,11 @@ struct Relay {
 }
 
 impl Relay {
-    fn start(world: &World, account: &AccountFile) -> Self {
+    pub(super) fn start(world: &World, jid: &str, secret: &str) -> Self {
         let xmpp = world.cloud.xmpp_addr();
         let mut command = Command::new(PYTHON);
-        command.arg(SCRIPT).arg(xmpp.ip().to_string()).arg(xmpp.port().to_string()).arg(account.jid.to_string());
-        command.arg(account.secret.as_str()).arg(world.cloud.ca_path());
+        command.arg(SCRIPT).arg(xmpp.ip().to_string()).arg(xmpp.port().to_string()).arg(jid);
+        command.arg(secret).arg(world.cloud.ca_path());
         // It ends with its standard input.
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("run `tests/packages test`");
@@ -80,12 +80,24 @@ impl Relay {
         STANDARD.decode(text.as_str().unwrap()).unwrap()
     }
 
-    fn send(&mut self, to: &str, envelope: &[u8]) {
-        self.say(&json!({ "send": to, "sealed": STANDARD.encode(envelope) }), "sent");
+    pub(super) fn send(&mut self, to: &str, envelope: &[u8]) {
+        self.send_many(to, 1, envelope);
+    }
+
+    /// The same so many times; each `{}` in the address is the number of the letter.
+    pub(super) fn send_many(&mut self, to: &str, times: usize, envelope: &[u8]) {
+        self.say(&json!({ "send": to, "times": times, "sealed": STANDARD.encode(envelope) }), "sent");
+    }
+
+    /// Forgets the letters that came before the server's answer to the last `send`; how many there were.
+    pub(super) fn letters(&mut self) -> usize {
+        let before = self.heard.len();
+        self.heard.retain(|line| line.get("letter").is_none());
+        before - self.heard.len()
     }
 
     /// The next letter from anybody.
-    fn letter(&mut self) -> Vec<u8> {
+    pub(super) fn letter(&mut self) -> Vec<u8> {
         STANDARD.decode(self.until("letter").as_str().unwrap()).unwrap()
     }
 
@@ -111,7 +123,7 @@ impl Stranger {
         let identity = Identity::new(now());
         let file = world.directory.provision(STRANGER, &identity.key().to_text()).await.unwrap();
         let account = AccountFile::parse(&file).unwrap();
-        let mut relay = Relay::start(world, &account);
+        let mut relay = Relay::start(world, &account.jid.to_string(), &account.secret);
         let seed = std::fs::read_to_string(world.directory.dir().join("keys/a.voprf")).unwrap();
         let evaluator = Evaluator::from_seed(STANDARD.decode(seed.trim()).unwrap().try_into().unwrap(), 'a').unwrap();
         let number = PhoneNumber::from_e164(target.number()).unwrap();

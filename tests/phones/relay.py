@@ -1,8 +1,9 @@
 """An XMPP client (slixmpp) that says what it is told to, for a stranger whose letters a test makes.
 
 Usage: relay.py HOST PORT JID PASSWORD CA. Commands are JSON lines: {"fetch": JID} asks for a key bundle,
-{"publish": BASE64} publishes one of its own, {"send": JID, "sealed": BASE64} sends a letter. It prints JSON lines: {"online": true}, {"bundle": BASE64 or null},
-{"published": true}, {"sent": true} once the server has it, {"letter": BASE64, "from": JID}, {"presence": TYPE, "from": JID}.
+{"publish": BASE64} publishes one of its own, {"send": JID, "times": N, "sealed": BASE64} sends a letter so often, with
+the letter's number for each {} in the address. It prints JSON lines: {"online": true}, {"bundle": BASE64 or null},
+{"published": true}, {"sent": true} once the server has them, {"letter": BASE64, "from": JID}, {"presence": TYPE, "from": JID}.
 """
 
 import asyncio
@@ -47,18 +48,22 @@ class Relay(slixmpp.ClientXMPP):
 
     async def start(self, _event):
         self.send_presence()
+        # Once this is answered, the server takes us for present.
+        await self.plugin["xep_0199"].ping(self.boundjid.domain, timeout=60)
         tell(online=True)
-        reader = asyncio.StreamReader()
-        await self.loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while line := await reader.readline():
+        # Nobody else holds it, nor the task that waits for it: the garbage collector would end both.
+        self.commands = asyncio.StreamReader()
+        await self.loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(self.commands), sys.stdin)
+        while line := await self.commands.readline():
             command = json.loads(line)
             if "fetch" in command:
                 await self.fetch(command["fetch"])
             elif "publish" in command:
                 await self.publish(command["publish"])
             else:
-                xml = f"<message type='headline' to='{command['send']}'><sealed xmlns='urn:shunt:1'>{command['sealed']}</sealed></message>"
-                self.send_raw(xml)
+                for nth in range(command["times"]):
+                    to = command["send"].format(nth)
+                    self.send_raw(f"<message type='headline' to='{to}'><sealed xmlns='urn:shunt:1'>{command['sealed']}</sealed></message>")
                 await self.plugin["xep_0199"].ping(self.boundjid.domain, timeout=60)
                 tell(sent=True)
         os._exit(0)

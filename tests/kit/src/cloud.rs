@@ -37,7 +37,15 @@ impl Cloud {
     /// # Errors
     /// ejabberd or Erlang is not installed, or it did not come up; the end of its log is in the text.
     pub async fn start() -> Result<Self> {
-        Self::start_with(true).await
+        Self::start_with(Some("")).await
+    }
+
+    /// The same with other limits, in the words of `ejabberd.yml`: `unanswered: 4096, strangers: 2`.
+    ///
+    /// # Errors
+    /// As [`Cloud::start`].
+    pub async fn start_limited(limits: &str) -> Result<Self> {
+        Self::start_with(Some(limits)).await
     }
 
     /// The same without Shunt's own module, as a server of somebody who left it out: to show what it is for.
@@ -45,10 +53,11 @@ impl Cloud {
     /// # Errors
     /// As [`Cloud::start`].
     pub async fn start_bare() -> Result<Self> {
-        Self::start_with(false).await
+        Self::start_with(None).await
     }
 
-    async fn start_with(module: bool) -> Result<Self> {
+    /// With the options of Shunt's own module, if there is to be one.
+    async fn start_with(module: Option<&str>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("shunt-cloud-").tempdir()?;
         let pki = Pki::generate(DOMAIN, dir.path())?;
         let mut draws = 0;
@@ -184,6 +193,14 @@ impl Cloud {
     /// As [`Cloud::start`].
     pub async fn restart(&mut self) -> Result<()> {
         self.ejabberd.start().await
+    }
+
+    /// An hour passes for what `mod_shunt` has counted of its accounts.
+    ///
+    /// # Errors
+    /// The server is down, or runs without it.
+    pub async fn an_hour_passes(&self) -> Result<()> {
+        self.ejabberd.an_hour_passes().await
     }
 
     /// Every table that the running server holds, on disk or in memory only, with its rows as Erlang terms.

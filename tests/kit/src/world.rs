@@ -35,7 +35,15 @@ impl World {
     /// # Errors
     /// Something did not start; the end of its log is in the text.
     pub async fn start(programs: &Path) -> Result<Self> {
-        let cloud = Cloud::start().await?;
+        Self::limited(programs, "").await
+    }
+
+    /// The same with other limits on what an account may send, as for [`Cloud::start_limited`].
+    ///
+    /// # Errors
+    /// As [`World::start`].
+    pub async fn limited(programs: &Path, limits: &str) -> Result<Self> {
+        let cloud = Cloud::start_limited(limits).await?;
         let directory = cloud.start_directory(&programs.join("shunt-directory")).await?;
         Ok(Self { smsc: Smsc::new(), cloud, directory, programs: programs.to_owned(), gateway: None, second: None })
     }

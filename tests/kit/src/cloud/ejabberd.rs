@@ -36,8 +36,8 @@ pub(super) struct Ejabberd {
 }
 
 impl Ejabberd {
-    /// Draws ports and writes the configuration; without Shunt's own module where that is wanted.
-    pub(super) fn prepare(dir: &Path, pki: &Pki, with_module: bool) -> Result<Self> {
+    /// Draws ports and writes the configuration; with these options of Shunt's own module, or without it.
+    pub(super) fn prepare(dir: &Path, pki: &Pki, module: Option<&str>) -> Result<Self> {
         let id = dir.file_name().and_then(|name| name.to_str()).context("the directory has no name")?.to_owned();
         let (xmpp, api, distribution) = (free_port()?, free_port()?, free_port()?.port());
         let api_path = format!("/{id}/api");
@@ -51,7 +51,10 @@ impl Ejabberd {
             ("port: 5281", &format!("port: {}", api.port())),
             ("\"/api\"", &format!("{api_path:?}")),
             (SHIPPED_COMMANDS, WITH_OURS),
-            (WITH_MODULE, if with_module { WITH_MODULE } else { "" }),
+            (
+                WITH_MODULE,
+                &module.map_or_else(String::new, |options| WITH_MODULE.replace("{}", &format!("{{{options}}}"))),
+            ),
         ] {
             if config.matches(shipped).count() != 1 {
                 bail!("config/ejabberd/ejabberd.yml has no single {shipped:?} any more");
@@ -106,16 +109,26 @@ impl Ejabberd {
 
     /// Killed at once; accounts made before are on the disk, as they are on any server that runs for a while.
     pub(super) async fn crash(&mut self) -> Result<()> {
-        let mut command = self.asking(&look::write_out(&self.node));
-        let output = tokio::task::spawn_blocking(move || command.output()).await??;
-        if !output.status.success() {
-            bail!("mnesia's log could not be written out: {}", String::from_utf8_lossy(&output.stdout));
-        }
+        self.does(&look::write_out(&self.node)).await.context("mnesia's log could not be written out")?;
         self.child.take().context("the server is not running")?.kill().await.map(drop)
     }
 
     pub(super) async fn stored(&self) -> Result<Vec<Table>> {
         look::ask(self.asking(&look::script(&self.node))).await
+    }
+
+    /// For what `mod_shunt` has counted.
+    pub(super) async fn an_hour_passes(&self) -> Result<()> {
+        self.does(&look::an_hour_passes(&self.node)).await
+    }
+
+    async fn does(&self, script: &str) -> Result<()> {
+        let mut command = self.asking(script);
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stdout));
+        }
+        Ok(())
     }
 
     /// A node that listens nowhere and only asks.

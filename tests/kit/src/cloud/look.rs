@@ -1,5 +1,6 @@
 //! A look into the server: its tables, and its files byte by byte.
 
+use super::DOMAIN;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -31,6 +32,15 @@ pub(super) fn script(node: &str) -> String {
 pub(super) fn write_out(node: &str) -> String {
     format!(
         "case rpc:call('{node}', mnesia, sync_log, []) of ok -> halt(0); W -> io:format(\"~p~n\", [W]), halt(1) end."
+    )
+}
+
+/// Tells `mod_shunt` what its timer tells it each hour, and waits until it has done what it does then.
+pub(super) fn an_hour_passes(node: &str) -> String {
+    format!(
+        "Call = fun(M, F, A) -> rpc:call('{node}', M, F, A) end, \
+         P = Call(gen_mod, get_module_proc, [<<\"{DOMAIN}\">>, mod_shunt]), \
+         hour = Call(erlang, send, [P, hour]), ok = Call(gen_server, call, [P, done]), halt(0)."
     )
 }
 
