@@ -18,9 +18,12 @@ pub(crate) fn own() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// Resident memory in MB.
-pub(crate) fn resident(process: u32) -> Result<f64> {
+/// Resident memory in MB: all of it, and what is no file's (code and SQLite's index of its log are).
+pub(crate) fn resident(process: u32) -> Result<(f64, f64)> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1000.0)
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such field")?;
+        anyhow::Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1000.0)
+    };
+    Ok((field("VmRSS:")?, field("RssAnon:")?))
 }

@@ -14,8 +14,8 @@ const VISITS: [usize; 3] = [1, 2, 5];
 const AT_ONCE: usize = 8;
 /// A machine that is slower than that gets through a part of the day.
 const LIMIT: Duration = Duration::from_secs(240);
-/// Memory is read that often.
-const READINGS: usize = 4;
+/// Memory is read at each of its hours.
+const HOURS: usize = 24;
 
 pub(crate) async fn of_ten_thousand(site: &Site) -> Result<()> {
     let mut devices: Vec<Client> = Vec::with_capacity(DEVICES);
@@ -28,8 +28,8 @@ pub(crate) async fn of_ten_thousand(site: &Site) -> Result<()> {
     let (before, begun) = (cpu::time(process)?, Instant::now());
     let mut memory = vec![cpu::resident(process)?];
     let (next, mut made, mut granted) = (Arc::new(AtomicUsize::new(0)), 0, 0);
-    for reading in 1..=READINGS {
-        let end = visits * reading / READINGS;
+    for hour in 1..=HOURS {
+        let end = visits * hour / HOURS;
         let mut phones = tokio::task::JoinSet::new();
         for _ in 0..AT_ONCE {
             let (devices, points, next) = (devices.clone(), points.clone(), next.clone());
@@ -63,7 +63,7 @@ pub(crate) async fn of_ten_thousand(site: &Site) -> Result<()> {
         used.as_secs_f64(),
         used.as_secs_f64() / 864.0
     );
-    let memory: Vec<_> = memory.iter().map(|mb| format!("{mb:.1}")).collect();
-    println!("its resident memory from start to end, MB: {}", memory.join(", "));
+    let memory: Vec<_> = memory.iter().map(|(all, own)| format!("{all:.1} ({own:.1})")).collect();
+    println!("its resident memory before and after each hour, MB (of it its own, no file's): {}", memory.join(", "));
     Ok(())
 }

@@ -32,14 +32,19 @@ pub(crate) async fn by_one_account(site: &Site) -> Result<()> {
     ensure!(anew == 0, "withdrawn and enrolled again, it got {anew} more");
     // An hour passes for its bucket alone.
     let database = rusqlite::Connection::open(site.directory.database())?;
-    let hour = |hours: i64| database.execute("UPDATE spent SET at = at - 3600 * ?1", [hours]);
+    let budget = Site::budget("searcher")?;
+    let hour = |hours: i64| {
+        database.execute("UPDATE spent SET at = at - 3600 * ?1 WHERE budget = ?2", rusqlite::params![hours, budget])
+    };
     let mut hours = Vec::new();
     for _ in 0..3 {
-        ensure!(hour(1)? == 1, "no such account");
+        ensure!(hour(1)? == 1, "it has spent nothing");
         hours.push(granted().await?);
     }
+    ensure!(hours == [4, 4, 4], "an hour gave it {hours:?}");
     hour(24)?;
     let day = granted().await?;
+    ensure!((at_once, day) == (1000, 96), "at once {at_once}, in a day {day}");
     println!(
         "one account may test {at_once} numbers at once, {anew} more when it withdraws and enrols again, then {hours:?} in the next hours, {day} in a day"
     );

@@ -49,9 +49,14 @@ impl Site {
         Ok(())
     }
 
+    /// What the look-ups of that account are counted under: here the hash of its token, which is its name.
+    pub(crate) fn budget(name: &str) -> Result<[u8; 32]> {
+        Ok(digest(&SHA256, name.as_bytes()).as_ref().try_into()?)
+    }
+
     /// Makes an account, with a full bucket if there was none of that name; its device.
     pub(crate) async fn device(&self, name: &str) -> Result<Client> {
-        let token = digest(&SHA256, name.as_bytes()).as_ref().try_into()?;
+        let token = Self::budget(name)?;
         let account = Account { pseudonym: &format!("a{name}"), token: &token, budget: &token, certificate: b"" };
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().try_into()?;
         self.accounts.put(&account, now).await?;
