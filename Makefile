@@ -23,7 +23,7 @@ build figures: export LIBSQLITE3_FLAGS = -USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FT
   -USQLITE_ENABLE_RTREE -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_STAT4 -USQLITE_SOUNDEX -USQLITE_ENABLE_API_ARMOR \
   -USQLITE_ENABLE_MEMORY_MANAGEMENT -USQLITE_ENABLE_LOAD_EXTENSION -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_JSON
 
-.PHONY: help build demo desk test lint check-targets privacy apps fuzz figures directory-bench install install-directory clean
+.PHONY: help build demo desk test lint check-targets privacy apps fuzz figures directory-bench install install-openrc install-directory clean
 
 help:
 	@echo 'make demo              two phones and a cloud show the main job (root); ARGS=--json for a line a step'
@@ -33,6 +33,7 @@ help:
 	@echo 'make apps              unmodified apps through the door and beside it: what they did (root)'
 	@echo 'make build             the device build, optimised: three daemons and shuntctl'
 	@echo 'make install           install that build; DESTDIR=, PREFIX='
+	@echo 'make install-openrc    the same for the scripts of OpenRC, where that runs the system'
 	@echo 'make install-directory the same for the cloud'"'"'s directory, for packagers'
 	@echo 'make check-targets     type-check the device programs for TARGETS ($(TARGETS))'
 	@echo 'make fuzz              each fuzz target for FUZZ_SECONDS (60)'
@@ -130,6 +131,12 @@ install: build
 	sed -i 's|/usr/libexec/shunt|$(LIBEXECDIR)|g' $(DESTDIR)$(PREFIX)/lib/systemd/system/shuntd.service \
 	  $(DESTDIR)$(USERUNITS)/shunt-door.service $(DESTDIR)/etc/xdg/autostart/shunt-door.desktop \
 	  $(DESTDIR)/etc/profile.d/shunt-door.sh $(DESTDIR)$(LIBEXECDIR)/launchers $(DESTDIR)$(LIBEXECDIR)/through-door
+
+# Beside `install`, where OpenRC runs the system; the package makes the users shunt-core and shunt-uplink.
+install-openrc:
+	install -Dm 0755 init/shuntd.openrc $(DESTDIR)/etc/init.d/shuntd
+	install -Dm 0755 init/door/shunt-door.openrc $(DESTDIR)/etc/user/init.d/shunt-door
+	sed -i 's|/usr/libexec/shunt|$(LIBEXECDIR)|g' $(DESTDIR)/etc/init.d/shuntd $(DESTDIR)/etc/user/init.d/shunt-door
 
 # The cloud's side. Not needed by `install`, and nothing of it belongs on a phone.
 install-directory:

@@ -1,20 +1,91 @@
-//! OpenRC's scripts.
+//! OpenRC's scripts, run by OpenRC.
 
-use crate::read;
+use crate::{read, root, run, said};
 use std::{
-    io::Write,
-    process::{Command, Stdio},
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output},
 };
 
-#[test]
-fn the_openrc_script_is_a_shell_script() {
-    let check = |text: &str| {
-        let mut shell = Command::new("sh").arg("-n").stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        shell.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        shell.wait().unwrap().success()
+const DOOR: &str = env!("CARGO_BIN_EXE_shunt-door");
+
+/// Runs a shell script on a system that OpenRC runs and that has our package: `shuntd` is a stand-in there. With it
+/// ends each process that it left.
+fn on_openrc(place: &Path, script: &str, change: impl Fn(String) -> String) -> Output {
+    let put = |name: &str, text: String| {
+        let path = place.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     };
-    let script = read("init/shuntd.openrc");
-    assert!(script.starts_with("#!/sbin/openrc-run\n"));
-    assert!(check(&script));
-    assert!(!check(&script.replacen('}', "", 1)));
+    put("init.d/shuntd", change(read("init/shuntd.openrc")));
+    // Debian's OpenRC has no services of users yet: it runs this one as one of the system.
+    let door = change(read("init/door/shunt-door.openrc"));
+    assert!(door.starts_with("#!/sbin/openrc-run --user\n"));
+    put("init.d/shunt-door", door.replacen(" --user", "", 1));
+    put("init.d/dbus", "#!/sbin/openrc-run\nstart() { :; }\n".to_owned());
+    put("shunt/shuntd", "#!/bin/sh\necho \"$@\" >/run/told; exec sleep 1000\n".to_owned());
+    fs::copy(DOOR, place.join("shunt/shunt-door")).unwrap();
+    for (file, line) in [("passwd", "shunt-core:x:64871:64871:::\n"), ("group", "shunt-core:x:64871:\n")] {
+        put(file, fs::read_to_string(Path::new("/etc").join(file)).unwrap() + line);
+    }
+    let setting = "mount --make-rprivate / && mount -t tmpfs t /run && mount -t tmpfs t /var/lib
+        mount -t tmpfs t /usr/libexec && cp -r shunt /usr/libexec/ && mkdir -p /run/user/$(id -u)
+        for file in init.d passwd group; do mount --bind $file /etc/$file; done
+        for state in started starting stopping inactive wasinactive failed exclusive daemons options tmp; do
+          mkdir -p /run/openrc/$state; done
+        touch /run/openrc/softlevel\n";
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", "120", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"]);
+    run(command.args(["-ec", &format!("{setting}{script}")]).current_dir(place).env_remove("XDG_RUNTIME_DIR"))
+}
+
+#[test]
+fn openrc_starts_the_daemons_with_a_place_of_the_cores_own_and_ends_them() {
+    let place = tempfile::tempdir().unwrap();
+    let script =
+        "/etc/init.d/shuntd start >&2; stat -c '%a %u' /var/lib/shunt /run/shunt; /etc/init.d/shuntd status >&2
+        until [ -s /run/told ]; do :; done; cat /run/told
+        /etc/init.d/shuntd stop >&2; while pgrep sleep >&2; do :; done";
+    let output = on_openrc(place.path(), script, |text| text);
+    assert!(output.status.success(), "{}", said(&output));
+    let expected = "700 64871\n755 64871\n--core-user shunt-core --uplink-user shunt-uplink\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    assert!(read("init/shuntd.service").contains("shuntd --core-user shunt-core --uplink-user shunt-uplink\n"));
+}
+
+#[test]
+fn openrc_starts_a_users_door_and_ends_it() {
+    let place = tempfile::tempdir().unwrap();
+    let script = "door=/run/user/$(id -u)/shunt-door
+        listens() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' $door 2>/dev/null; }
+        /etc/init.d/shunt-door start >&2; /etc/init.d/shunt-door status >&2
+        until listens; do :; done; stat -c %a $door
+        /etc/init.d/shunt-door stop >&2; ! listens";
+    let output = on_openrc(place.path(), script, |text| text);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "600\n");
+}
+
+#[test]
+fn openrc_refuses_a_broken_script() {
+    let place = tempfile::tempdir().unwrap();
+    let output = on_openrc(place.path(), "! /etc/init.d/shuntd start", |text| text.replacen('}', "", 1));
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn make_puts_openrcs_scripts_where_it_looks() {
+    let image = tempfile::tempdir().unwrap();
+    let destination = format!("DESTDIR={}", image.path().display());
+    let mut make = Command::new("make");
+    make.current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+    let made = run(make.args(["install-openrc", "PREFIX=/opt/shunt", &destination]));
+    assert!(made.status.success(), "{}", said(&made));
+    for file in ["etc/init.d/shuntd", "etc/user/init.d/shunt-door"] {
+        let text = fs::read_to_string(image.path().join(file)).unwrap();
+        assert!(text.contains("command=\"/opt/shunt/libexec/shunt/shunt"), "{file}: {text}");
+        assert_eq!(fs::metadata(image.path().join(file)).unwrap().permissions().mode() & 0o777, 0o755);
+    }
 }
