@@ -12,11 +12,15 @@ type Dict = HashMap<String, OwnedVariant>;
 /// Message, number, sender, text, when it came (ms), line.
 pub(crate) type Incoming = (OwnedObjectPath, u32, String, String, i64, String);
 
+const PATH: &str = "/org/shunt/Shunt1";
+
 /// The phone's line.
 pub(crate) const LINE: &str = "line-a";
 
 #[derive(Clone, Default)]
 pub(crate) struct Script {
+    /// The switch.
+    pub(crate) on: bool,
     /// What `Ask` answers; nothing: never.
     pub(crate) bearer: Option<&'static str>,
     /// What `Divert` answers: an outcome, or an error's name; nothing: never.
@@ -47,6 +51,7 @@ pub(crate) struct Core {
 
 struct Door(Arc<Mutex<Script>>, watch::Sender<u64>);
 struct Messaging(Arc<Mutex<Script>>, watch::Sender<u64>);
+struct Settings(Arc<Mutex<Script>>);
 
 #[derive(Debug, zbus::DBusError)]
 #[zbus(prefix = "org.shunt.Error")]
@@ -152,6 +157,14 @@ impl Door {
     async fn settled(emitter: &SignalEmitter<'_>, sms: ObjectPath<'_>, owner: &str, state: &str) -> zbus::Result<()>;
 }
 
+#[zbus::interface(name = "org.shunt.Shunt1.Settings")]
+impl Settings {
+    #[zbus(property)]
+    fn enabled(&self) -> bool {
+        self.0.lock().unwrap().on
+    }
+}
+
 #[zbus::interface(name = "org.shunt.Shunt1.Messaging")]
 impl Messaging {
     async fn delete(&self, message: OwnedObjectPath, #[zbus(connection)] connection: &Connection) -> Result<(), Error> {
@@ -186,11 +199,11 @@ impl Core {
         let script = Arc::new(Mutex::new(script));
         let told = watch::Sender::new(0);
         let changes = told.subscribe();
-        let path = "/org/shunt/Shunt1";
         // What is served from the beginning listens before the name can be found; a call that came earlier would be lost.
         let connection = connection::Builder::address(bus.address())
-            .serve_at(path, Door(Arc::clone(&script), told.clone()))
-            .serve_at(path, Messaging(Arc::clone(&script), told))
+            .serve_at(PATH, Door(Arc::clone(&script), told.clone()))
+            .serve_at(PATH, Settings(Arc::clone(&script)))
+            .serve_at(PATH, Messaging(Arc::clone(&script), told))
             .name("org.shunt.Shunt1")
             .build();
         let connection = connection.await.unwrap();
@@ -227,6 +240,13 @@ impl Core {
         emitters(&self.connection, callers)
     }
 
+    /// The switch is turned.
+    pub(crate) async fn turn(&self, on: bool) {
+        self.set(|script| script.on = on);
+        let settings = self.connection.object_server().interface::<_, Settings>(PATH).await.unwrap();
+        settings.get().await.enabled_changed(settings.signal_emitter()).await.unwrap();
+    }
+
     /// An instant message came.
     pub(crate) async fn receive(&self, message: Incoming) {
         self.set(|script| script.inbox.push(message.clone()));
@@ -257,7 +277,7 @@ impl Core {
 /// One for each caller.
 fn emitters(connection: &Connection, callers: Vec<String>) -> Vec<SignalEmitter<'_>> {
     let to = |caller: String| {
-        let emitter = SignalEmitter::new(connection, "/org/shunt/Shunt1").unwrap();
+        let emitter = SignalEmitter::new(connection, PATH).unwrap();
         emitter.set_destination(zbus::names::UniqueName::try_from(caller).unwrap().into())
     };
     callers.into_iter().map(to).collect()

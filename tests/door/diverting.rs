@@ -2,8 +2,9 @@
 
 use crate::{
     ALICE, BOB,
-    core::{Core, Script},
+    core::{Core, LINE, Script},
     programs,
+    receiving::im,
 };
 use futures_util::StreamExt;
 use shunt_kit::{
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 use zbus::{MatchRule, MessageStream, OwnedObjectPath, Variant, message};
 
 pub(crate) const IM: Script = Script {
+    on: true,
     bearer: Some("im"),
     outcome: Some("im"),
     inbox: Vec::new(),
@@ -195,4 +197,24 @@ async fn a_core_that_is_absent_hangs_or_dies_costs_no_text_and_no_second_one() {
     assert_eq!(tokens(&first), core.calls("Divert").into_iter().map(|call| call.1).collect::<Vec<_>>());
     assert_eq!(app.get(path).await.unwrap().state, state::SENT);
     assert_eq!(smsc.submitted_total(), 2);
+}
+
+#[tokio::test]
+async fn the_core_is_asked_about_texts_while_it_says_that_the_switch_is_on() {
+    let (smsc, phone, door) = phone().await;
+    let core = Core::start(phone.bus(), Script { on: false, inbox: vec![im(7, "an IM")], ..IM }).await;
+    let line = (LINE.to_owned(), phone.sms().modem().clone());
+    core.set(|script| script.lines = vec![line]);
+    let app = phone.sms_through(&door).await.unwrap();
+    assert_eq!(app.list().await.unwrap().len(), 1, "what came before is shown on");
+    for (on, submitted, asked) in [(false, 1, 0), (true, 1, 1), (false, 2, 1)] {
+        core.turn(on).await;
+        // Its answer comes after what it told.
+        let settings = Some("org.freedesktop.DBus.Properties");
+        let enabled = ("org.shunt.Shunt1.Settings", "Enabled");
+        let core_name = Some("org.shunt.Shunt1");
+        app.connection().call_method(core_name, "/org/shunt/Shunt1", settings, "Get", &enabled).await.unwrap();
+        app.send(BOB, "a text", false).await.unwrap();
+        assert_eq!((smsc.submitted_total(), core.calls("Ask").len()), (submitted, asked));
+    }
 }

@@ -4,12 +4,14 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod ab;
+mod bare;
 mod core;
 mod diverting;
 mod forged;
 mod leaving;
 mod modems;
 mod ofono;
+mod order;
 mod receiving;
 mod through;
 mod user;

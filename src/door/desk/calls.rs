@@ -11,6 +11,7 @@ use crate::door::{
 #[derive(Debug)]
 pub(super) enum Purpose {
     Owner(&'static str),
+    Switch,
     Lines,
     /// Those after a number.
     Inbox {
@@ -123,6 +124,7 @@ impl Desk {
     fn answered(&mut self, purpose: Purpose, message: &Message<'_>) {
         match purpose {
             Purpose::Owner(name) => self.owner(name, message.body().map(|(owner,): (String,)| owner)),
+            Purpose::Switch => self.found_switch(message),
             Purpose::Lines => self.found_lines(message),
             Purpose::Inbox { after } => self.found_inbox(after, message),
             Purpose::Content { call, path } => self.found_content(call, &path, message),

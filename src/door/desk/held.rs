@@ -13,6 +13,7 @@ use super::{
     names::*,
     object,
     objects::Dict,
+    order::GONE,
     sent::SENDING,
     start::{Objects, modem_of},
 };
@@ -31,7 +32,7 @@ const WORD: Duration = Duration::from_secs(22);
 const STOPPING: &str = "org.shunt.Error.Stopping";
 const UNCERTAIN: &str = "org.shunt.Error.Uncertain";
 const FAILED: &str = "org.shunt.Error.Failed";
-const NO_REPLY: &str = "org.freedesktop.DBus.Error.NoReply";
+pub(super) const NO_REPLY: &str = "org.freedesktop.DBus.Error.NoReply";
 const ALREADY_SENT: &str = "This message was already sent, cannot send it again";
 
 /// A held call.
@@ -51,6 +52,8 @@ pub(super) struct Held {
     pub(super) perhaps_taken: bool,
     /// Then: it passes, or after a Divert, it is uncertain. `None`: the app was told that it is.
     pub(super) until: Option<Instant>,
+    /// The app's later calls that would change the same text, in their order.
+    pub(super) behind: Vec<Vec<u8>>,
 }
 
 /// What is to be sent.
@@ -71,12 +74,14 @@ impl Desk {
     /// Holds ModemManager's `Sms.Send`.
     pub(super) fn hold(&mut self, message: &Message<'_>) -> Option<()> {
         let head = &message.head;
-        // A core that is not there is not waited for.
-        if self.core.is_none() || head.no_reply || !head.signature.is_empty() {
+        if head.no_reply || !head.signature.is_empty() {
             return None;
         }
         if self.sent.contains(head.path) {
             return self.reply(head, Reply::Error(CORE_FAILED, ALREADY_SENT.to_owned()));
+        }
+        if !self.diverts() {
+            return None;
         }
         let sms = head.path.to_owned();
         self.put(
@@ -209,9 +214,13 @@ impl Desk {
     }
 
     fn succeed(&mut self, call: u32, delivered: bool) {
-        let Some(held) = self.held.remove(&call) else { return };
+        let Some(mut held) = self.held.remove(&call) else { return };
+        let (gone, behind) = (self.is_gone(&held), std::mem::take(&mut held.behind));
         let head = Head { serial: call, destination: &held.destination, ..Head::blank(Kind::Call) };
         match (held.sms, held.modem, held.token) {
+            // Another text has its number now.
+            _ if gone && held.until.is_none() => {}
+            _ if gone => drop(self.reply(&head, Reply::Nothing)),
             // The app has its answer, but for the state.
             (sms, ..) if held.until.is_none() => sms.into_iter().for_each(|sms| self.show_sent(sms, delivered)),
             (Some(sms), ..) => {
@@ -231,16 +240,19 @@ impl Desk {
             }
             _ => {}
         }
+        self.go_on(behind, gone);
     }
 
     fn fail(&mut self, call: u32, error: &'static str, said: Option<String>) {
         let Some(held) = self.held.remove(&call) else { return };
+        let gone = self.is_gone(&held);
         if held.until.is_some() {
             self.refuse(call, &held.destination, error, said);
         }
+        self.go_on(held.behind, gone);
     }
 
-    fn refuse(&mut self, call: u32, destination: &str, error: &'static str, said: Option<String>) {
+    pub(super) fn refuse(&mut self, call: u32, destination: &str, error: &'static str, said: Option<String>) {
         let head = Head { serial: call, destination, ..Head::blank(Kind::Call) };
         let said = said.unwrap_or_else(|| "The text may have arrived; sending it again may show it twice".to_owned());
         let _unanswered = self.reply(&head, Reply::Error(error, said));
@@ -248,14 +260,11 @@ impl Desk {
 
     /// The held call passes, byte for byte.
     pub(super) fn release(&mut self, call: u32) {
-        let Some(held) = self.held.remove(&call) else { return };
+        let Some(mut held) = self.held.remove(&call) else { return };
         self.forget_call(call);
-        let gone = held.sms.is_some() && held.owner != self.mm;
+        let (gone, behind) = (self.is_gone(&held), std::mem::take(&mut held.behind));
         match held.until {
-            Some(_) if gone => {
-                let said = "ModemManager restarted, and this message is gone with it".to_owned();
-                self.refuse(call, &held.destination, NO_REPLY, Some(said));
-            }
+            Some(_) if gone => self.refuse(call, &held.destination, NO_REPLY, Some(GONE.to_owned())),
             Some(_) => {
                 self.out.push(Action::ToBus(held.bytes));
                 self.tracked.insert(call, Tracked::Passed);
@@ -263,6 +272,7 @@ impl Desk {
             None if gone => {}
             None => self.send_after_all(held),
         }
+        self.go_on(behind, gone);
     }
 
     /// The app has had its answer: the call is the desk's own, and the modem service's signals tell what comes of it.
@@ -288,10 +298,12 @@ impl Desk {
 
     /// The app waits no longer; the core's word still decides.
     fn doubt(&mut self, call: u32) {
-        let Some(held) = self.held.get_mut(&call) else { return };
+        let Some(mut held) = self.held.remove(&call) else { return };
+        let (gone, behind) = (self.is_gone(&held), std::mem::take(&mut held.behind));
         held.until = None;
-        let destination = held.destination.clone();
-        self.refuse(call, &destination, UNCERTAIN, None);
+        self.refuse(call, &held.destination, UNCERTAIN, None);
+        self.held.insert(call, held);
+        self.go_on(behind, gone);
     }
 }
 
@@ -307,6 +319,7 @@ impl Held {
             token: None,
             perhaps_taken: false,
             until: Some(until),
+            behind: Vec::new(),
         }
     }
 }

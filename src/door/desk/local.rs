@@ -8,6 +8,7 @@ use super::{
     names::*,
     object,
     objects::{Content, Dict, Report, im_number, is_ours, sms_number},
+    order::changes_text,
     rewrite::Tracked,
 };
 use crate::door::{
@@ -36,10 +37,10 @@ pub(super) fn wanted(head: &Head<'_>) -> Look {
     let of = |interface: &str| head.interface.is_empty() || head.interface == interface;
     let is_sms = |path: &str| sms_number(path).is_some();
     let looked = match head.member {
-        "Send" | "Store" => of(SMS) && is_sms(head.path),
+        _ if changes_text(head) => true,
         "Get" | "GetAll" | "Set" => of(PROPERTIES) && (is_sms(head.path) || head.path.starts_with(MODEM_PATH)),
         "GetManagedObjects" => of(OBJECTS),
-        "List" | "Delete" => of(MESSAGING) && head.path.starts_with(MODEM_PATH),
+        "List" => of(MESSAGING) && head.path.starts_with(MODEM_PATH),
         "Introspect" => of(INTROSPECTABLE) && is_ours(head.path),
         "SendMessage" => of(OFONO_MESSAGES),
         _ => false,
@@ -54,6 +55,9 @@ impl Desk {
         if head.destination == BUS {
             self.asks_bus(message);
             return None;
+        }
+        if self.wait_behind(message).is_some() {
+            return Some(());
         }
         match head.member {
             _ if is_ours(head.path) => self.asks_ours(message),

@@ -3,7 +3,7 @@
 //! alike, and makes the app see what the modem service would have shown it.
 //!
 //! Nothing is asked of anybody before the app first turns to a modem service. From then on the desk knows
-//! the owners of three names, the instant messages that came, and which texts went as such.
+//! the owners of three names, the switch, the instant messages that came, and which texts went as such.
 
 mod calls;
 mod held;
@@ -13,10 +13,12 @@ mod local;
 mod names;
 mod objects;
 mod ofono;
+mod order;
 mod rewrite;
 mod say;
 mod sent;
 mod start;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod twins;
@@ -35,6 +37,7 @@ use lines::Lines;
 use names::*;
 use objects::{Report, is_ours};
 use ofono::Told;
+use order::MOST_BEHIND;
 use rewrite::Tracked;
 use say::is_own;
 use std::{
@@ -95,6 +98,8 @@ pub(super) struct Desk {
     mm: Option<String>,
     ofono: Option<String>,
     core: Option<String>,
+    /// The switch, as the core told it last.
+    on: bool,
     /// The app itself speaks to the core, and hears its signals.
     speaks: bool,
     rules: Rules,
@@ -133,6 +138,7 @@ impl Desk {
             mm: None,
             ofono: None,
             core: None,
+            on: false,
             speaks: false,
             rules: Rules::default(),
             serial: say::FIRST_SERIAL,
@@ -185,8 +191,9 @@ impl Desk {
                 Look::Wait
             }
             _ if self.waits() => Look::Wait,
-            // Nobody but the desk answers for its own objects: an app that asks much waits for answers.
-            _ if self.crowded() && is_ours(head.path) => {
+            // Nobody but the desk answers for its own objects, and nothing overtakes a Send: an app that asks much waits
+            // for answers.
+            _ if self.crowded() && (is_ours(head.path) || self.may_wait_behind(head)) => {
                 self.full = true;
                 Look::Wait
             }
@@ -213,7 +220,9 @@ impl Desk {
                     | (OBJECTS, "InterfacesAdded" | "InterfacesRemoved")
                     | (MESSAGING, "Added" | "Deleted")
             ),
-            Kind::Signal => Some(head.sender) == self.core.as_deref() && head.destination == self.me,
+            Kind::Signal if Some(head.sender) == self.core.as_deref() => {
+                head.destination == self.me || head.member == "PropertiesChanged"
+            }
             _ => false,
         };
         if wanted { Look::Whole } else { Look::Pass }
@@ -249,9 +258,10 @@ impl Desk {
         }
     }
 
-    /// A signal that the core addressed to this connection.
+    /// A signal that the core addressed to this connection; of its properties it tells everybody.
     fn core_said(&mut self, message: &Message<'_>) -> Option<()> {
         match (message.head.interface, message.head.member) {
+            (PROPERTIES, _) => return self.switched(message),
             (CORE_MESSAGING, "Received") => self.received(message),
             (CORE_MESSAGING, "Changed") => self.changed(message),
             (CORE_DOOR, "Settled") => self.settled(message),
@@ -325,7 +335,7 @@ impl Desk {
     }
 
     fn crowded(&self) -> bool {
-        self.calls.len() + self.tracked.len() + self.held.len() >= MOST_CALLS
+        self.calls.len() + self.tracked.len() + self.held.len() >= MOST_CALLS || self.behind() >= MOST_BEHIND
     }
 
     fn is(&self, owner: &Option<String>, name: &str, destination: &str) -> bool {

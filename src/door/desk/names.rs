@@ -18,3 +18,4 @@ pub(super) const CORE: &str = "org.shunt.Shunt1";
 pub(super) const CORE_PATH: &str = "/org/shunt/Shunt1";
 pub(super) const CORE_DOOR: &str = "org.shunt.Shunt1.Door";
 pub(super) const CORE_MESSAGING: &str = "org.shunt.Shunt1.Messaging";
+pub(super) const CORE_SETTINGS: &str = "org.shunt.Shunt1.Settings";

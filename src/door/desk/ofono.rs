@@ -30,7 +30,7 @@ impl Desk {
     /// Holds `SendMessage`. oFono itself asks for a report, or not, for all texts alike.
     pub(super) fn hold_ofono(&mut self, message: &Message<'_>) -> Option<()> {
         let (to, body): (String, String) = message.body()?;
-        if self.core.is_none() || message.head.no_reply || to.is_empty() || body.is_empty() {
+        if !self.diverts() || message.head.no_reply || to.is_empty() || body.is_empty() {
             return None;
         }
         let mut held = Held::new(message, self.in_patience());

@@ -24,6 +24,7 @@ impl Desk {
         }
         let rule = format!("type='signal',sender='{MM}',interface='{OBJECTS}',path='{MM_PATH}'");
         self.call(Purpose::Forget, (BUS, BUS_PATH, BUS, "AddMatch"), &(rule,));
+        self.listen_to_switch();
     }
 
     /// The start ends with its last answer.
@@ -31,7 +32,12 @@ impl Desk {
         let open = |purpose: &Purpose| {
             matches!(
                 purpose,
-                Purpose::Owner(_) | Purpose::Lines | Purpose::Inbox { .. } | Purpose::Sent | Purpose::Twins
+                Purpose::Owner(_)
+                    | Purpose::Switch
+                    | Purpose::Lines
+                    | Purpose::Inbox { .. }
+                    | Purpose::Sent
+                    | Purpose::Twins
             )
         };
         if matches!(self.phase, Phase::Starting(_)) && !self.calls.values().any(open) {
@@ -61,6 +67,7 @@ impl Desk {
             _ => {
                 self.core = owner;
                 if self.core.is_some() {
+                    self.ask_switch();
                     self.ask_inbox_anew();
                     self.ask_lines_anew();
                     self.ask_sent();

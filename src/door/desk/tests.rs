@@ -5,6 +5,8 @@ mod held;
 mod lines;
 mod local;
 mod ofono;
+mod order;
+mod switch;
 
 use super::{
     Action, Desk, Phase,
@@ -56,6 +58,7 @@ impl Scene {
         for owner in [OWNER, ":1.6", CORE_OWNER] {
             scene.reply_to("GetNameOwner", &(owner,));
         }
+        scene.reply_to("Enabled", &(zbus::Variant::from(true),));
         scene.reply_to("Inbox", &(Vec::<Row>::new(), false));
         scene.reply_to("Lines", &(lines(MODEM),));
         while scene.open("Sent") {
@@ -166,11 +169,13 @@ impl Scene {
     }
 }
 
-/// The member that a message calls, or the property where that is ModemManager's own.
+/// The member that a message calls, or the property where that is ModemManager's own or a setting.
 fn called(bytes: &[u8]) -> String {
     let message = Message::read(bytes).unwrap();
     match message.body::<(String, String)>() {
-        Some((interface, property)) if message.head.member == "Get" && interface == MM => property,
+        Some((interface, property)) if message.head.member == "Get" && [MM, CORE_SETTINGS].contains(&&*interface) => {
+            property
+        }
         _ => message.head.member.to_owned(),
     }
 }
@@ -349,6 +354,26 @@ fn an_instant_message_is_told_and_shown_as_a_received_sms() {
     let told = scene.app.clone();
     assert_eq!(scene.told(), ["Return", "PropertiesChanged", "Deleted"]);
     forged("Deleted", &told[2]);
+}
+
+#[test]
+fn a_fallback_sms_is_shown_without_its_mark() {
+    let mut scene = Scene::new();
+    let marked = "both ways       \n";
+    assert!(crate::router::split_mark(marked).is_some());
+    let mut all = Dict::new();
+    set(&mut all, "Text", marked);
+    let get_all = Head { serial: 30, destination: MM, path: REAL, interface: PROPERTIES, member: "GetAll", ..call() };
+    scene.app_says(&get_all, &(SMS,));
+    scene.reply_to("GetAll", &(&all,));
+    forged("UnmarkedGetAll", &scene.app.pop().unwrap());
+    scene.app_says(&Head { serial: 31, member: "Get", ..get_all }, &(SMS, "Text"));
+    scene.reply_to("Get", &(zbus::Variant::from(marked),));
+    forged("UnmarkedGet", &scene.app.pop().unwrap());
+    let changed = Head { path: REAL, interface: PROPERTIES, member: "PropertiesChanged", ..signal() };
+    scene.bus_says(&changed, &(SMS, &all, Vec::<String>::new()));
+    forged("UnmarkedChanged", &scene.app.pop().unwrap());
+    assert!(scene.app.is_empty());
 }
 
 #[test]
