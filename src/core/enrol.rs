@@ -102,7 +102,8 @@ impl Core {
     ) -> Result<(), Error> {
         let identity = self.identity.as_ref().map(Identity::key).ok_or(Error::NotEnrolled)?;
         let session = SessionId::new(&mut OsRng);
-        let start = Start { number: number.clone(), made: turn.now.wall };
+        let renews = self.account.as_ref().map(|account| self.credentials(account).token.0);
+        let start = Start { number: number.clone(), made: turn.now.wall, renews };
         let start = start.seal(session, identity, key).map_err(|error| {
             log::error!("{error}");
             Error::NotConfigured

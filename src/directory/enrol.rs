@@ -3,7 +3,7 @@
 //! The number is in memory while a `start` sends its SMS, and while a `confirm` is answered; between the
 //! two nothing here knows it.
 
-use super::accounts::TokenHash;
+use super::accounts::{Known, TokenHash};
 use super::alarm;
 use super::api::Refusal;
 use super::config::Enrolment;
@@ -11,14 +11,14 @@ use super::database::Database;
 use super::evaluate::{Directory, unavailable};
 use super::gateway::{Gateway, GatewayError};
 use super::keys;
-use super::limits::{Asked, Limited, Limits};
+use super::limits::{Asked, Limit, Limits};
 use super::number::{self, Enrollable, NumberError};
 use super::service::{Service, now, to_its_end};
 use super::sessions::{self, Attempt, Begun, Bound, Request, Salt, Sessions};
 use crate::model::{PhoneNumber, Timestamp};
 use crate::seal::{
-    Answer, AnswerKey, Code, Confirm, EnrolmentError, Header, NewAccount, Purpose, SessionId, Start, code_sms,
-    slow_hash,
+    Answer, AnswerKey, Certificate, Code, Confirm, EnrolmentError, Header, Jid, NewAccount, Purpose, SessionId, Start,
+    code_sms, slow_hash,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -38,6 +38,13 @@ pub(super) struct Enrolling {
     gateway: Gateway,
     pub(super) trusted_proxies: Vec<IpAddr>,
     alarm: Vec<String>,
+}
+
+/// A start, judged by itself.
+struct Wanted {
+    wanted: Enrollable,
+    /// The account whose number it would prove anew, as the phone says.
+    renews: Option<TokenHash>,
 }
 
 /// Why phones can't enrol by themselves.
@@ -87,16 +94,15 @@ impl Enrolling {
         }))
     }
 
-    /// Once a window: what a single subscriber can cause is only noted.
-    fn tell(&self, limited: Limited, country: &str) {
-        use super::limits::Limit;
-        match limited.limit {
-            Limit::Number | Limit::Block => log::info!("code SMS limited: {}", limited.limit.token()),
-            Limit::Country | Limit::Global => {
-                log::error!("ALARM: the {} limit of code SMS is reached (country {country})", limited.limit.token());
-                alarm::ring(&self.alarm, &[limited.limit.token(), country]);
-            }
+    /// Once a window; of what a single subscriber can cause once an hour, whichever number or block it was.
+    async fn tell(&self, limit: Limit, country: &str) -> Result<(), Refusal> {
+        if matches!(limit, Limit::Number | Limit::Block) && !self.limits.is_news(limit, now()).await? {
+            log::info!("code SMS limited: {}", limit.token());
+            return Ok(());
         }
+        log::error!("ALARM: the {} limit of code SMS is reached (country {country})", limit.token());
+        alarm::ring(&self.alarm, &[limit.token(), country]);
+        Ok(())
     }
 }
 
@@ -121,18 +127,58 @@ impl Service {
         self.enrolling.clone().ok_or(Refusal::EnrolmentClosed)
     }
 
-    async fn allow(&self, enrolling: &Enrolling, wanted: &Enrollable, client: IpAddr) -> Result<(), Refusal> {
+    async fn allow(
+        &self,
+        enrolling: &Enrolling,
+        phone: &Header,
+        asked: &Wanted,
+        client: IpAddr,
+    ) -> Result<(), Refusal> {
+        let Wanted { wanted, renews } = asked;
         let asked = Asked { country: &wanted.country, client };
         let slow = async |salt: Vec<u8>| {
             let number = wanted.number.clone();
             self.on_a_core(move |_| slow_hash(number.as_e164().as_bytes(), &salt).map_err(|error| failed(&error))).await
         };
-        enrolling.limits.charge(asked, now(), slow).await?.map_err(|limited| {
-            if limited.first {
-                enrolling.tell(limited, &wanted.country);
-            }
-            Refusal::EnrolmentLimit(limited.wait)
-        })
+        let Err(limited) = enrolling.limits.charge(asked, now(), slow).await? else { return Ok(()) };
+        if limited.first {
+            enrolling.tell(limited.limit, &wanted.country).await?;
+        }
+        if let Some(token) = renews
+            && self.has_reserve(enrolling, phone, &wanted.number, token).await?
+        {
+            return Ok(());
+        }
+        Err(Refusal::EnrolmentLimit(limited.wait))
+    }
+
+    /// Whether the account of this token has a code of its own left, and is this phone's and this number's. Counted
+    /// before the number is looked at, which costs more than a count.
+    async fn has_reserve(
+        &self,
+        enrolling: &Enrolling,
+        phone: &Header,
+        number: &PhoneNumber,
+        token: &TokenHash,
+    ) -> Result<bool, Refusal> {
+        let Directory { accounts, epochs, .. } = &*self.directory;
+        let Some(Known { certificate, .. }) = accounts.known(token).await.map_err(unavailable)? else {
+            return Ok(false);
+        };
+        let Certificate { jid, identity, .. } = certificate;
+        Ok(identity == phone.identity
+            && epochs.secrets(jid.epoch()).is_some()
+            && enrolling.limits.charge_renewal(jid.pseudonym().as_str(), now()).await?
+            && self.address(number, jid.epoch()).await? == jid)
+    }
+
+    /// The address of a number in an epoch.
+    async fn address(&self, number: &PhoneNumber, epoch: char) -> Result<Jid, Refusal> {
+        let (said, number) = (self.directory.ask_second(number, &[epoch], None).await, number.clone());
+        let said = said.map_err(|error| failed(&error))?;
+        let address =
+            self.on_a_core(move |directory| directory.address(&number, epoch, &said).map_err(|error| failed(&error)));
+        address.await.map(|(jid, _)| jid)
     }
 
     /// Sends a code; the seconds that it is good for.
@@ -143,8 +189,9 @@ impl Service {
         if let Some(known) = enrolling.known(&id, &request).await? {
             return known;
         }
-        let wanted = self.on_a_core(move |directory| directory.wanted(header, &bytes)).await?;
-        self.allow(&enrolling, &wanted, client).await?;
+        let asked = self.on_a_core(move |directory| directory.wanted(header, &bytes)).await?;
+        self.allow(&enrolling, &header, &asked, client).await?;
+        let Wanted { wanted, .. } = asked;
         let bound = self.directory.bound(&header, &wanted.number)?;
         let made = enrolling.sessions.begin(&header, &request, &bound, now()).await.map_err(|error| failed(&error))?;
         let Some(salt) = made else {
@@ -256,11 +303,7 @@ impl Service {
     /// A fresh proof for an account that stays as it is.
     async fn renewed_by_sms(&self, header: Header, number: PhoneNumber, token: &TokenHash) -> Result<Answer, Refusal> {
         let known = self.directory.account(token).await?;
-        let said = self.directory.ask_second(&number, &[header.epoch], None).await.map_err(|error| failed(&error))?;
-        let address = self.on_a_core(move |directory| {
-            directory.address(&number, header.epoch, &said).map_err(|error| failed(&error))
-        });
-        let (jid, _) = address.await?;
+        let jid = self.address(&number, header.epoch).await?;
         // Another phone's account, or another number's: that is an enrolment.
         if jid != known.certificate.jid || header.identity != known.certificate.identity {
             return Err(Refusal::UnknownToken);
@@ -289,14 +332,16 @@ impl Directory {
         Ok(self.epochs.secrets(header.epoch).ok_or(Refusal::UnknownEpoch)?.enrolment.bound(header, number))
     }
 
-    /// The number that a start asks for, if it can be enrolled.
-    fn wanted(&self, header: Header, bytes: &[u8]) -> Result<Enrollable, Refusal> {
+    /// What a start asks for, if its number can be enrolled.
+    fn wanted(&self, header: Header, bytes: &[u8]) -> Result<Wanted, Refusal> {
         let secrets = self.epochs.secrets(header.epoch).ok_or(Refusal::UnknownEpoch)?;
         let (_, start) = Start::open(&secrets.enrolment, bytes).map_err(refused)?;
         start.is_of(Timestamp(now().saturating_mul(1000))).map_err(refused)?;
         match number::enrollable(start.number.as_e164()) {
             // Pseudonyms are of the exact digits: what we would write otherwise is none.
-            Ok(wanted) if wanted.number == start.number => Ok(wanted),
+            Ok(wanted) if wanted.number == start.number => {
+                Ok(Wanted { wanted, renews: start.renews.map(|token| keys::token_hash(&token)) })
+            }
             Ok(_) | Err(NumberError::Unreadable | NumberError::Invalid) => Err(Refusal::NumberInvalid),
             Err(NumberError::NotMobile(_)) => Err(Refusal::NumberNotMobile),
         }

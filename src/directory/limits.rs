@@ -18,6 +18,9 @@ use zeroize::Zeroizing;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
 
+/// A renewal is tried once a day, and the code SMS of one may be lost.
+const RENEWALS: u32 = 2;
+
 /// Which limit is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Limit {
@@ -29,6 +32,8 @@ pub(super) enum Limit {
     Country,
     /// SMS in an hour.
     Global,
+    /// SMS in a day to the number of an account, by its own phone, when another limit is reached.
+    Renewal,
 }
 
 impl Limit {
@@ -39,12 +44,13 @@ impl Limit {
             Self::Block => "block",
             Self::Country => "country",
             Self::Global => "global",
+            Self::Renewal => "renewal",
         }
     }
 
     /// When the hour or day of `now` ends.
     fn ends(self, now: i64) -> i64 {
-        let window = if self == Self::Number { DAY } else { HOUR };
+        let window = if matches!(self, Self::Number | Self::Renewal) { DAY } else { HOUR };
         (now.div_euclid(window) + 1) * window
     }
 
@@ -54,6 +60,7 @@ impl Limit {
             Self::Block => limits.block_per_hour,
             Self::Country => limits.country_per_hour,
             Self::Global => limits.global_per_hour,
+            Self::Renewal => RENEWALS,
         }
     }
 }
@@ -130,6 +137,23 @@ impl Limits {
             self.uncount(&shared, now).await?;
         }
         Ok(counted)
+    }
+
+    /// Counts one SMS of those that nobody but this account's own phone can use up. Whether there was one left.
+    pub(super) async fn charge_renewal(&self, pseudonym: &str, now: i64) -> Result<bool, Refusal> {
+        let tag = self.day(now).await?.tag(Limit::Renewal, pseudonym.as_bytes());
+        Ok(self.count(Limit::Renewal, &tag, now).await?.is_ok())
+    }
+
+    /// Whether nobody was told in this hour that this limit was reached, for whomever.
+    pub(super) async fn is_news(&self, limit: Limit, now: i64) -> Result<bool, Refusal> {
+        // Longer than any address block, shorter than any number's hash.
+        let tag = self.day(now).await?.tag(limit, b"whomever");
+        let told = self.database.execute(
+            "INSERT INTO sms (tag, ends, sent, refused) VALUES ($1, $2, 0, 1) ON CONFLICT (tag, ends) DO NOTHING",
+            values![&tag, (now.div_euclid(HOUR) + 1) * HOUR],
+        );
+        Ok(told.await.map_err(unavailable)? > 0)
     }
 
     /// All of them, or none.

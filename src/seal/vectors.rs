@@ -71,7 +71,7 @@ fn no_session_begins_with_a_key_that_gives_no_secret() {
 #[test]
 fn no_enrolment_is_sealed_to_or_opened_from_a_key_that_gives_no_secret() {
     let (directory, identity) = (Directory::new(), Identity::new(NOW).key());
-    let start = Start { number: PhoneNumber::from_e164(ALICE).unwrap(), made: NOW.plus(DAY) };
+    let start = Start { number: PhoneNumber::from_e164(ALICE).unwrap(), made: NOW.plus(DAY), renews: None };
     let mut pinned = directory.keys().epochs[0];
     let request = start.seal(SessionId::new(&mut OsRng), identity, &pinned).unwrap();
     // Behind version, session, identity key and epoch.

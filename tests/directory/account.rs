@@ -7,9 +7,7 @@ use super::phone::{Enrolled, NUMBER, Phone, now};
 use super::scram::{Login, logs_in};
 use hyper::Method;
 use rand_core::OsRng;
-use shunt::seal::{
-    Answer as Sealed, Certificate, Confirm, Identity, NewSecret, Purpose, Renewal, SessionId, bearer_token, new_secret,
-};
+use shunt::seal::{Answer as Sealed, Certificate, Identity, NewSecret, Renewal, SessionId, bearer_token, new_secret};
 use shunt_kit::directory::Directory;
 
 async fn set(directory: &Directory, column: &str, days_ago: i64) {
@@ -46,15 +44,9 @@ async fn a_certificate_is_renewed_by_its_key_for_ninety_days_and_then_by_a_fresh
 
     phone.anew();
     let code = phone.code(&mut provider).await;
-    let by_sms = async |token: &str, phone: &Phone| {
-        let confirm =
-            Confirm { number: phone.number.clone(), code, purpose: Purpose::Renew { token: token.to_owned().into() } };
-        let (request, key) = confirm.seal(phone.session, phone.identity.key(), &phone.key).unwrap();
-        (phone.post(&request).await, key)
-    };
     let unknown = new_secret(&mut OsRng).unwrap();
-    assert_eq!(by_sms(&unknown, &phone).await.0.refusal(), (401, "unknown-token"));
-    let (answer, key) = by_sms(&bearer_token(&enrolled.account.secret), &phone).await;
+    assert_eq!(phone.prove(code, &unknown).await.0.refusal(), (401, "unknown-token"));
+    let (answer, key) = phone.prove(code, &bearer_token(&enrolled.account.secret)).await;
     let Ok(Sealed::Renewed(fresh)) = Sealed::open(&phone.session, &key, &answer.field("sealed")) else {
         panic!("no certificate")
     };

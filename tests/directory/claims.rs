@@ -229,9 +229,13 @@ async fn a_claim_whose_holder_died_runs_out(on: Kept) {
     }
     scene.first.crash().await.unwrap();
     scene.network.cut();
+    scene.network.until_open(0).await;
     let said = Log::watch(&log).unwrap();
     let time_passes = async {
-        said.until(|log| (waited(log) > 0).then_some(())).await.unwrap();
+        tokio::select! {
+            told = said.until(|log| (waited(log) > 0).then_some(())) => told.unwrap(),
+            () = scene.network.until_open(1) => panic!("the other has not waited"),
+        }
         scene.network.set(Mode::Pass).await.unwrap();
         scene.second.sql("UPDATE claim SET until = 0").await.unwrap();
     };

@@ -12,6 +12,7 @@ use shunt::seal::{
 use shunt_kit::directory::Directory;
 use shunt_kit::smpp::Provider;
 use std::time::{SystemTime, UNIX_EPOCH};
+use zeroize::Zeroizing;
 
 pub(super) const NUMBER: &str = "+4917612345678";
 pub(super) const DOMAIN: &str = shunt_kit::cloud::DOMAIN;
@@ -27,6 +28,8 @@ pub(super) struct Phone {
     pub(super) identity: Identity,
     pub(super) session: SessionId,
     pub(super) number: PhoneNumber,
+    /// The token of an account whose number it would prove anew.
+    pub(super) renews: Option<Zeroizing<String>>,
 }
 
 /// What an enrolment gave.
@@ -50,6 +53,7 @@ impl Phone {
             identity: Identity::new(now()),
             session: SessionId::new(&mut OsRng),
             number: PhoneNumber::from_e164(number).unwrap(),
+            renews: None,
         }
     }
 
@@ -63,7 +67,8 @@ impl Phone {
     }
 
     pub(super) fn request_at(&self, made: Timestamp) -> SealedRequest {
-        Start { number: self.number.clone(), made }.seal(self.session, self.identity.key(), &self.key).unwrap()
+        let start = Start { number: self.number.clone(), made, renews: self.renews.clone() };
+        start.seal(self.session, self.identity.key(), &self.key).unwrap()
     }
 
     pub(super) fn request(&self) -> SealedRequest {
@@ -103,6 +108,14 @@ impl Phone {
 
     pub(super) async fn confirm(&self, code: Code) -> Answer {
         self.post(&self.confirmation(code).request).await
+    }
+
+    /// Gives a code back for a fresh proof of the account of this token.
+    pub(super) async fn prove(&self, code: Code, token: &str) -> (Answer, AnswerKey) {
+        let purpose = Purpose::Renew { token: token.to_owned().into() };
+        let confirm = Confirm { number: self.number.clone(), code, purpose };
+        let (request, key) = confirm.seal(self.session, self.identity.key(), &self.key).unwrap();
+        (self.post(&request).await, key)
     }
 
     /// Checks an answer as the core does: certificate and transcript must hold.

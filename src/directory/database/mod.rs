@@ -31,7 +31,7 @@
 //! - `answered`, `answer`: SHA-256 of the confirmation's bytes, and what it was answered, sealed to the phone.
 //!
 //! `sms`: code SMS counted for a limit in an hour or a day (see `limits`); deleted when that is over.
-//! - `tag`: keyed digest of number, country or address block.
+//! - `tag`: keyed digest of number, country, address block or pseudonym.
 //! - `ends`: when its hour or day is over. `sent`: how many. `refused`: 1 once the limit was reached.
 //!
 //! `day`: the random half of the day's key for those digests; deleted when the day is over.

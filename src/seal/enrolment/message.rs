@@ -22,6 +22,8 @@ pub struct Start {
     pub number: PhoneNumber,
     /// When it was asked, to the second: a request that somebody kept sends no SMS later.
     pub made: Timestamp,
+    /// The bearer token of the account whose number is to be proven anew: it has codes that nobody else can use up.
+    pub renews: Option<Zeroizing<String>>,
 }
 
 /// Gives the code back.
@@ -93,6 +95,8 @@ silent!(Start, Purpose, NewSecret, NewAccount);
 struct StartWire<'a> {
     number: &'a str,
     made: i64,
+    #[serde(borrow)]
+    renews: Option<&'a str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -156,7 +160,8 @@ impl Start {
         identity: IdentityKey,
         to: &EpochKey,
     ) -> Result<SealedRequest, EnrolmentError> {
-        let plain = plain(&StartWire { number: self.number.as_e164(), made: self.made.seconds() })?;
+        let renews = self.renews.as_ref().map(|token| token.as_str());
+        let plain = plain(&StartWire { number: self.number.as_e164(), made: self.made.seconds(), renews })?;
         let header = Header { session, identity, epoch: to.epoch };
         exchange::seal(Kind::Start, header, &to.enrolment, &plain).map(|(request, _)| request)
     }
@@ -165,7 +170,8 @@ impl Start {
     pub fn open(key: &EnrolmentKey, request: &[u8]) -> Result<(Header, Self), EnrolmentError> {
         let (header, plain, _) = key.open(Kind::Start, request)?;
         let wire: StartWire<'_> = codec::decode(VERSION, &plain, MAX)?;
-        Ok((header, Self { number: exactly(wire.number)?, made: crate::seal::certificate::time(wire.made)? }))
+        let (number, made) = (exactly(wire.number)?, crate::seal::certificate::time(wire.made)?);
+        Ok((header, Self { number, made, renews: wire.renews.map(secret).transpose()? }))
     }
 
     /// Refuses what was made over a day before or after `now`: phones without network time are hours

@@ -22,7 +22,7 @@ fn pinned() -> EpochKey {
 
 fn start(session: SessionId, number: &str) -> SealedRequest {
     let number = PhoneNumber::from_e164(number).unwrap();
-    Start { number, made: NOW }.seal(session, identity(), &pinned()).unwrap()
+    Start { number, made: NOW, renews: None }.seal(session, identity(), &pinned()).unwrap()
 }
 
 fn code() -> Code {
@@ -40,10 +40,13 @@ fn account() -> NewAccount {
 #[test]
 fn a_start_shows_the_directory_number_session_and_key() {
     let (session, identity) = (SessionId::new(&mut OsRng), identity());
-    let sealed = Start { number: number(), made: NOW }.seal(session, identity, &pinned()).unwrap();
-    let (header, start) = Start::open(&Directory::new().enrolment(), sealed.as_bytes()).unwrap();
-    assert_eq!(header, Header { session, identity, epoch: 'a' });
-    assert!(start.number == number() && start.made == NOW);
+    for renews in [None, Some(new_secret(&mut OsRng).unwrap())] {
+        let asked = Start { number: number(), made: NOW, renews };
+        let sealed = asked.seal(session, identity, &pinned()).unwrap();
+        let (header, start) = Start::open(&Directory::new().enrolment(), sealed.as_bytes()).unwrap();
+        assert_eq!(header, Header { session, identity, epoch: 'a' });
+        assert!(start == asked);
+    }
 }
 
 #[test]
@@ -58,12 +61,15 @@ fn every_request_has_one_length_whatever_it_holds() {
         start(session, "+6834000"),
         start(session, "+4915123456789"),
         start(session, "+123456789012345"),
+        Start { number: PhoneNumber::from_e164("+123456789012345").unwrap(), made: NOW, renews: Some(token()) }
+            .seal(session, identity(), &pinned())
+            .unwrap(),
         confirm(Purpose::Enrol { blinded: [1; 32] }),
         confirm(Purpose::Renew { token: token() }),
         NewSecret(token()).seal(session, identity(), &pinned()).unwrap(),
     ]
     .map(|request| request.as_bytes().len());
-    assert_eq!(lengths, [226; 6]);
+    assert_eq!(lengths, [226; 7]);
 }
 
 #[test]
@@ -142,7 +148,7 @@ fn a_code_is_of_one_session_phone_number_and_salt() {
 
 #[test]
 fn a_start_of_another_day_is_refused() {
-    let made = |made| Start { number: number(), made }.is_of(NOW);
+    let made = |made| Start { number: number(), made, renews: None }.is_of(NOW);
     let second = Duration::from_secs(1);
     assert_eq!(made(NOW.minus(DAY)), Ok(()));
     assert_eq!(made(NOW.plus(DAY)), Ok(()));
