@@ -27,7 +27,7 @@ fn phone(site: &Site, number: &str) -> Phone {
 async fn what_the_provider_says_is_told_to_the_phone() {
     let (cloud, directory, mut provider) = start("").await;
     let phone = |number| Phone::new(&directory, cloud.ca_pem(), number);
-    for number in ["+4917612345658", "+4917612345611"] {
+    for number in ["+4917612345608", "+4917612345611"] {
         let mut phone = phone(number);
         assert_eq!(phone.start().await.refusal(), (502, "sms-failed"));
         assert_eq!(provider.sms().await.unwrap().to, number[1..]);
@@ -36,6 +36,18 @@ async fn what_the_provider_says_is_told_to_the_phone() {
         assert_eq!(phone.start().await.refusal().1, "sms-failed", "and again, under the next id");
         provider.sms().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_code_that_the_provider_does_not_take_just_now_is_submitted_again() {
+    let mut provider = Provider::start().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::with(&format!("[enrolment]\n{}", provider.gateway(dir.path()).unwrap())).await;
+    let phone = phone(&site, "+4917612345658");
+    assert_eq!(phone.start().await.status, 202);
+    let (refused, taken) = (provider.sms().await.unwrap(), provider.sms().await.unwrap());
+    assert_eq!(refused, taken);
+    assert!(CodeSms::parse(&taken.text).unwrap().is_for(&phone.session));
 }
 
 #[tokio::test]

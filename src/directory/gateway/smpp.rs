@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_util::bytes::BytesMut;
 use tokio_util::codec::{Encoder, Framed};
@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The first pause after a failed connection; it doubles.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Pauses before the next attempts at an SMS that the provider did not take because it takes no more just now.
+const THROTTLED: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// Ten minutes, relative (SMPP 3.4 §7.1.1): a code is worth nothing after that.
 const VALIDITY: &[u8] = b"000000001000000R\0";
@@ -48,6 +51,10 @@ struct Provider {
     /// No connection is tried before.
     not_before: Instant,
     pause: Duration,
+    /// [`THROTTLED`].
+    throttled: [Duration; 3],
+    /// The last SMS was not taken after all pauses: the next one, which has waited behind it, makes none.
+    in_vain: bool,
 }
 
 /// What went wrong with the link; it is dropped then.
@@ -69,13 +76,25 @@ pub(super) fn start(config: Smpp, queue: mpsc::Receiver<Sms>) -> io::Result<()> 
     let password = std::str::from_utf8(&password).map_err(io::Error::other)?.trim().to_owned().into();
     let tls = config.ca.as_deref().map(|ca| pinned(&std::fs::read(ca)?)).transpose()?;
     let tls = tls.map(|tls| TlsConnector::from(Arc::new(tls)));
-    let provider =
-        Provider { config, password, tls, link: None, sequence: 0, not_before: Instant::now(), pause: PAUSE };
-    tokio::spawn(serve(provider, queue));
+    tokio::spawn(serve(Provider::new(config, password, tls), queue));
     Ok(())
 }
 
 impl Provider {
+    fn new(config: Smpp, password: Zeroizing<String>, tls: Option<TlsConnector>) -> Self {
+        Self {
+            config,
+            password,
+            tls,
+            link: None,
+            sequence: 0,
+            not_before: Instant::now(),
+            pause: PAUSE,
+            throttled: THROTTLED,
+            in_vain: false,
+        }
+    }
+
     /// The link, bound anew if need be and if the pause is over.
     async fn bound(&mut self) -> Result<(), Broken> {
         if self.link.is_some() {
@@ -193,16 +212,31 @@ impl Backend for Provider {
     const IDLE: Duration = Duration::from_secs(30);
 
     async fn send(&mut self, to: &PhoneNumber, text: &str) -> Result<(), GatewayError> {
-        self.bound().await?;
-        // The code SMS is ASCII, and every character of it the same in GSM 7-bit: default coding.
-        let sms = self.submit(to, text).ok_or_else(|| GatewayError::Refused("no valid source or number".into()))?;
-        match self.ask(sms).await {
-            Ok(answer) if answer.status() == CommandStatus::EsmeRok => Ok(()),
-            Ok(answer) => Err(judge(answer.status())),
-            Err(Broken(why)) => {
-                self.link = None;
-                log::warn!("the SMPP link broke: {why}");
-                Err(GatewayError::Mute)
+        let mut pauses = self.throttled.into_iter().take(if self.in_vain { 0 } else { self.throttled.len() });
+        loop {
+            self.bound().await?;
+            // The code SMS is ASCII, and every character of it the same in GSM 7-bit: default coding.
+            let sms = self.submit(to, text).ok_or_else(|| GatewayError::Refused("no valid source or number".into()))?;
+            let status = match self.ask(sms).await {
+                Ok(answer) => answer.status(),
+                // Never again: it may have left.
+                Err(Broken(why)) => {
+                    self.link = None;
+                    log::warn!("the SMPP link broke: {why}");
+                    return Err(GatewayError::Mute);
+                }
+            };
+            self.in_vain = matches!(status, CommandStatus::EsmeRthrottled | CommandStatus::EsmeRmsgqful);
+            match (status, pauses.next()) {
+                (CommandStatus::EsmeRok, _) => return Ok(()),
+                (_, Some(pause)) if self.in_vain => {
+                    log::info!(
+                        "the SMPP provider takes no SMS just now ({status:?}): once more in {} s",
+                        pause.as_secs()
+                    );
+                    sleep(pause).await;
+                }
+                _ => return Err(judge(status)),
             }
         }
     }
@@ -225,5 +259,79 @@ fn judge(status: CommandStatus) -> GatewayError {
             GatewayError::Unavailable(format!("SMPP status {status:?}"))
         }
         status => GatewayError::Refused(format!("SMPP status {status:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusmpp::pdus::SubmitSmResp;
+    use tokio::task::JoinHandle;
+
+    /// A provider that answers one submit after another so, and hangs up at the next; what it was asked.
+    fn provider(statuses: &'static [CommandStatus]) -> (Provider, JoinHandle<Vec<(u32, Option<Pdu>)>>) {
+        let (ours, theirs) = tokio::io::duplex(4096);
+        let (ours, theirs): (Box<dyn Wire>, Box<dyn Wire>) = (Box::new(ours), Box::new(theirs));
+        let asked = tokio::spawn(async move {
+            let (mut link, mut asked) = (Framed::new(theirs, CommandCodec::new()), Vec::new());
+            let mut statuses = statuses.iter();
+            while let Some(Ok(command)) = link.next().await {
+                asked.push((command.sequence_number(), command.pdu().cloned()));
+                let Some(status) = statuses.next() else { break };
+                let answer = Command::builder().status(*status).sequence_number(command.sequence_number());
+                write(&mut link, &answer.pdu(SubmitSmResp::default())).await.unwrap();
+            }
+            asked
+        });
+        let config = Smpp {
+            address: String::new(),
+            system_id: String::new(),
+            password: "/".into(),
+            source: "Shunt".into(),
+            ca: None,
+        };
+        let link = Some(Framed::new(ours, CommandCodec::new()));
+        // A second's pauses are the same to it.
+        let throttled = [Duration::ZERO; 3];
+        (Provider { link, throttled, ..Provider::new(config, String::new().into(), None) }, asked)
+    }
+
+    async fn send(provider: &mut Provider) -> Result<(), GatewayError> {
+        provider.send(&PhoneNumber::from_e164("+4917612345678").unwrap(), "a code").await
+    }
+
+    use CommandStatus::{EsmeRinvdstadr, EsmeRmsgqful, EsmeRok, EsmeRsyserr, EsmeRthrottled};
+
+    #[tokio::test]
+    async fn a_throttled_sms_is_submitted_again_as_another_request() {
+        let (mut ours, asked) = provider(&[EsmeRthrottled, EsmeRmsgqful, EsmeRthrottled, EsmeRok, EsmeRok]);
+        assert_eq!(send(&mut ours).await, Ok(()));
+        assert_eq!(send(&mut ours).await, Ok(()));
+        drop(ours);
+        let asked = asked.await.unwrap();
+        assert_eq!(asked.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        assert!(asked.iter().all(|(_, pdu)| matches!(pdu, Some(Pdu::SubmitSm(_))) && *pdu == asked[0].1));
+    }
+
+    #[tokio::test]
+    async fn who_is_throttled_on_and_on_gives_up_and_does_not_let_the_next_ones_wait() {
+        let (mut ours, asked) = provider(&[EsmeRthrottled; 8]);
+        let mut submits = Vec::new();
+        for _ in 0..3 {
+            assert!(matches!(send(&mut ours).await, Err(GatewayError::Unavailable(_))));
+            submits.push(ours.sequence);
+        }
+        assert_eq!(submits, [4, 5, 6]);
+        drop(ours);
+        assert_eq!(asked.await.unwrap().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn nothing_else_is_submitted_twice_least_of_all_what_may_have_left() {
+        let (mut ours, asked) = provider(&[EsmeRinvdstadr, EsmeRsyserr, EsmeRthrottled]);
+        assert!(matches!(send(&mut ours).await, Err(GatewayError::Refused(_))));
+        assert!(matches!(send(&mut ours).await, Err(GatewayError::Unavailable(_))));
+        assert_eq!(send(&mut ours).await, Err(GatewayError::Mute), "it hung up on the second attempt");
+        assert_eq!(asked.await.unwrap().len(), 4);
     }
 }

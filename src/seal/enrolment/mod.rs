@@ -10,7 +10,7 @@
 //!
 //! | request | body | answer |
 //! | --- | --- | --- |
-//! | `PUT /v1/enrolments/ID` | `{"sealed"}` of [`Start`] | 202 `{"expires": SECONDS}`; the same bytes again: the same, and no second SMS |
+//! | `PUT /v1/enrolments/ID` | `{"sealed"}` of [`Start`] | 202 `{"expires": SECONDS}`; the same bytes again: the same, and no second SMS; an account's own token in it opens codes that nobody else can use up |
 //! | `POST /v1/enrolments/ID/confirm` | `{"sealed"}` of [`Confirm`] | 200 `{"sealed"}`, an [`Answer`]; the same bytes again: the same |
 //! | `POST /v1/certificate`, bearer token | `{"renewal"}`, [`Renewal::sign`] | 200 `{"certificate"}`; 403 `proof-needed`: enrol with [`Purpose::Renew`] |
 //! | `PUT /v1/account/secret`, old bearer token | `{"sealed"}` of [`NewSecret`] | 200 `{}`; keep both until then, and after a lost answer try the new one |

@@ -1,11 +1,12 @@
 # An SMPP 3.4 provider on loopback, by Net::SMPP. It takes one ESME after another and tells on standard
 # output what it saw, tab-separated. Numbers choose what becomes of their SMS: ending in 58 it is
-# throttled, in 11 refused, in 99 it hangs up without an answer.
+# throttled the first time, in 08 the system fails, in 11 it is refused, in 99 it hangs up without an answer.
 use strict;
 use warnings;
 use Net::SMPP;
 
 $| = 1;
+my %throttled;
 my $listener = Net::SMPP->new_listen('127.0.0.1', port => $ARGV[0] // 0, smpp_version => 0x34) or die "cannot listen: $!";
 # Its accept gives up after five seconds otherwise.
 $listener->timeout(undef);
@@ -24,7 +25,7 @@ while (my $link = $listener->accept) {
             last if $to =~ /99$/;
             # A provider may ask as well, even before it answers.
             $link->enquire_link(async => 1);
-            my $status = $to =~ /58$/ ? 0x58 : $to =~ /11$/ ? 0x0b : 0;
+            my $status = $to =~ /58$/ && !$throttled{$to}++ ? 0x58 : $to =~ /08$/ ? 0x08 : $to =~ /11$/ ? 0x0b : 0;
             $link->submit_sm_resp(seq => $pdu->{seq}, status => $status, message_id => '1');
         } elsif ($cmd == Net::SMPP::CMD_enquire_link) {
             $link->enquire_link_resp(seq => $pdu->{seq});
