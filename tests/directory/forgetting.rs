@@ -1,11 +1,29 @@
-//! The directory forgets: after an enrolment no number is in its files, its log or its memory.
+//! The directory forgets, and so does the second operator: after an enrolment no number is in their files, their logs
+//! or their memory.
 
-use super::enrolment::start;
-use super::phone::{NUMBER, Phone};
+use super::BINARY;
+use super::client::{Client, blinded};
+use super::phone::{Enrolled, NUMBER, Phone};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use curve25519_dalek::ristretto::CompressedRistretto;
+use curve25519_dalek::scalar::Scalar;
+use ring::digest::{SHA256, digest};
+use shunt::model::PhoneNumber;
+use shunt::seal::{Code, CodeSms, Evaluator as Key, second_token};
+use shunt_kit::cloud::Cloud;
+use shunt_kit::directory::{Directory, FILE};
+use shunt_kit::evaluator::Evaluator;
+use shunt_kit::smpp::Provider;
+use shunt_kit::{Postgres, Smsc};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
+
+/// The number that a modem of the directory's sends from.
+const SENDER: &str = "+4915100000001";
 
 /// The number in the forms that it might be kept in.
 fn forms(number: &str) -> Vec<Vec<u8>> {
@@ -27,8 +45,18 @@ fn forms(number: &str) -> Vec<Vec<u8>> {
     ]
 }
 
+/// What becomes of a number on its way to its pseudonym: its element of the group, before and after this key.
+fn elements(number: &PhoneNumber, keys: &Path) -> Vec<Vec<u8>> {
+    let seed = BASE64.decode(std::fs::read_to_string(keys.join("a.voprf")).unwrap().trim()).unwrap();
+    let key = Key::from_seed(seed.try_into().unwrap(), 'a').unwrap();
+    let (blinding, point) = blinded(number);
+    let unblind = Scalar::from_canonical_bytes(*blinding.to_bytes()).unwrap().invert();
+    let element = |point: [u8; 32]| CompressedRistretto(point).decompress().unwrap() * unblind;
+    [point, key.evaluate(point).unwrap().0].map(|point| element(point).compress().to_bytes().to_vec()).into()
+}
+
 fn holds(bytes: &[u8], forms: &[Vec<u8>]) -> Option<usize> {
-    forms.iter().position(|form| bytes.windows(form.len()).any(|window| window == form))
+    forms.iter().position(|form| memchr::memmem::find(bytes, form).is_some())
 }
 
 /// Every byte that a process has in memory and may write, stacks and heaps included.
@@ -72,17 +100,82 @@ fn written(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    entries
+        .flat_map(|entry| match entry.file_type().unwrap() {
+            kind if kind.is_dir() => files_below(&entry.path()),
+            kind if kind.is_file() => vec![entry.path()],
+            _ => vec![],
+        })
+        .collect()
 }
 
-#[tokio::test]
-async fn after_an_enrolment_no_file_no_log_and_no_memory_holds_the_number() {
-    let (cloud, directory, mut provider) = start("").await;
-    let phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
+/// No file has any of these. What is known to be kept there is found.
+fn in_no_file(dir: &Path, kept: &[u8], forms: &[Vec<u8>]) {
+    let mut found = false;
+    for path in files_below(dir) {
+        let bytes = match std::fs::read(&path) {
+            // A database has removed it meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            bytes => bytes.unwrap(),
+        };
+        assert_eq!(holds(&bytes, forms), None, "{}", path.display());
+        found |= memchr::memmem::find(&bytes, kept).is_some();
+    }
+    assert!(found, "the search finds what is kept");
+}
+
+/// Who sends the codes.
+enum Gateway {
+    Provider(Provider),
+    Modem(Smsc, Box<shunt_kit::Phone>),
+}
+
+impl Gateway {
+    async fn modem() -> Self {
+        let smsc = Smsc::new();
+        let modem = shunt_kit::Phone::builder(&smsc, SENDER).start().await.unwrap();
+        Self::Modem(smsc, Box::new(modem))
+    }
+
+    /// The directory's lines for it.
+    fn config(&self, dir: &Path) -> String {
+        let lines = match self {
+            Self::Provider(provider) => provider.gateway(dir).unwrap(),
+            Self::Modem(_, modem) => format!("[enrolment.gateway.modem]\nbus = \"{}\"\n", modem.bus().address()),
+        };
+        format!("[enrolment]\n{lines}")
+    }
+
+    /// It takes SMS, and gives no answer.
+    fn holds(&self) {
+        match self {
+            Self::Provider(provider) => provider.stop().unwrap(),
+            Self::Modem(smsc, _) => smsc.pause_answers(SENDER),
+        }
+    }
+
+    fn answers(&self) {
+        match self {
+            Self::Provider(provider) => provider.go_on().unwrap(),
+            Self::Modem(smsc, _) => smsc.resume_answers(SENDER),
+        }
+    }
+
+    async fn code(&mut self) -> Code {
+        let text = match self {
+            Self::Provider(provider) => provider.sms().await.unwrap().text,
+            Self::Modem(smsc, _) => smsc.wait_for_text("a code", |sms| sms.to == NUMBER).await.unwrap().text.unwrap(),
+        };
+        CodeSms::parse(&text).unwrap().code
+    }
+}
+
+/// A phone enrols. While its SMS is on its way the directory's memory has the number, and the search finds it; then
+/// neither that nor any file of the directory's has it.
+async fn enrols_and_is_forgotten(directory: &Directory, gateway: &mut Gateway, phone: &Phone) -> Enrolled {
     let forms = forms(NUMBER);
-    // The provider has the SMS, and gives no answer yet.
-    provider.stop().unwrap();
+    gateway.holds();
     let asking = tokio::spawn({
         let (client, path, request) = (phone.client.clone(), phone.path(), phone.request());
         async move { client.field(hyper::Method::PUT, &path, "sealed", request.as_bytes()).await }
@@ -92,26 +185,87 @@ async fn after_an_enrolment_no_file_no_log_and_no_memory_holds_the_number() {
         assert!(!asking.is_finished(), "the search finds what is needed");
         tokio::task::yield_now().await;
     }
-    provider.go_on().unwrap();
+    gateway.answers();
     assert_eq!(asking.await.unwrap().status, 202);
-    let code = shunt::seal::CodeSms::parse(&provider.sms().await.unwrap().text).unwrap().code;
+    let code = gateway.code().await;
     forgotten(directory.id(), &forms).await;
 
     let confirmation = phone.confirmation(code);
     let answer = phone.post(&confirmation.request).await.field("sealed");
     let enrolled = phone.believe(&confirmation, &answer);
-    let secret = enrolled.account.secret.as_bytes().to_vec();
-    forgotten(directory.id(), &[forms.clone(), vec![secret]].concat()).await;
-    let files = files_below(directory.dir());
-    assert!(files.iter().any(|file| file.ends_with("directory.db")) && files.iter().any(|file| file.ends_with("log")));
-    for file in files {
-        let bytes = std::fs::read(&file).unwrap();
-        let form = holds(&bytes, &forms);
-        assert_eq!(form, None, "{}", file.display());
-    }
+    let secret = vec![enrolled.account.secret.as_bytes().to_vec()];
+    let all = [forms, secret, elements(&phone.number, &directory.dir().join("keys"))].concat();
+    forgotten(directory.id(), &all).await;
     assert!(directory.log().unwrap().contains("a phone enrolled"), "the log tells at level debug");
+    enrolled
+}
 
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", directory.id())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+/// What it keeps of an account, it keeps by this name.
+fn name(enrolled: &Enrolled) -> &[u8] {
+    enrolled.jid.pseudonym().as_str().as_bytes()
+}
+
+#[tokio::test]
+async fn after_an_enrolment_neither_operators_files_log_or_memory_hold_the_number() {
+    let cloud = Cloud::start().await.unwrap();
+    let second = Evaluator::start(Path::new(BINARY), cloud.dir(), "").await.unwrap();
+    let mut gateway = Gateway::Provider(Provider::start().await.unwrap());
+    let more = gateway.config(cloud.dir());
+    let directory = cloud.start_directory_of_two(Path::new(BINARY), &second, &more).await.unwrap();
+    let mut phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
+    phone.key.second = Some(BASE64.decode(second.key()).unwrap().try_into().unwrap());
+    let enrolled = enrols_and_is_forgotten(&directory, &mut gateway, &phone).await;
+    in_no_file(directory.dir(), name(&enrolled), &forms(NUMBER));
+
+    // The second operator was never told any of this, nor can it tell from what it was asked.
+    let pseudonym = enrolled.jid.pseudonym().as_str();
+    let raw = data_encoding::BASE32_NOPAD.decode(pseudonym[1..].to_uppercase().as_bytes()).unwrap();
+    let unblinded = elements(&phone.number, &second.dir().join("keys"));
+    let in_base64 = unblinded.iter().map(|element| BASE64.encode(element).into_bytes()).collect();
+    let names = vec![pseudonym.as_bytes()[1..].to_vec(), raw];
+    let never = [forms(NUMBER), names, unblinded, in_base64].concat();
+    assert!(second.log().unwrap().contains("evaluated 2 points"), "it was asked");
+    forgotten(second.id(), &never).await;
+    let token = second_token(&enrolled.account.secret);
+    in_no_file(second.dir(), digest(&SHA256, token.as_bytes()).as_ref(), &never);
+
+    // Each of them would be found: they stand in a request that goes no further.
+    let mut request = Client::at(second.addr(), second.ca_pem(), "nobody").connect().await;
+    request.write_all(b"POST /v1/evaluate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n").await.unwrap();
+    request.write_all(&never.concat()).await.unwrap();
+    request.flush().await.unwrap();
+    let begun = Instant::now();
+    let found =
+        |form: &Vec<u8>| memory(second.id()).iter().any(|(_, bytes)| memchr::memmem::find(bytes, form).is_some());
+    for form in &never {
+        while !found(form) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the search finds what is there");
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(request);
+    forgotten(second.id(), &never).await;
+}
+
+#[tokio::test]
+async fn a_directory_with_a_modem_of_its_own_forgets_the_number_too() {
+    let cloud = Cloud::start().await.unwrap();
+    let mut gateway = Gateway::modem().await;
+    let more = gateway.config(cloud.dir());
+    let directory = cloud.start_directory_with(Path::new(BINARY), FILE, &more).await.unwrap();
+    let phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
+    let enrolled = enrols_and_is_forgotten(&directory, &mut gateway, &phone).await;
+    in_no_file(directory.dir(), name(&enrolled), &forms(NUMBER));
+}
+
+#[tokio::test]
+async fn a_directory_on_postgresql_forgets_the_number_and_the_database_never_has_it() {
+    let (cloud, postgres) = (Cloud::start().await.unwrap(), Postgres::start().await.unwrap());
+    let mut gateway = Gateway::Provider(Provider::start().await.unwrap());
+    let (database, more) = (postgres.database().await.unwrap(), gateway.config(cloud.dir()));
+    let directory = cloud.start_directory_with(Path::new(BINARY), &database, &more).await.unwrap();
+    let phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
+    let enrolled = enrols_and_is_forgotten(&directory, &mut gateway, &phone).await;
+    in_no_file(directory.dir(), b"a phone enrolled", &forms(NUMBER));
+    in_no_file(postgres.dir(), name(&enrolled), &forms(NUMBER));
 }

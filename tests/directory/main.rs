@@ -19,6 +19,7 @@ mod gateways;
 mod instances;
 mod kept;
 mod limits;
+mod locked;
 mod phone;
 mod scram;
 mod second;

@@ -16,7 +16,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// A code is worth nothing after that.
 const VALIDITY_MINUTES: u32 = 10;
 
-/// The bus and what is on it, found again when it is gone.
+/// The bus and what is on it, found again when it is gone, and after each SMS: a connection goes on holding what it read
+/// last, and that is the number and its code.
 struct Modems {
     bus: Option<String>,
     found: Option<Found>,
@@ -54,7 +55,7 @@ async fn find(bus: Option<&str>) -> Result<Found, Box<dyn std::error::Error>> {
 
 impl Modems {
     /// A bus that was restarted leaves its old connection dead: it is asked before each SMS.
-    async fn found(&mut self) -> Result<&mut Found, GatewayError> {
+    async fn find(&mut self) {
         let alive = match &self.found {
             Some(found) => found.is_alive().await,
             None => false,
@@ -67,7 +68,6 @@ impl Modems {
                 Err(_) => log::error!("the SMS gateway has no ModemManager: the bus does not answer"),
             }
         }
-        self.found.as_mut().ok_or_else(|| GatewayError::Unavailable("there is no ModemManager on the bus".into()))
     }
 }
 
@@ -129,7 +129,9 @@ impl Backend for Modems {
     const IDLE: Duration = Duration::from_secs(60);
 
     async fn send(&mut self, to: &PhoneNumber, text: &str) -> Result<(), GatewayError> {
-        let found = self.found().await?;
+        self.find().await;
+        let none = || GatewayError::Unavailable("there is no ModemManager on the bus".into());
+        let mut found = self.found.take().ok_or_else(none)?;
         let line = found.line().await?;
         let sms = NewSms {
             to: Address(to.as_e164().into()),
@@ -147,7 +149,8 @@ impl Backend for Modems {
     }
 
     async fn idle(&mut self) {
-        if let Ok(found) = self.found().await {
+        self.find().await;
+        if let Some(found) = &mut self.found {
             found.note_all();
         }
     }

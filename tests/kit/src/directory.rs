@@ -115,7 +115,7 @@ impl Directory {
         let config = |addr: SocketAddr| configuration(around, &made, addr);
         // The system draws the port; then it is written down, for account files and restarts.
         std::fs::write(dir.join("directory.toml"), config(SocketAddr::from(([127, 0, 0, 1], 0))))?;
-        let (child, addr) = serve(around.binary, &dir, "serve", None).await?;
+        let (child, addr) = serve(Command::new(around.binary), &dir, "serve").await?;
         std::fs::write(dir.join("directory.toml"), config(addr))?;
         let database = match around.database {
             FILE => dir.join(FILE).to_string_lossy().into_owned(),
@@ -230,7 +230,7 @@ impl Directory {
             .replace(&format!("listen = \"{}\"", self.addr), "listen = \"127.0.0.1:0\"")
             .replace(&format!("database = {FILE:?}"), &format!("database = {:?}", self.database));
         std::fs::write(dir.join("directory.toml"), config)?;
-        let (child, addr) = serve(&self.binary, &dir, "serve", None).await?;
+        let (child, addr) = serve(Command::new(&self.binary), &dir, "serve").await?;
         Ok(Self { binary: self.binary.clone(), database: self.database.clone(), dir, addr, child })
     }
 
@@ -300,8 +300,7 @@ impl Directory {
     /// # Errors
     /// As [`Directory::start`].
     pub async fn restart(&mut self) -> Result<()> {
-        (self.child, _) = serve(&self.binary, &self.dir, "serve", None).await?;
-        Ok(())
+        self.restart_by(Command::new(&self.binary)).await
     }
 
     /// The same with a clock that is so far off, such as `+2d` (libfaketime's words).
@@ -309,7 +308,18 @@ impl Directory {
     /// # Errors
     /// As [`Directory::start`].
     pub async fn restart_as_of(&mut self, offset: &str) -> Result<()> {
-        (self.child, _) = serve(&self.binary, &self.dir, "serve", Some(offset)).await?;
+        let mut command = Command::new(&self.binary);
+        let library = format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
+        command.env("LD_PRELOAD", library).env("FAKETIME", offset).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        self.restart_by(command).await
+    }
+
+    /// The same by a command that runs the program with the arguments that are added to it.
+    ///
+    /// # Errors
+    /// As [`Directory::start`].
+    pub async fn restart_by(&mut self, command: Command) -> Result<()> {
+        (self.child, _) = serve(command, &self.dir, "serve").await?;
         Ok(())
     }
 }
@@ -366,16 +376,11 @@ fn configuration(around: &Around<'_>, epoch: &str, addr: SocketAddr) -> String {
 }
 
 /// Starts the service and waits until it says where it listens.
-pub(crate) async fn serve(binary: &Path, dir: &Path, role: &str, offset: Option<&str>) -> Result<(Child, SocketAddr)> {
+pub(crate) async fn serve(mut command: Command, dir: &Path, role: &str) -> Result<(Child, SocketAddr)> {
     let log = dir.join("log");
     let mut stderr = OpenOptions::new().create(true).append(true).open(&log)?;
     let before = usize::try_from(stderr.metadata()?.len())?;
     stderr.flush()?;
-    let mut command = Command::new(binary);
-    if let Some(offset) = offset {
-        let library = format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
-        command.env("LD_PRELOAD", library).env("FAKETIME", offset).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    }
     let mut child = Child::spawn(
         command
             .args(["--log", "debug", role, "--config"])

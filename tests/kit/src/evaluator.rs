@@ -6,6 +6,7 @@ use crate::directory::{EPOCH, keygen, run, serve};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// An evaluator that serves on loopback. Dropping it kills it at once.
 pub struct Evaluator {
@@ -39,7 +40,7 @@ impl Evaluator {
             )
         };
         std::fs::write(dir.join("directory.toml"), config(SocketAddr::from(([127, 0, 0, 1], 0))))?;
-        let (child, addr) = serve(binary, &dir, "serve-evaluator", None).await?;
+        let (child, addr) = serve(Command::new(binary), &dir, "serve-evaluator").await?;
         std::fs::write(dir.join("directory.toml"), config(addr))?;
         Ok(Self { binary: binary.into(), dir, pki, addr, key, child })
     }
@@ -122,7 +123,15 @@ impl Evaluator {
     /// # Errors
     /// As [`Evaluator::start`].
     pub async fn restart(&mut self) -> Result<()> {
-        (self.child, _) = serve(&self.binary, &self.dir, "serve-evaluator", None).await?;
+        self.restart_by(Command::new(&self.binary)).await
+    }
+
+    /// The same by a command that runs the program with the arguments that are added to it.
+    ///
+    /// # Errors
+    /// As [`Evaluator::start`].
+    pub async fn restart_by(&mut self, command: Command) -> Result<()> {
+        (self.child, _) = serve(command, &self.dir, "serve-evaluator").await?;
         Ok(())
     }
 }
