@@ -127,7 +127,7 @@ fn in_no_file(dir: &Path, kept: &[u8], forms: &[Vec<u8>]) {
 
 /// Who sends the codes.
 enum Gateway {
-    Provider(Provider),
+    Provider(Box<Provider>),
     Modem(Smsc, Box<shunt_kit::Phone>),
 }
 
@@ -209,7 +209,7 @@ fn name(enrolled: &Enrolled) -> &[u8] {
 async fn after_an_enrolment_neither_operators_files_log_or_memory_hold_the_number() {
     let cloud = Cloud::start().await.unwrap();
     let second = Evaluator::start(Path::new(BINARY), cloud.dir(), "").await.unwrap();
-    let mut gateway = Gateway::Provider(Provider::start().await.unwrap());
+    let mut gateway = Gateway::Provider(Box::new(Provider::start().await.unwrap()));
     let more = gateway.config(cloud.dir());
     let directory = cloud.start_directory_of_two(Path::new(BINARY), &second, &more).await.unwrap();
     let mut phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
@@ -261,7 +261,7 @@ async fn a_directory_with_a_modem_of_its_own_forgets_the_number_too() {
 #[tokio::test]
 async fn a_directory_on_postgresql_forgets_the_number_and_the_database_never_has_it() {
     let (cloud, postgres) = (Cloud::start().await.unwrap(), Postgres::start().await.unwrap());
-    let mut gateway = Gateway::Provider(Provider::start().await.unwrap());
+    let mut gateway = Gateway::Provider(Box::new(Provider::start().await.unwrap()));
     let (database, more) = (postgres.database().await.unwrap(), gateway.config(cloud.dir()));
     let directory = cloud.start_directory_with(Path::new(BINARY), &database, &more).await.unwrap();
     let phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);

@@ -268,8 +268,11 @@ mod tests {
     use rusmpp::pdus::SubmitSmResp;
     use tokio::task::JoinHandle;
 
+    /// Sequence number and content of each request.
+    type Asked = Vec<(u32, Option<Pdu>)>;
+
     /// A provider that answers one submit after another so, and hangs up at the next; what it was asked.
-    fn provider(statuses: &'static [CommandStatus]) -> (Provider, JoinHandle<Vec<(u32, Option<Pdu>)>>) {
+    fn provider(statuses: &'static [CommandStatus]) -> (Provider, JoinHandle<Asked>) {
         let (ours, theirs) = tokio::io::duplex(4096);
         let (ours, theirs): (Box<dyn Wire>, Box<dyn Wire>) = (Box::new(ours), Box::new(theirs));
         let asked = tokio::spawn(async move {
