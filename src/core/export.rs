@@ -61,6 +61,7 @@ impl Core {
             "time": turn.now.wall.0,
             "account": self.account.as_ref().map(account),
             "account-lines": self.account_lines.told(),
+            "lines-beside": self.account_lines.told_beside(),
             "own-line": self.own.told(),
             "new-secret": self.secrets.is_wanted().then_some(HELD),
             "enrolment": self.enrolment.as_ref().map(Enrolment::told),

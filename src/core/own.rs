@@ -5,7 +5,7 @@ use super::Core;
 use super::ended::Ended;
 use super::enrolment::Aim;
 use super::turn::Turn;
-use crate::model::{Instant, SimState, Timestamp};
+use crate::model::{Instant, Timestamp};
 use crate::router::{EnrolInput, Phase, Renewal, Sim, SwitchInput, Tenure};
 use crate::seal::{AccountFile, Blinding, Certificate, Renewal as SignedRenewal};
 use crate::store::{Blob, StoreError, Tx};
@@ -93,20 +93,8 @@ impl Core {
     }
 
     fn sim(&self) -> Sim {
-        let found = self.account_lines.now.as_ref().and_then(|own| self.lines.get(own));
-        let own = self.account.as_ref().map(|account| &account.number);
-        match found {
-            Some(line) if line.sim == SimState::Absent => Sim::Gone,
-            Some(line) => Sim::Here(line.sim),
-            // A modem that is away says nothing of its SIM; one that shows another SIM, or none, does.
-            None if self.lines.is_empty() => self.own.without,
-            // Two SIMs that don't know their numbers: either may be it.
-            None if self.account_lines.now.is_none() && self.lines.values().any(|line| line.number.is_none()) => {
-                Sim::Unknown
-            }
-            None if self.lines.values().any(|line| line.number.as_ref() == own) => Sim::Unknown,
-            None => Sim::Gone,
-        }
+        let number = self.account.as_ref().map(|account| &account.number);
+        self.account_lines.sim(number, &self.lines, self.own.without)
     }
 
     /// A modem shows no SIM. Beside a line that says nothing: it may be the phone's other slot.
