@@ -2,7 +2,7 @@
 
 use super::options::MESSAGES;
 use super::{Diagnosis, Published, Record, RouteAnswer};
-use crate::model::{Arrived, Bearer, Diverted, LineId, SimState, State, Text, TextId, Timestamp};
+use crate::model::{Arrived, Bearer, LineId, SimState, State, Text, TextId, Timestamp};
 use std::collections::HashMap;
 use zbus::{ObjectPath, OwnedObjectPath, Variant};
 
@@ -20,17 +20,17 @@ pub(super) fn path(id: TextId) -> OwnedObjectPath {
     ObjectPath::from_string_unchecked(format!("{MESSAGES}{}", id.to_hex())).into()
 }
 
-/// The app's own object of a diverted text, where it has one.
-pub(super) fn app_object(diverted: &Diverted) -> Option<(OwnedObjectPath, &Diverted)> {
-    let object = OwnedObjectPath::try_from(&*diverted.object).ok().filter(|path| path.as_str() != "/");
-    object.map(|path| (path, diverted))
-}
+/// A diverted text for `Sent` and `Settled`: itself, the app's object, whose that is, state, whether it has a report, when
+/// it left by IM (else when it was handed over), recipient, line.
+pub(super) type Sent = (OwnedObjectPath, OwnedObjectPath, String, &'static str, bool, i64, String, String);
 
-/// A diverted text for `Sent`: the app's object, its owner, state, time, delivered.
-pub(super) fn sent(text: &Text) -> Option<(OwnedObjectPath, String, &'static str, i64, bool)> {
-    let (object, diverted) = text.diverted.as_ref().and_then(app_object)?;
-    let delivered = matches!(text.state, State::ImDelivered | State::ImRead | State::SmsDelivered);
-    Some((object, diverted.owner.to_string(), text.state.token(), text.at.0, delivered))
+/// The text as [`Sent`], where the app has an object for it.
+pub(super) fn sent(text: &Text) -> Option<Sent> {
+    let diverted = text.diverted.as_ref()?;
+    let object = OwnedObjectPath::try_from(&*diverted.object).ok().filter(|object| object.as_str() != "/")?;
+    let (owner, to, line) = (diverted.owner.to_string(), text.to.0.to_string(), text.line.0.to_string());
+    let at = text.im.map_or(text.at, |im| im.at).0;
+    Some((path(text.id), object, owner, text.state.token(), text.has_report(), at, to, line))
 }
 
 /// The lines that are in a modem, for `Door.Lines`: name, the modem service's object.

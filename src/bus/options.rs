@@ -151,7 +151,12 @@ impl DivertOptions {
                 ..SendOptions::default()
             },
             modem: options.path("modem")?,
-            diverted: Diverted { object: object.unwrap_or_else(|| "/".into()), owner: owner.into(), waits: true },
+            diverted: Diverted {
+                object: object.unwrap_or_else(|| "/".into()),
+                owner: owner.into(),
+                waits: true,
+                report_deleted: false,
+            },
         };
         options.done().map(|()| parsed)
     }

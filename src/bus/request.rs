@@ -57,12 +57,19 @@ pub enum Request {
         reply: Reply<bool>,
     },
     /// The texts that apps had written to objects of one modem service and that were diverted: the newest
-    /// [`SENT_MAX`].
+    /// [`SENT_MAX`]; their line is the one that they are shown under.
     Sent {
         /// Its unique bus name.
         owner: Box<str>,
         /// They.
         reply: Reply<Vec<Text>>,
+    },
+    /// An app deleted the delivery report of a text that was diverted from it.
+    DeleteReport {
+        /// The text.
+        id: TextId,
+        /// Done: it is durable.
+        reply: Reply<()>,
     },
     /// Instant messages that came and were not deleted, oldest first, a page of at most [`INBOX_PAGE`]; their line is
     /// the one that they are shown under.
@@ -358,8 +365,8 @@ pub const CONTACTS_MAX: usize = 20_000;
 /// Rows that one `Ledger.Read` answers at most.
 pub const LEDGER_PAGE: u32 = 10_000;
 
-/// Texts that `Door.Sent` answers at most.
-pub const SENT_MAX: u32 = 2_000;
+/// Texts that `Door.Sent` answers at most: 256 KiB, which a door looks into.
+pub const SENT_MAX: u32 = 1_000;
 
 /// With what a page of `Door.Inbox` ends: so many texts, or so many bytes of them. A text by IM has at most 16 KiB.
 pub const INBOX_PAGE: (usize, usize) = (256, 64 * 1024);

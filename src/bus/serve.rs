@@ -147,9 +147,15 @@ impl Bus {
     /// An outgoing text's state changed.
     pub fn changed(&self, text: &Text) {
         self.address(Signal::Text("Changed", details::path(text.id), details::progress(text)));
-        let settled = text.state.is_final() && text.state != State::Released;
-        if let Some((sms, diverted)) = text.diverted.as_ref().and_then(details::app_object).filter(|_| settled) {
-            self.address(Signal::Settled(sms, diverted.owner.clone(), text.state.token()));
+        if text.state.is_final() && text.state != State::Released {
+            self.settled(text);
+        }
+    }
+
+    /// A diverted text is settled, or its report was deleted.
+    pub fn settled(&self, text: &Text) {
+        if let Some(sent) = details::sent(text) {
+            self.address(Signal::Settled(Box::new(sent)));
         }
     }
 

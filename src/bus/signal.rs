@@ -1,7 +1,7 @@
 //! Signals that carry numbers or texts, or tell of them: never broadcast, each goes addressed to callers that may send
 //! and have shown that they want to hear.
 
-use super::details::{self, Details};
+use super::details::{self, Details, Sent};
 use crate::model::{Bearer, Reason, TextId};
 use zbus::names::UniqueName;
 use zbus::{Connection, DynamicType, OwnedObjectPath};
@@ -18,8 +18,8 @@ pub(super) enum Signal {
     Text(&'static str, OwnedObjectPath, Details),
     /// `Changed`, for each of these texts. As they are here: there may be many.
     Deleted(Vec<TextId>),
-    /// `Settled`: the app's object, its owner, the state.
-    Settled(OwnedObjectPath, Box<str>, &'static str),
+    /// `Settled`.
+    Settled(Box<Sent>),
     /// `LinesChanged`.
     Lines,
     /// `DecisionNeeded`.
@@ -61,7 +61,7 @@ impl Signal {
                 }
                 Ok(())
             }
-            Self::Settled(sms, owner, state) => emit(bus, to, (DOOR, "Settled"), &(sms, &**owner, state)).await,
+            Self::Settled(text) => emit(bus, to, (DOOR, "Settled"), &(&**text,)).await,
             Self::Lines => emit(bus, to, (DOOR, "LinesChanged"), &()).await,
             Self::Decision(path, question) => emit(bus, to, (MESSAGING, "DecisionNeeded"), &(path, question)).await,
             Self::Route(number, bearer, reason) => {

@@ -143,6 +143,28 @@ impl Core {
         }
     }
 
+    /// What a text's state can't say: that its app has had the report, and wants it no more.
+    pub(super) fn delete_report(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: TextId,
+        reply: Reply<()>,
+    ) -> Result<(), StoreError> {
+        let found = turn.tx.text(id)?.filter(Text::has_report);
+        let Some(mut text) = found else {
+            turn.answer(reply, Err(Error::NotFound("no such report")));
+            return Ok(());
+        };
+        if let Some(diverted) = &mut text.diverted {
+            diverted.report_deleted = true;
+        }
+        let record = text.clone();
+        turn.write(move |tx| tx.put_text(&record));
+        turn.promise(reply);
+        turn.effect(Effect::ReportDeleted(Box::new(text)));
+        Ok(())
+    }
+
     /// Answers who waits for this text, if it is settled as far as they care.
     pub(super) fn answer_door(&mut self, turn: &mut Turn<'_, '_>, text: &Text) {
         let Some(settled) = settlement(text) else { return };

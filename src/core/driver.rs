@@ -256,6 +256,7 @@ impl<M: Modem + 'static> Daemon<M> {
             Effect::Promise(answer) => answer(self.lasting()),
             Effect::Changed(text) => self.bus.changed(&text),
             Effect::Deleted(texts) => self.bus.deleted(texts.take()),
+            Effect::ReportDeleted(text) => self.bus.settled(&text),
             Effect::Received(arrived) => self.bus.received(&arrived),
             Effect::Ask(id, question) => self.bus.decision_needed(id, question),
             Effect::Route(to, bearer, reason) => self.bus.route_changed(&to, bearer, reason),

@@ -216,7 +216,9 @@ fn outgoing(text: &Text) -> Value {
     });
     let diverted = diverted
         .as_ref()
-        .map(|Diverted { object, owner, waits }| json!({ "object": object, "service": owner, "app-waits": waits }));
+        .map(|Diverted { object, owner, waits, report_deleted }| {
+            json!({ "object": object, "service": owner, "app-waits": waits, "report-deleted": report_deleted })
+        });
     json!({
         "id": id.to_hex(),
         "line": line.0,

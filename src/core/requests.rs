@@ -43,10 +43,12 @@ impl Core {
                 Ok(())
             }
             Request::Sent { owner, reply } => {
-                let texts = turn.tx.diverted_texts(&owner, SENT_MAX)?;
+                let mut texts = turn.tx.diverted_texts(&owner, SENT_MAX)?;
+                texts.iter_mut().for_each(|text| text.line = self.shown_under(&text.line));
                 turn.answer(reply, Ok(texts));
                 Ok(())
             }
+            Request::DeleteReport { id, reply } => self.delete_report(turn, id, reply),
             Request::Inbox { after, caller, reply } => {
                 self.door_came(turn, caller);
                 let mut page = turn.tx.inbox(after, INBOX_PAGE)?;

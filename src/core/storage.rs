@@ -95,7 +95,7 @@ impl<M: Modem + 'static> Daemon<M> {
                 // What is nowhere else must stay with the modem.
                 Effect::Modem(ModemJob::Delete { .. }) => {}
                 // It is on the disk still.
-                Effect::Deleted(_) => {}
+                Effect::Deleted(_) | Effect::ReportDeleted(_) => {}
                 effect => self.perform(effect),
             }
         }

@@ -89,6 +89,8 @@ pub(super) enum Effect {
     Changed(Box<Text>),
     /// Tell apps that these texts were deleted: known at the latest when the turn's writes are done.
     Deleted(Rc<Cell<Vec<TextId>>>),
+    /// Tell doors that a diverted text's report was deleted.
+    ReportDeleted(Box<Text>),
     /// Tell apps that a text came: it is *shown* by this.
     Received(Box<Arrived>),
     /// Ask the user.

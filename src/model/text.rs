@@ -339,6 +339,8 @@ pub struct Diverted {
     pub owner: Box<str>,
     /// Whether its plain SMS is still the other's to send.
     pub waits: bool,
+    /// The app had a delivery report, and deleted it.
+    pub report_deleted: bool,
 }
 
 /// An outgoing text's record: what the router decides on and the store keeps.
@@ -382,6 +384,15 @@ pub struct Text {
     pub cancelled: bool,
     /// Whose text it is, where an app wrote it to the modem service.
     pub diverted: Option<Diverted>,
+}
+
+impl Text {
+    /// Whether its app is to be shown a delivery report of it.
+    #[must_use]
+    pub fn has_report(&self) -> bool {
+        let delivered = matches!(self.state, State::ImDelivered | State::ImRead | State::SmsDelivered);
+        delivered && self.report && self.diverted.as_ref().is_some_and(|diverted| !diverted.report_deleted)
+    }
 }
 
 /// An incoming text's record.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// Object, owner, issued, references.
 type SmsRecord = (Box<str>, Box<str>, bool, Vec<u8>);
-/// Object, owner, waits.
-type DivertedRecord = (Box<str>, Box<str>, bool);
+/// Object, owner, waits, report deleted.
+type DivertedRecord = (Box<str>, Box<str>, bool, bool);
 /// Text and locale.
 type ConsentRecord = (Box<str>, Box<str>);
 
@@ -62,7 +62,7 @@ impl From<&Text> for TextRecord {
             token: text.token.clone(),
             report: text.report,
             cancelled: text.cancelled,
-            diverted: text.diverted.as_ref().map(|d| (d.object.clone(), d.owner.clone(), d.waits)),
+            diverted: text.diverted.as_ref().map(|d| (d.object.clone(), d.owner.clone(), d.waits, d.report_deleted)),
         }
     }
 }
@@ -92,7 +92,12 @@ impl TextRecord {
             token: self.token,
             report: self.report,
             cancelled: self.cancelled,
-            diverted: self.diverted.map(|(object, owner, waits)| Diverted { object, owner, waits }),
+            diverted: self.diverted.map(|(object, owner, waits, report_deleted)| Diverted {
+                object,
+                owner,
+                waits,
+                report_deleted,
+            }),
         })
     }
 }

@@ -9,6 +9,7 @@ mod conversation;
 mod mmcli;
 mod mmsd;
 mod monitoring;
+mod reports;
 mod screen;
 mod session;
 mod table;

@@ -12,15 +12,20 @@ use std::path::Path;
 use zbus::OwnedObjectPath;
 
 /// Creates a text as a user of `mmcli` does; its object.
-async fn create(door: &Door, to: &str, text: &str) -> OwnedObjectPath {
-    let fields = format!("--messaging-create-sms=number='{to}',text='{text}',delivery-report-request=no");
+async fn create(door: &Door, to: &str, text: &str, report: &str) -> OwnedObjectPath {
+    let fields = format!("--messaging-create-sms=number='{to}',text='{text}',delivery-report-request={report}");
     let made = door.mmcli(&["-m", "any", &fields]).await.unwrap();
     made.split_whitespace().find(|word| word.contains("/SMS/")).unwrap().to_owned().try_into().unwrap()
 }
 
 /// Creates one and sends it.
 pub(crate) async fn send(door: &Door, to: &str, text: &str) -> OwnedObjectPath {
-    let path = create(door, to, text).await;
+    send_with(door, to, text, "no").await
+}
+
+/// The same, asking for a delivery report, `yes` or `no`.
+pub(crate) async fn send_with(door: &Door, to: &str, text: &str, report: &str) -> OwnedObjectPath {
+    let path = create(door, to, text, report).await;
     door.mmcli(&["-s", path.as_str(), "--send"]).await.unwrap();
     path
 }
@@ -41,7 +46,7 @@ async fn texts(app: &Sms) -> Vec<String> {
     app.list().await.unwrap().into_iter().map(|shown| shown.text).collect()
 }
 
-async fn two_online(world: &World) -> (Phone, Phone) {
+pub(crate) async fn two_online(world: &World) -> (Phone, Phone) {
     let (alice, bob) = (phone(world, ALICE).await, phone(world, BOB).await);
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
@@ -168,7 +173,7 @@ async fn a_core_that_hangs_with_a_text_costs_mmcli_its_wait_and_the_text_is_show
     app.wait_received(|shown| shown.text == "before").await.unwrap();
     // Bob's core answers nothing for now: so Alice's has the text, and no word on it.
     bob.signal("shuntd-core", Signal::STOP).unwrap();
-    let path = create(&alices, BOB, "held up").await;
+    let path = create(&alices, BOB, "held up", "no").await;
     let sending = ["-s", path.as_str(), "--send"];
     let (sent, ()) = tokio::join!(alices.mmcli(&sending), async {
         alice.shunt().wait_heard("the server's word", |heard| is(heard, "im-accepted")).await.unwrap();

@@ -103,15 +103,23 @@ async fn what_a_diverted_text_came_to_is_told_to_doors_alone() {
         served.bus.changed(&diverted(state));
     }
     served.bus.deleted(vec![id(3)]);
+    let mut without_report = diverted(State::ImRead);
+    without_report.diverted.as_mut().unwrap().report_deleted = true;
+    served.bus.settled(&without_report);
     say_online(&served);
     let heard = heard_until_online(&mut door_ear).await;
     let names: Vec<_> = heard.iter().map(member).collect();
-    assert_eq!(names, ["Changed", "Changed", "Settled", "Changed", "Changed", "PropertiesChanged"]);
+    assert_eq!(names, ["Changed", "Changed", "Settled", "Changed", "Changed", "Settled", "PropertiesChanged"]);
     let (text, details): (zbus::OwnedObjectPath, HashMap<String, OwnedVariant>) =
         heard[4].body().deserialize().unwrap();
     assert_eq!((text, details), (path(3), HashMap::from([("deleted".to_owned(), true.into())])));
-    let told: (zbus::OwnedObjectPath, String, String) = heard[2].body().deserialize().unwrap();
-    assert_eq!((told.0.as_str(), &*told.1, &*told.2), ("/SMS/3", ":1.4", "im-delivered"));
+    type Sent = (zbus::OwnedObjectPath, zbus::OwnedObjectPath, String, String, bool, i64, String, String);
+    let told = |at: usize| heard[at].body().deserialize::<(Sent,)>().unwrap().0;
+    let sms = zbus::OwnedObjectPath::try_from("/SMS/3").unwrap();
+    let row = |state: &str, report| {
+        (path(3), sms.clone(), ":1.4".into(), state.into(), report, 1_000, "+49170".into(), "line-a".into())
+    };
+    assert_eq!((told(2), told(5)), (row("im-delivered", true), row("im-read", false)));
     let names: Vec<_> = heard_until_online(&mut app_ear).await.iter().map(member).collect();
     assert_eq!(names, ["Changed", "Changed", "Changed", "Changed", "PropertiesChanged"]);
     let name = door.unique_name().unwrap().to_string();
@@ -162,9 +170,9 @@ fn diverted(state: State) -> Text {
         retries: 0,
         encoding: Encoding::Gsm7,
         token: None,
-        report: false,
+        report: true,
         cancelled: false,
-        diverted: Some(Diverted { object: "/SMS/3".into(), owner: ":1.4".into(), waits: true }),
+        diverted: Some(Diverted { object: "/SMS/3".into(), owner: ":1.4".into(), waits: true, report_deleted: false }),
     }
 }
 

@@ -129,6 +129,8 @@ async fn what_a_door_asks_reaches_the_core_and_answers() {
     assert_eq!(reply.body().deserialize::<Vec<zbus::OwnedObjectPath>>().unwrap()[0].as_str(), "/SMS/3");
     assert!(call(&client, DOOR, "Twins", &(none(),)).await.unwrap_err().is("BadArgument"), "of nobody");
     call(&client, DOOR, "Sent", &(owner(),)).await.unwrap();
+    call(&client, DOOR, "DeleteReport", &(path(2),)).await.unwrap();
+    while served.next_asked().await != format!("delete report {}", id(2).to_hex()) {}
     for (options, after) in [(none(), 0), (HashMap::from([("after", Variant::from(6_u32))]), 6)] {
         let reply = call(&client, DOOR, "Inbox", &(options,)).await.unwrap();
         type Row = (zbus::OwnedObjectPath, u32, String, String, i64, String);

@@ -46,6 +46,7 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
         ("Ask", call(client, DOOR, "Ask", &("+49170", none())).await),
         ("Divert", call(client, DOOR, "Divert", &("+49170", "hi", none())).await),
         ("Sent", call(client, DOOR, "Sent", &(none(),)).await),
+        ("DeleteReport", call(client, DOOR, "DeleteReport", &(path(2),)).await),
         ("Inbox", call(client, DOOR, "Inbox", &(none(),)).await),
         ("Lines", call(client, DOOR, "Lines", &()).await),
         ("Twin", call(client, DOOR, "Twin", &("+49170", "hi")).await),
@@ -78,7 +79,7 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
     calls.chain(settings).filter(|(_, result)| passed(result)).map(|(name, _)| name).collect()
 }
 
-const OF_SEND: [&str; 22] = [
+const OF_SEND: [&str; 23] = [
     "Send",
     "Route",
     "Watch",
@@ -91,6 +92,7 @@ const OF_SEND: [&str; 22] = [
     "Ask",
     "Divert",
     "Sent",
+    "DeleteReport",
     "Inbox",
     "Lines",
     "Twin",
@@ -112,7 +114,7 @@ async fn caller_without_rights_is_refused_everything_by_polkit() {
     assert!(served.asked.try_recv().is_err(), "the core was asked nothing");
     assert_eq!(get(&nobody, SETTINGS, "Enabled").await.unwrap(), false.into(), "reading the switch is free");
     let root = phone.bus().connect_now(None).unwrap();
-    assert_eq!(not_refused(&root, &phone).await.len(), 36, "root may everything");
+    assert_eq!(not_refused(&root, &phone).await.len(), 37, "root may everything");
 }
 
 #[tokio::test]

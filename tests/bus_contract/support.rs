@@ -224,6 +224,7 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
                 let _ = reply.send(Ok(vec![]));
                 format!("sent {owner}")
             }
+            Request::DeleteReport { id, reply } => answer(reply, format!("delete report {}", id.to_hex())),
             Request::Inbox { after, reply, .. } => {
                 let _ = reply.send(Ok(Inbox { texts: vec![(7, arrived(2, "hello"))], more: true }));
                 format!("inbox {after}")

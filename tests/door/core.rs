@@ -14,6 +14,9 @@ pub(crate) type Incoming = (OwnedObjectPath, u32, String, String, i64, String);
 
 const PATH: &str = "/org/shunt/Shunt1";
 
+/// Message, the app's object, its owner, state, whether it has a report, when it left (ms), recipient, line.
+pub(crate) type Sent = (OwnedObjectPath, OwnedObjectPath, String, String, bool, i64, String, String);
+
 /// The phone's line.
 pub(crate) const LINE: &str = "line-a";
 
@@ -34,7 +37,6 @@ pub(crate) struct Script {
     pub(crate) page: usize,
     /// Where lines are.
     pub(crate) lines: Vec<(String, OwnedObjectPath)>,
-    pub(crate) sent: Vec<(OwnedObjectPath, String, String, i64, bool)>,
     pub(crate) twins: Vec<String>,
     /// Who called a method of Door.
     pub(crate) callers: Vec<String>,
@@ -110,19 +112,13 @@ impl Door {
         }
     }
 
-    fn sent(
-        &self,
-        options: Dict,
-        #[zbus(header)] call: Header<'_>,
-    ) -> Vec<(OwnedObjectPath, String, String, i64, bool)> {
-        let owner = <&str>::try_from(&*options["owner"]).unwrap().to_owned();
-        let sent = self.note(&call, "Sent", "", "").sent;
-        sent.into_iter()
-            .map(|mut row| {
-                row.1.clone_from(&owner);
-                row
-            })
-            .collect()
+    fn sent(&self, _options: Dict, #[zbus(header)] call: Header<'_>) -> Vec<Sent> {
+        self.note(&call, "Sent", "", "");
+        Vec::new()
+    }
+
+    fn delete_report(&self, message: OwnedObjectPath, #[zbus(header)] call: Header<'_>) {
+        self.note(&call, "DeleteReport", message.as_str(), "");
     }
 
     async fn inbox(&self, options: Dict, #[zbus(header)] call: Header<'_>) -> (Vec<Incoming>, bool) {
@@ -154,7 +150,7 @@ impl Door {
     }
 
     #[zbus(signal)]
-    async fn settled(emitter: &SignalEmitter<'_>, sms: ObjectPath<'_>, owner: &str, state: &str) -> zbus::Result<()>;
+    async fn settled(emitter: &SignalEmitter<'_>, text: Sent) -> zbus::Result<()>;
 }
 
 #[zbus::interface(name = "org.shunt.Shunt1.Settings")]
@@ -266,10 +262,10 @@ impl Core {
         }
     }
 
-    /// A diverted text's state is told.
-    pub(crate) async fn settle(&self, sms: &OwnedObjectPath, owner: &str, state: &str) {
+    /// What became of a diverted text is told.
+    pub(crate) async fn settle(&self, text: &Sent) {
         for emitter in self.emitters() {
-            Door::settled(&emitter, sms.as_ref(), owner, state).await.unwrap();
+            Door::settled(&emitter, text.clone()).await.unwrap();
         }
     }
 }

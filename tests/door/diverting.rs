@@ -24,7 +24,6 @@ pub(crate) const IM: Script = Script {
     word: None,
     page: 0,
     lines: Vec::new(),
-    sent: Vec::new(),
     twins: Vec::new(),
     callers: Vec::new(),
     calls: Vec::new(),
@@ -67,7 +66,8 @@ async fn next_state(signals: &mut MessageStream, path: &OwnedObjectPath) -> (u32
 #[tokio::test]
 async fn an_instant_message_looks_like_a_sent_sms_on_every_connection() {
     let (smsc, phone, door) = phone().await;
-    let core = Core::start(phone.bus(), IM).await;
+    let lines = vec![(LINE.to_owned(), phone.sms().modem().clone())];
+    let core = Core::start(phone.bus(), Script { lines, ..IM }).await;
     let (maker, sender) = (phone.sms_through(&door).await.unwrap(), phone.sms_through(&door).await.unwrap());
     let (mut told_maker, mut told_sender) = (signals(&maker).await, signals(&sender).await);
 
@@ -82,10 +82,14 @@ async fn an_instant_message_looks_like_a_sent_sms_on_every_connection() {
     assert_eq!(next_state(&mut told_sender, &path).await, (4, 0));
     assert_eq!(next_state(&mut told_sender, &path).await, (state::SENT, reference));
     let owner = owner(&phone).await;
-    core.settle(&path, &owner, "im-delivered").await;
+    let text = OwnedObjectPath::try_from("/org/shunt/Shunt1/message/a").unwrap();
+    let (state, at, to, line) = ("im-delivered".to_owned(), 1_798_761_599_000, BOB.to_owned(), LINE.to_owned());
+    let mut settled = (text.clone(), path.clone(), owner, state, true, at, to, line);
+    core.settle(&settled).await;
     assert_eq!(next_state(&mut told_maker, &path).await, (4, 0));
     assert_eq!(next_state(&mut told_maker, &path).await, (state::SENT, reference));
 
+    let mut reports = Vec::new();
     for app in [&maker, &sender] {
         let shown = app.get(path.clone()).await.unwrap();
         assert_eq!((shown.state, shown.text.as_str()), (state::SENT, "by whichever way"));
@@ -95,8 +99,13 @@ async fn an_instant_message_looks_like_a_sent_sms_on_every_connection() {
         // It was sent: once is enough.
         let again = app.send_object(&path).await.unwrap_err();
         assert_eq!(error_name(&again).as_deref(), Some("org.freedesktop.ModemManager1.Error.Core.Failed"));
-        app.delete(&report.path).await.unwrap();
+        reports.push(report.path);
     }
+    maker.delete(&reports[0]).await.unwrap();
+    assert_eq!(core.calls("DeleteReport"), [(text.to_string(), String::new())]);
+    settled.4 = false;
+    core.settle(&settled).await;
+    sender.wait_gone(&reports[0]).await.unwrap();
     assert_eq!(phone.sms().get(path.clone()).await.unwrap().state, state::UNKNOWN, "ModemManager sent nothing");
     assert_eq!(smsc.submitted_total(), 0);
     maker.delete(&path).await.unwrap();

@@ -13,7 +13,9 @@ from gi.repository import Gio, GLib
 APP, BUS = 0, 1
 ME, MM, OFONO, CORE, DBUS = ":1.9", ":1.5", ":1.6", ":1.7", "org.freedesktop.DBus"
 MANAGER = "org.freedesktop.ModemManager1"
-MODEM, SMS, OURS = (f"/org/freedesktop/ModemManager1/{name}" for name in ("Modem/0", "SMS/3", "SMS/1073741825"))
+MODEM, SMS, OLD = (f"/org/freedesktop/ModemManager1/{name}" for name in ("Modem/0", "SMS/3", "SMS/2"))
+# An instant message, and the delivery report of OLD.
+OURS, REPORT = (f"/org/freedesktop/ModemManager1/SMS/{number}" for number in (1073741825, 1610612738))
 MESSAGING, OBJECT = f"{MANAGER}.Modem.Messaging", f"{MANAGER}.Sms"
 PROPERTIES, OBJECTS = f"{DBUS}.Properties", f"{DBUS}.ObjectManager"
 TEXT = "/org/shunt/Shunt1/message/a"
@@ -83,14 +85,20 @@ class Seed:
             self.answer(call, DBUS, "(s)", owner)
         self.inbox(8, 1)
         self.answer(9, CORE, "(a(so))", [("line-a", modem)])
-        self.answer(10, CORE, "(a(ossxb))", [(SMS.replace("3", "2"), MM, "im-delivered", 5, True)])
-        # Of the text that was delivered, whether it asked for a report.
-        self.answer(11, MM, "(a{sv})", OUTGOING_V)
+        self.answer(10, CORE, f"(a{SENT})", [sent(OLD)])
+        self.answer(11, CORE, "(ao)", [])
         self.wait()
         return self
 
     def objects(self):
         return {MODEM: {MESSAGING: {"Messages": GLib.Variant("ao", [SMS])}}}
+
+
+SENT = "(oossbxss)"
+
+
+def sent(sms, report=True):
+    return (TEXT, sms, MM, "im-delivered", report, 1798761599000, "+492", "line-a")
 
 
 OUTGOING_V = {name: GLib.Variant(*value) for name, value in OUTGOING.items()}
@@ -119,6 +127,14 @@ for call in range(12, 16):
     reading.reply(26, MM)
 reading.app(27, MANAGER, MODEM, MESSAGING, "Delete", "(o)", OURS)
 reading.reply(27, MM)
+reading.app(28, MANAGER, REPORT, PROPERTIES, "GetAll", "(s)", OBJECT)
+reading.reply(28, MM)
+reading.app(29, MANAGER, MODEM, MESSAGING, "Delete", "(o)", REPORT)
+for call in range(13, 17):
+    reading.answer(call, MM, "(v)", GLib.Variant("ao", [SMS]))
+    reading.answer(call, CORE)
+    reading.reply(29, MM)
+reading.signal(CORE, "/org/shunt/Shunt1", "org.shunt.Shunt1.Door", "Settled", f"({SENT})", sent(OLD, False), to=ME)
 
 for name, outcome in (("sent", "im"), ("let-go", "sms"), ("uncertain", None)):
     seed = seeds[name] = Seed().start()
@@ -126,7 +142,7 @@ for name, outcome in (("sent", "im"), ("let-go", "sms"), ("uncertain", None)):
     seed.app(20, MANAGER, SMS, OBJECT, "Send")
     # Where it is and what it says, asked in this order; then the core.
     for call in range(12, first + 2):
-        seed.answer(call, MM, "(a{oa{sa{sv}}})", seed.objects()) if call % 2 else seed.answer(call, MM, "(a{sv})", OUTGOING_V)
+        seed.answer(call, MM, "(a{sv})", OUTGOING_V) if call % 2 else seed.answer(call, MM, "(a{oa{sa{sv}}})", seed.objects())
     for call in range(first, first + 4):
         seed.answer(call, CORE, "(s)", "im")
         if outcome:
@@ -134,13 +150,11 @@ for name, outcome in (("sent", "im"), ("let-go", "sms"), ("uncertain", None)):
         else:
             seed.answer(call + 1, CORE, "(s)", "why", error="org.shunt.Error.Uncertain")
     seed.reply(20, MM)
-    for call in range(first + 2, first + 6):
-        seed.answer(call, MM, "(a{sv})", OUTGOING_V)
-        seed.answer(call, MM, "(a{oa{sa{sv}}})", seed.objects())
+    seed.signal(CORE, "/org/shunt/Shunt1", "org.shunt.Shunt1.Door", "Settled", f"({SENT})", sent(SMS), to=ME)
+    for call in range(first + 2, first + 4):
         seed.answer(call, MM, "(v)", GLib.Variant("ao", [SMS]))
     seed.app(21, MANAGER, SMS, PROPERTIES, "Get", "(ss)", OBJECT, "State")
     seed.reply(21, MM, "(v)", GLib.Variant("u", 0))
-    seed.signal(CORE, "/org/shunt/Shunt1", "org.shunt.Shunt1.Door", "Settled", "(oss)", SMS, MM, "im-delivered", to=ME)
     seed.wait()
 
 coming = seeds["coming"] = Seed().start()

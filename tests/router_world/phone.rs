@@ -218,7 +218,8 @@ impl Phone {
         let body = format!("text {wording}");
         let ordinal = self.store.ordinals.entry(body.clone()).or_default();
         let mut text = blank(id, &self.other, &body, *ordinal, now.wall);
-        text.diverted = diverted.then(|| Diverted { object: "/".into(), owner: "".into(), waits: true });
+        text.diverted =
+            diverted.then(|| Diverted { object: "/".into(), owner: "".into(), waits: true, report_deleted: false });
         *ordinal += 1;
         self.input(now, Input::Submit(Box::new(text), Class::Mobile))
     }

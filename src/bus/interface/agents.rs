@@ -136,7 +136,7 @@ impl Agents {
         }
         let modem = line.map(|line| line.0);
         let options = SendOptions { token, report, ..SendOptions::default() };
-        let diverted = Diverted { object: "/".into(), owner: "".into(), waits: true };
+        let diverted = Diverted { object: "/".into(), owner: "".into(), waits: true, report_deleted: false };
         let ask = |reply| Request::Divert { to, text, options, modem, diverted, caller, reply };
         let settled = self.shared.ask(ask).await?;
         let path = settled.id.map_or_else(OwnedObjectPath::default, details::path);

@@ -2,7 +2,7 @@
 //! is judged is the door, a process of the app's user.
 
 use crate::bus::core::Shared;
-use crate::bus::details;
+use crate::bus::details::{self, Sent};
 use crate::bus::options::{self, Dict, DivertOptions};
 use crate::bus::{Error, Request};
 use std::sync::Arc;
@@ -12,8 +12,6 @@ use zbus::{ObjectPath, OwnedObjectPath, interface};
 
 pub(in crate::bus) struct Door(pub(in crate::bus) Arc<Shared>);
 
-/// The app's object, its owner, state, when it was handed over (ms), whether it was delivered.
-type Sent = (OwnedObjectPath, String, &'static str, i64, bool);
 /// Message, number, sender, text, when it came (ms), line.
 type Incoming = (OwnedObjectPath, u32, String, String, i64, String);
 
@@ -46,13 +44,20 @@ impl Door {
         Ok((settled.outcome.token(), settled.reason.token(), path))
     }
 
-    /// What was diverted, for states that the modem service does not know.
+    /// What was diverted, for states and reports that the modem service does not know.
     #[zbus(out_args("texts"))]
     async fn sent(&self, options: Dict, #[zbus(header)] call: Header<'_>) -> Result<Vec<Sent>, Error> {
         self.0.gate.door(&call).await?;
         let owner = options::owner(options)?;
         let texts = self.0.ask(|reply| Request::Sent { owner, reply }).await?;
         Ok(texts.iter().filter_map(details::sent).collect())
+    }
+
+    /// The app deleted a delivery report.
+    async fn delete_report(&self, message: ObjectPath<'_>, #[zbus(header)] call: Header<'_>) -> Result<(), Error> {
+        self.0.gate.door(&call).await?;
+        let id = options::text_id(message.as_str())?;
+        self.0.ask(|reply| Request::DeleteReport { id, reply }).await
     }
 
     /// Instant messages that came, a page of them.
@@ -93,9 +98,9 @@ impl Door {
         Ok((twin, shown.0.into()))
     }
 
-    /// Emitted by [`crate::bus::Bus::changed`]; here for introspection.
+    /// Emitted by [`crate::bus::Bus::settled`]; here for introspection.
     #[zbus(signal)]
-    async fn settled(emitter: &SignalEmitter<'_>, sms: ObjectPath<'_>, owner: &str, state: &str) -> zbus::Result<()>;
+    async fn settled(emitter: &SignalEmitter<'_>, text: Sent) -> zbus::Result<()>;
 
     /// Emitted by [`crate::bus::Bus::publish`].
     #[zbus(signal)]

@@ -25,13 +25,6 @@ pub(super) enum Purpose {
     Sent,
     /// SMS that were shown as instant messages.
     Twins,
-    Reported {
-        sms: String,
-    },
-    ReportedWhere {
-        sms: String,
-        number: String,
-    },
     /// The modem's `Messages`, for telling what came and went.
     Messages {
         modem: String,
@@ -44,7 +37,7 @@ pub(super) enum Purpose {
     /// The app's Delete with this serial, of one of our objects.
     Delete {
         call: u32,
-        number: u32,
+        path: String,
     },
     /// An incoming SMS that may be a twin.
     TwinText(String),
@@ -130,14 +123,12 @@ impl Desk {
             Purpose::Content { call, path } => self.found_content(call, &path, message),
             Purpose::Sent => self.found_sent(message),
             Purpose::Twins => self.found_twins(message),
-            Purpose::Reported { sms } => self.found_reported(&sms, message),
-            Purpose::ReportedWhere { sms, number } => self.found_reported_where(&sms, number, message),
             Purpose::Messages { modem } => self.announce(&modem, message),
             Purpose::Where(call) => self.found_where(call, message),
             Purpose::Text(call) => self.found_text(call, message),
             Purpose::Ask(call) => self.asked(call, message),
             Purpose::Divert(call) => self.diverted(call, message),
-            Purpose::Delete { call, number } => self.deleted(call, number, message),
+            Purpose::Delete { call, path } => self.deleted(call, &path, message),
             Purpose::TwinText(sms) => self.found_twin_text(&sms, message),
             Purpose::Twin(sms) => self.found_twin(&sms, message),
             Purpose::Forget => {}

@@ -168,7 +168,7 @@ impl Desk {
         if head.kind == Kind::Return {
             let outcome = message.body::<(String, String, OwnedObjectPath)>().map(|(outcome, ..)| outcome);
             return match outcome.as_deref() {
-                Some("im" | "sms-sent") => self.succeed(call, outcome.as_deref() == Some("im")),
+                Some("im" | "sms-sent") => self.succeed(call),
                 Some("sms") => self.release(call),
                 _ => self.fail(call, UNCERTAIN, None),
             };
@@ -213,7 +213,7 @@ impl Desk {
         }
     }
 
-    fn succeed(&mut self, call: u32, delivered: bool) {
+    fn succeed(&mut self, call: u32) {
         let Some(mut held) = self.held.remove(&call) else { return };
         let (gone, behind) = (self.is_gone(&held), std::mem::take(&mut held.behind));
         let head = Head { serial: call, destination: &held.destination, ..Head::blank(Kind::Call) };
@@ -222,14 +222,11 @@ impl Desk {
             _ if gone && held.until.is_none() => {}
             _ if gone => drop(self.reply(&head, Reply::Nothing)),
             // The app has its answer, but for the state.
-            (sms, ..) if held.until.is_none() => sms.into_iter().for_each(|sms| self.show_sent(sms, delivered)),
+            (sms, ..) if held.until.is_none() => sms.into_iter().for_each(|sms| self.show_sent(sms)),
             (Some(sms), ..) => {
                 // Another connection's Settled may have been first.
                 if self.sent.insert(sms.clone()) {
                     self.show_state(&sms, SENDING);
-                }
-                if delivered {
-                    self.ask_reported(&sms);
                 }
                 let _ = self.ping(&held.destination, call);
                 self.tracked.insert(call, Tracked::Sent { sms });

@@ -122,13 +122,17 @@ impl Desk {
         }
     }
 
-    /// The core's `Changed`: one that any app deleted goes, once.
+    /// The core's `Changed`: one that any app deleted goes, once, and with a text its report.
     pub(super) fn changed(&mut self, message: &Message<'_>) {
         let Some((object, details)) = message.body::<(OwnedObjectPath, Dict)>() else { return };
         if details.get("deleted").is_some_and(|deleted| bool::try_from(deleted) == Ok(true)) {
             let known = self.inbox.ims.iter().find(|(_, im)| im.message == object.as_str());
             if let Some(number) = known.map(|(number, _)| *number) {
-                self.drop_im(number);
+                return self.drop_im(number);
+            }
+            let report = self.reports.iter().find(|(_, report)| report.message == object.as_str());
+            if let Some(path) = report.map(|(path, _)| path.clone()) {
+                self.drop_report(&path);
             }
         }
     }

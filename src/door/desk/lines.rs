@@ -88,7 +88,7 @@ impl Desk {
         let same = places(&self.lines.seats) == places(&before);
         for (line, seat) in before {
             if seat.told && self.lines.modem(&line) != Some(&seat.modem) {
-                let went = self.inbox.paths(Some(&line)).collect();
+                let went = self.shown_of(&line).collect();
                 self.tell(&seat.modem, vec![], went);
             }
         }
@@ -113,7 +113,7 @@ impl Desk {
             .map(|(line, seat)| (line.clone(), seat.modem.clone()))
             .collect();
         for (line, modem) in untold {
-            let came: Vec<String> = self.inbox.paths(Some(&line)).collect();
+            let came: Vec<String> = self.shown_of(&line).collect();
             if modem.starts_with(MODEM_PATH) && !came.is_empty() {
                 self.lines.told_of(&modem, true);
                 self.tell(&modem, came, vec![]);
@@ -145,15 +145,19 @@ impl Desk {
             }
         }
         let lines = self.lines.seats.iter().filter(|(_, seat)| seat.modem == modem);
-        let ims = lines.flat_map(|(line, _)| self.inbox.paths(Some(line)));
-        let reports = self.reports.iter().filter(|(_, report)| report.modem == modem).map(|(path, _)| path.clone());
-        let ours: Vec<String> = ims.chain(reports).collect();
+        let ours: Vec<String> = lines.flat_map(|(line, _)| self.shown_of(line)).collect();
         let kept = real.iter().map(|path| path.as_str()).filter(|path| !self.hidden.contains(*path));
         let kept: Vec<String> = kept.map(str::to_owned).collect();
         if ours.is_empty() && kept.len() == real.len() {
             return None;
         }
         Some(kept.into_iter().chain(ours).collect())
+    }
+
+    /// The objects of a line that only the door shows.
+    fn shown_of(&self, line: &str) -> impl Iterator<Item = String> {
+        let reports = self.reports.iter().filter(move |(_, report)| *report.line == *line);
+        self.inbox.paths(Some(line)).chain(reports.map(|(path, _)| path.clone()))
     }
 
     /// Tells the app of objects that only the door shows, or shows no more.

@@ -172,31 +172,27 @@ impl Desk {
         if !is_ours(&sms) {
             return None;
         }
-        match (self.inbox.get(&sms), im_number(&sms)) {
-            (Some(im), Some(number)) => {
-                let path = im.message.clone();
-                let call = message.head.serial;
-                self.put(message, Held::new(message, self.in_patience()));
-                let to = (CORE, CORE_PATH, CORE_MESSAGING, "Delete");
-                self.call(Purpose::Delete { call, number }, to, &(object(&path),));
-                Some(())
-            }
-            _ => {
-                // A report; or an app that deletes a message twice, as Chatty does.
-                if let Some(report) = self.reports.remove(sms.as_str()) {
-                    self.tell(&report.modem, vec![], vec![sms.to_string()]);
-                }
-                self.reply(&message.head, Reply::Nothing)
-            }
-        }
+        let (text, interface, member) = match (self.inbox.get(&sms), self.reports.get(sms.as_str())) {
+            (Some(im), _) => (im.message.clone(), CORE_MESSAGING, "Delete"),
+            (None, Some(report)) => (report.message.clone(), CORE_DOOR, "DeleteReport"),
+            // An app that deletes a message twice, as Chatty does.
+            (None, None) => return self.reply(&message.head, Reply::Nothing),
+        };
+        self.put(message, Held::new(message, self.in_patience()));
+        let purpose = Purpose::Delete { call: message.head.serial, path: sms.to_string() };
+        self.call(purpose, (CORE, CORE_PATH, interface, member), &(object(&text),));
+        Some(())
     }
 
     /// The core deleted one of our objects, or says why not.
-    pub(super) fn deleted(&mut self, call: u32, number: u32, message: &Message<'_>) {
+    pub(super) fn deleted(&mut self, call: u32, path: &str, message: &Message<'_>) {
         let gone = message.head.kind == Kind::Return || message.head.error == NOT_FOUND;
         if gone {
-            // The core's `Changed` may have been first.
-            self.drop_im(number);
+            // The core's own signal may have been first.
+            match im_number(path) {
+                Some(number) => self.drop_im(number),
+                None => self.drop_report(path),
+            }
         }
         let Some(held) = self.held.remove(&call) else { return };
         let head = Head { serial: call, destination: &held.destination, ..Head::blank(Kind::Call) };

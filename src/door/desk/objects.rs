@@ -24,8 +24,10 @@ pub(super) struct Content {
 
 /// A delivery report.
 pub(super) struct Report {
-    /// Whose `Messages` it is among.
-    pub(super) modem: String,
+    /// The core's object of the text that it is about.
+    pub(super) message: String,
+    /// Shown by the modem that has it.
+    pub(super) line: Box<str>,
     pub(super) number: String,
     pub(super) reference: u32,
     pub(super) stamp: String,

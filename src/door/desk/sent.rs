@@ -1,11 +1,9 @@
 //! Texts that went as instant messages: their state, of which ModemManager knows nothing, and their reports.
 
 use super::{
-    Desk, Purpose,
-    inbox::text,
+    Desk,
     names::*,
-    objects::{Dict, Report, reference, report_path, stamp},
-    start::{Objects, modem_of},
+    objects::{Report, reference, report_path, stamp},
 };
 use crate::door::{rules::Arg, wire::Message};
 use std::collections::BTreeMap;
@@ -14,45 +12,41 @@ use zbus::{OwnedObjectPath, Variant};
 /// MM_SMS_STATE_SENDING and _SENT.
 pub(super) const SENDING: u32 = 4;
 pub(super) const SENT: u32 = 5;
-/// Reports that are looked after at a start: of the newest texts.
-const MOST_REPORTS: usize = 64;
+
+/// A text as the core's `Sent` and `Settled` tell it: its object there, ModemManager's, whose that is, state, whether it has
+/// a report, when it left, recipient, line.
+type Row = (OwnedObjectPath, OwnedObjectPath, String, String, bool, i64, String, String);
 
 impl Desk {
     pub(super) fn found_sent(&mut self, message: &Message<'_>) {
-        type Row = (OwnedObjectPath, String, String, i64, bool);
         let Some((rows,)) = message.body::<(Vec<Row>,)>() else { return };
-        let mut reported = 0;
-        for (sms, owner, state, _, delivered) in rows {
-            if Some(owner) != self.mm || !is_sent(&state) {
-                continue;
+        for row in rows {
+            if self.is_sent(&row) {
+                self.sent.insert(row.1.to_string());
+                self.show_report(row);
             }
-            let sms = sms.to_string();
-            if delivered && reported < MOST_REPORTS {
-                reported += 1;
-                self.ask_reported(&sms);
-            }
-            self.sent.insert(sms);
         }
     }
 
     /// The core's `Settled`.
     pub(super) fn settled(&mut self, message: &Message<'_>) {
-        let Some((sms, owner, state)) = message.body::<(OwnedObjectPath, String, String)>() else { return };
-        if Some(owner) != self.mm || !is_sent(&state) {
-            return;
+        let Some((row,)) = message.body::<(Row,)>().filter(|(row,)| self.is_sent(row)) else { return };
+        self.show_sent(row.1.to_string());
+        match (row.4, report_path(&row.1)) {
+            (false, Some(path)) => self.drop_report(&path),
+            _ => self.show_report(row),
         }
-        let delivered = matches!(state.as_str(), "im-delivered" | "im-read" | "sms-delivered");
-        self.show_sent(sms.to_string(), delivered);
+    }
+
+    fn is_sent(&self, (_, _, owner, state, ..): &Row) -> bool {
+        Some(owner) == self.mm.as_ref() && matches!(&**state, "im-delivered" | "im-read" | "sms-sent" | "sms-delivered")
     }
 
     /// A text left without the app's waiting for it.
-    pub(super) fn show_sent(&mut self, sms: String, delivered: bool) {
+    pub(super) fn show_sent(&mut self, sms: String) {
         if self.sent.insert(sms.clone()) {
             self.show_state(&sms, SENDING);
             self.show_state(&sms, SENT);
-        }
-        if delivered {
-            self.ask_reported(&sms);
         }
     }
 
@@ -70,31 +64,26 @@ impl Desk {
         );
     }
 
-    /// Whether the app asked for a report, its object says.
-    pub(super) fn ask_reported(&mut self, sms: &str) {
-        let known = report_path(sms).is_none_or(|path| self.reports.contains_key(&path));
-        if !known && !self.crowded() {
-            let purpose = Purpose::Reported { sms: sms.to_owned() };
-            self.call_mm(purpose, (sms, PROPERTIES, "GetAll"), &(SMS,));
+    /// Shows a text's report, if it has one, by the modem that has its line.
+    fn show_report(&mut self, (message, sms, _, _, there, at, number, line): Row) {
+        let path = report_path(&sms).filter(|path| there && !self.reports.contains_key(path));
+        let Some(path) = path else { return };
+        let modem = self.told_at(&line);
+        let (message, line) = (message.to_string(), line.into());
+        let report = Report { message, line, number, reference: reference(&sms), stamp: stamp(at) };
+        self.reports.insert(path.clone(), report);
+        match modem {
+            Some(modem) => self.tell(&modem, vec![path], vec![]),
+            None => self.show_lines(),
         }
     }
 
-    /// If so, it is shown where the text is.
-    pub(super) fn found_reported(&mut self, sms: &str, message: &Message<'_>) {
-        let Some((all,)) = message.body::<(Dict,)>() else { return };
-        if all.get("DeliveryReportRequest").is_some_and(|wanted| bool::try_from(wanted) == Ok(true)) {
-            let purpose = Purpose::ReportedWhere { sms: sms.to_owned(), number: text(&all, "Number") };
-            self.call_mm(purpose, (MM_PATH, OBJECTS, "GetManagedObjects"), &());
-        }
-    }
-
-    pub(super) fn found_reported_where(&mut self, sms: &str, number: String, message: &Message<'_>) {
-        let modem = message.body::<(Objects,)>().and_then(|(objects,)| modem_of(&objects, sms));
-        let (Some(path), Some(modem)) = (report_path(sms), modem) else { return };
-        let stamp = stamp(self.now.wall.0);
-        let report = Report { modem: modem.clone(), number, reference: reference(sms), stamp };
-        if self.reports.insert(path.clone(), report).is_none() {
-            self.tell(&modem, vec![path], vec![]);
+    /// It is no more: whoever was shown it is told.
+    pub(super) fn drop_report(&mut self, path: &str) {
+        if let Some(report) = self.reports.remove(path)
+            && let Some(modem) = self.told_at(&report.line)
+        {
+            self.tell(&modem, vec![], vec![path.to_owned()]);
         }
     }
 
@@ -106,8 +95,4 @@ impl Desk {
         // Of one that it was never shown the app needs no farewell.
         self.hidden.remove(sms.as_str()).then_some(())
     }
-}
-
-fn is_sent(state: &str) -> bool {
-    matches!(state, "im-delivered" | "im-read" | "sms-sent" | "sms-delivered")
 }

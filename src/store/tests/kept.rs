@@ -179,7 +179,7 @@ fn a_diverted_text_is_found_by_its_owner_and_released_to_its_token_alone() {
     let home = Home::new();
     let mut store = home.open().unwrap();
     let diverted = |n, owner: &str| Text {
-        diverted: Some(Diverted { object: "/SMS/3".into(), owner: owner.into(), waits: true }),
+        diverted: Some(Diverted { object: "/SMS/3".into(), owner: owner.into(), waits: true, report_deleted: false }),
         token: Some(format!("token {n}").into()),
         ..text(n)
     };
