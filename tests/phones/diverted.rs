@@ -182,6 +182,7 @@ async fn what_came_by_im_is_shown_at_another_sim_of_the_same_number_too() {
     let (mut alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "before").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "before").await.unwrap().bearer, "im");
     let (texts, lines) = seats(alice.shunt()).await;
