@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Writes the seeds of the door's target: conversations that lead to each thing that the desk does.
 
-The desk's own calls count up from 0xFFFF0001, and an answer names the one that it is for: after a change of what the
-desk asks, these are to be run again (python3-gi; `tests/fuzz/door_seeds.py tests/fuzz/seeds/door`).
+The desk's own calls, and what it tells the app, count up from 0xFFFF0001, and an answer names the one that it is for:
+after a change of what the desk asks, these are to be run again (python3-gi; `tests/fuzz/door_seeds.py
+tests/fuzz/seeds/door`).
 """
 
 import struct
@@ -83,10 +84,11 @@ class Seed:
         self.app(3, MANAGER, MODEM, MESSAGING, "List")
         for call, owner in ((2, MM), (4, OFONO), (6, CORE)):
             self.answer(call, DBUS, "(s)", owner)
-        self.inbox(8, 1)
-        self.answer(9, CORE, "(a(so))", [("line-a", modem)])
-        self.answer(10, CORE, f"(a{SENT})", [sent(OLD)])
-        self.answer(11, CORE, "(ao)", [])
+        self.answer(9, CORE, "(v)", GLib.Variant("b", True))
+        self.inbox(10, 1)
+        self.answer(11, CORE, "(a(so))", [("line-a", modem)])
+        self.answer(12, CORE, f"(a{SENT})", [sent(OLD)])
+        self.answer(13, CORE, "(ao)", [])
         self.wait()
         return self
 
@@ -122,26 +124,25 @@ reading.reply(24, MM, "(a{oa{sa{sv}}})", reading.objects())
 reading.app(25, MANAGER, MODEM, PROPERTIES, "GetAll", "(s)", MESSAGING)
 reading.reply(25, MM, "(a{sv})", {"Messages": GLib.Variant("ao", [SMS])})
 reading.app(26, MANAGER, MODEM, MESSAGING, "Delete", "(o)", OURS)
-for call in range(12, 16):
-    reading.answer(call, CORE)
-    reading.reply(26, MM)
+reading.answer(20, CORE)
+reading.answer(21, MM, "(v)", GLib.Variant("ao", [SMS]))
+reading.reply(26, MM)
 reading.app(27, MANAGER, MODEM, MESSAGING, "Delete", "(o)", OURS)
 reading.reply(27, MM)
 reading.app(28, MANAGER, REPORT, PROPERTIES, "GetAll", "(s)", OBJECT)
 reading.reply(28, MM)
 reading.app(29, MANAGER, MODEM, MESSAGING, "Delete", "(o)", REPORT)
-for call in range(13, 17):
-    reading.answer(call, MM, "(v)", GLib.Variant("ao", [SMS]))
-    reading.answer(call, CORE)
-    reading.reply(29, MM)
+reading.answer(27, CORE)
+reading.answer(28, MM, "(v)", GLib.Variant("ao", [SMS]))
+reading.reply(29, MM)
 reading.signal(CORE, "/org/shunt/Shunt1", "org.shunt.Shunt1.Door", "Settled", f"({SENT})", sent(OLD, False), to=ME)
 
 for name, outcome in (("sent", "im"), ("let-go", "sms"), ("uncertain", None)):
     seed = seeds[name] = Seed().start()
-    first = 14
+    first = 16
     seed.app(20, MANAGER, SMS, OBJECT, "Send")
     # Where it is and what it says, asked in this order; then the core.
-    for call in range(12, first + 2):
+    for call in range(14, first):
         seed.answer(call, MM, "(a{sv})", OUTGOING_V) if call % 2 else seed.answer(call, MM, "(a{oa{sa{sv}}})", seed.objects())
     for call in range(first, first + 4):
         seed.answer(call, CORE, "(s)", "im")
@@ -151,7 +152,7 @@ for name, outcome in (("sent", "im"), ("let-go", "sms"), ("uncertain", None)):
             seed.answer(call + 1, CORE, "(s)", "why", error="org.shunt.Error.Uncertain")
     seed.reply(20, MM)
     seed.signal(CORE, "/org/shunt/Shunt1", "org.shunt.Shunt1.Door", "Settled", f"({SENT})", sent(SMS), to=ME)
-    for call in range(first + 2, first + 4):
+    for call in range(first + 2, first + 6):
         seed.answer(call, MM, "(v)", GLib.Variant("ao", [SMS]))
     seed.app(21, MANAGER, SMS, PROPERTIES, "Get", "(ss)", OBJECT, "State")
     seed.reply(21, MM, "(v)", GLib.Variant("u", 0))
@@ -159,9 +160,8 @@ for name, outcome in (("sent", "im"), ("let-go", "sms"), ("uncertain", None)):
 
 coming = seeds["coming"] = Seed().start()
 coming.signal(CORE, "/org/shunt/Shunt1", "org.shunt.Shunt1.Messaging", "Received", "(oa{sv})", TEXT, {}, to=ME)
-for call in range(12, 15):
-    coming.inbox(call, 1, 2)
-    coming.answer(call, MM, "(v)", GLib.Variant("ao", [SMS]))
+coming.inbox(14, 1, 2)
+coming.answer(15, MM, "(v)", GLib.Variant("ao", [SMS]))
 coming.signal(CORE, "/org/shunt/Shunt1", "org.shunt.Shunt1.Door", "LinesChanged", to=ME)
 coming.signal(CORE, TEXT, "org.shunt.Shunt1.Messaging", "Changed", "(oa{sv})", TEXT, {"deleted": GLib.Variant("b", True)}, to=ME)
 coming.wait()
@@ -170,7 +170,7 @@ twin = seeds["twin"] = Seed().start()
 twin.signal(MM, MODEM, MESSAGING, "Added", "(ob)", SMS, True)
 messages = {"Messages": GLib.Variant("ao", [SMS])}
 twin.signal(MM, MODEM, PROPERTIES, "PropertiesChanged", "(sa{sv}as)", MESSAGING, messages, [])
-for call in range(12, 16):
+for call in range(14, 18):
     twin.answer(call, MM, "(a{sv})", OUTGOING_V | {"Text": GLib.Variant("s", "both ways   ")})
     twin.answer(call + 1, CORE, "(bs)", True, "both ways")
 twin.signal(MM, MODEM, MESSAGING, "Deleted", "(o)", SMS)
@@ -181,7 +181,7 @@ twin.wait()
 
 ofono = seeds["ofono"] = Seed().start("/phonesim")
 ofono.app(20, "org.ofono", "/phonesim", "org.ofono.MessageManager", "SendMessage", "(ss)", "+492", "hello")
-for call in range(12, 16):
+for call in range(15, 18):
     ofono.answer(call, CORE, "(s)", "im")
     ofono.answer(call + 1, CORE, "(sso)", "im", "online", TEXT)
 ofono.reply(20, OFONO)
