@@ -39,13 +39,24 @@ pub(crate) fn call<B: serde::Serialize + zbus::Type>(
 impl App {
     /// It listens to everything, and has called ModemManager once: a door is at work.
     pub(crate) fn start(socket: &Path, modem: &str) -> Self {
+        let mut app = Self::greet(socket);
+        app.call((BUS, "/", BUS, "AddMatch"), &("type='signal'",));
+        app.list(modem);
+        app
+    }
+
+    /// It has said Hello.
+    pub(crate) fn greet(socket: &Path) -> Self {
         let mut app = Self(UnixStream::connect(socket).unwrap());
         app.write(b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n");
         while app.bytes::<1>() != *b"\n" {}
         app.call((BUS, "/", BUS, "Hello"), &());
-        app.call((BUS, "/", BUS, "AddMatch"), &("type='signal'",));
-        app.call((MM, modem, MESSAGING, "List"), &());
         app
+    }
+
+    /// Has ModemManager list a modem's texts.
+    pub(crate) fn list(&mut self, modem: &str) {
+        self.call((MM, modem, MESSAGING, "List"), &());
     }
 
     pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
@@ -96,7 +107,7 @@ impl App {
 
     fn call<B: serde::Serialize + zbus::Type>(&mut self, to: (&str, &str, &str, &str), body: &B) {
         let serial = self.say(to, body);
-        self.answers([serial]);
+        assert_eq!(self.answers([serial]), [false]);
     }
 
     pub(crate) fn send(&mut self, path: &str) {

@@ -181,6 +181,8 @@ fn config_for(socket: &Path, policy: &str) -> String {
   <auth>EXTERNAL</auth>
   <policy context="default">{REPLIES}</policy>
   {policy}
+  <!-- Of 256, for a door with a thousand. -->
+  <limit name="max_connections_per_user">2048</limit>
 </busconfig>
 "#,
         socket.display()
