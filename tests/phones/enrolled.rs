@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use shunt::model::{Body, LeaseId, PhoneNumber, TextId, Timestamp};
 use shunt::seal::{
     AccountFile, Bundle, CallerProof, Certificate, DirectorySigner, Evaluator, Expected, Identity, IdentityKey, Jid,
-    Letter, Party, Payload, Session, VerifiedBundle, open, seal,
+    Letter, Party, Payload, Session, Transcript, VerifiedBundle, open, seal,
 };
 use shunt_kit::phone::Phone;
 use shunt_kit::world::{World, go_off, go_online};
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
@@ -108,6 +109,19 @@ impl Relay {
     }
 }
 
+/// The key of an operator's, who plays along.
+pub(super) fn evaluator(dir: &Path) -> Evaluator {
+    let seed = std::fs::read_to_string(dir.join("keys/a.voprf")).unwrap();
+    Evaluator::from_seed(STANDARD.decode(seed.trim()).unwrap().try_into().unwrap(), 'a').unwrap()
+}
+
+/// What all operators of a world say of a number.
+pub(super) fn transcripts(world: &World, number: &PhoneNumber) -> Vec<Transcript> {
+    let second = world.second.as_ref().map(|second| second.dir());
+    let operators = std::iter::once(world.directory.dir()).chain(second);
+    operators.map(|dir| evaluator(dir).own_transcript(number, &mut OsRng).unwrap()).collect()
+}
+
 /// Everything that a stranger has: its own account, and one more key of its own.
 pub(super) struct Stranger {
     account: AccountFile,
@@ -124,12 +138,9 @@ impl Stranger {
         let file = world.directory.provision(STRANGER, &identity.key().to_text()).await.unwrap();
         let account = AccountFile::parse(&file).unwrap();
         let mut relay = Relay::start(world, &account.jid.to_string(), &account.secret);
-        let seed = std::fs::read_to_string(world.directory.dir().join("keys/a.voprf")).unwrap();
-        let evaluator = Evaluator::from_seed(STANDARD.decode(seed.trim()).unwrap().try_into().unwrap(), 'a').unwrap();
         let number = PhoneNumber::from_e164(target.number()).unwrap();
-        let transcript = evaluator.own_transcript(&number, &mut OsRng).unwrap();
         let key = account.keys.current().unwrap();
-        let pseudonym = key.pseudonym(&number, &[transcript], account.jid.domain()).unwrap();
+        let pseudonym = key.pseudonym(&number, &transcripts(world, &number), account.jid.domain()).unwrap();
         let to = Jid::new(pseudonym, account.jid.domain()).unwrap();
         let bundle = relay.bundle_of(&to.to_string());
         let target = Bundle::decode(&bundle).unwrap().verify(&account.keys, &to, now(), None).unwrap();
@@ -165,8 +176,18 @@ impl Stranger {
         self.probe_by(&self.identity, &self.account.jid, Some(self.proof()))
     }
 
+    /// The same with another claim of whose it is.
+    pub(super) fn claim(&self, number: &PhoneNumber, transcripts: Vec<Transcript>) -> Vec<u8> {
+        self.probe(Some(CallerProof { number: number.clone(), transcripts, ..self.proof() }))
+    }
+
     pub(super) fn number(&self) -> String {
         self.account.number.as_e164().to_owned()
+    }
+
+    /// What proves its number.
+    pub(super) fn transcripts(&self) -> &[Transcript] {
+        &self.account.transcripts
     }
 
     /// Publishes its key bundle as of so long ago.
@@ -178,6 +199,11 @@ impl Stranger {
     /// Takes the next letter unread.
     pub(super) fn letter_came(&mut self) {
         self.relay.letter();
+    }
+
+    /// Whether nothing has come that was not taken.
+    pub(super) fn met_silence(&mut self) -> bool {
+        self.relay.untaken() == 0
     }
 
     /// Whether a letter has come that was not taken.
@@ -222,15 +248,12 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     go_online(bob.shunt()).await.unwrap();
     let mut stranger = Stranger::enrol(&world, &alice).await;
     let (mine, key) = (stranger.account.jid.clone(), stranger.identity.key());
-    let secret = |kind: &str| {
-        let seed = std::fs::read_to_string(world.directory.dir().join("keys").join(kind)).unwrap();
-        <[u8; 32]>::try_from(STANDARD.decode(seed.trim()).unwrap()).unwrap()
-    };
-    let directory = DirectorySigner::from_seed(&secret("a.ed25519")).unwrap();
+    let seed = std::fs::read_to_string(world.directory.dir().join("keys/a.ed25519")).unwrap();
+    let seed = STANDARD.decode(seed.trim()).unwrap().try_into().unwrap();
+    let directory = DirectorySigner::from_seed(&seed).unwrap();
     let forger = DirectorySigner::from_seed(&[5; 32]).unwrap();
-    let evaluator = Evaluator::from_seed(secret("a.voprf"), 'a').unwrap();
     let bobs_number = PhoneNumber::from_e164(BOB).unwrap();
-    let bobs_transcripts = vec![evaluator.own_transcript(&bobs_number, &mut OsRng).unwrap()];
+    let bobs_transcripts = transcripts(&world, &bobs_number);
     let pinned = stranger.account.keys.current().unwrap();
     let bobs_name = pinned.pseudonym(&bobs_number, &bobs_transcripts, mine.domain()).unwrap();
     let bobs = Jid::new(bobs_name, mine.domain()).unwrap();
@@ -239,16 +262,14 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
 
     let with = |certificate: Certificate| CallerProof { certificate, ..stranger.proof() };
     let issued = |signer: &DirectorySigner, at| with(signer.issue(&mine, &key, at, DAY * 30).unwrap());
-    let as_bob = CallerProof { number: bobs_number.clone(), ..stranger.proof() };
-    let both_of_bob = CallerProof { transcripts: bobs_transcripts, ..as_bob.clone() };
     let claims = [
         ("a first letter without a caller proof is dropped", stranger.probe(None)),
         ("is not signed by the directory", stranger.probe(Some(issued(&forger, now())))),
         ("the certificate has expired", stranger.probe(Some(issued(&directory, now().minus(DAY * 31))))),
         ("is dated in the future", stranger.probe(Some(issued(&directory, now().plus(DAY * 3))))),
         ("certificate is for another address", stranger.probe(Some(with(bobs_certificate)))),
-        ("is not by the pinned directory key", stranger.probe(Some(as_bob))),
-        ("is not the pseudonym of that number", stranger.probe(Some(both_of_bob))),
+        ("is not by the pinned directory key", stranger.claim(&bobs_number, stranger.transcripts().to_vec())),
+        ("is not the pseudonym of that number", stranger.claim(&bobs_number, bobs_transcripts)),
         ("names another sender", stranger.probe_by(&stranger.identity, &bobs, Some(stranger.proof())).0),
     ];
     for (refusal, envelope) in &claims {

@@ -1,7 +1,11 @@
 //! Two operators: the directory's, and a second one who only evaluates. Real parts, each with its own CA.
 
+use super::enrolled::{Stranger, evaluator, text, transcripts};
 use super::enrolment::{blank, enrol, reason, withdraw};
 use super::{ALICE, BOB, files, programs};
+use rand_core::OsRng;
+use shunt::model::PhoneNumber;
+use shunt::seal::{Evaluator, Payload, Transcript};
 use shunt_kit::shunt::Shunt;
 use shunt_kit::world::{World, go_online};
 
@@ -80,4 +84,55 @@ async fn a_phone_enrols_at_both_operators_and_withdraws_from_both() {
     world.second.as_mut().unwrap().restart().await.unwrap();
     assert_eq!(withdraw(alice.shunt()).await, Ok(()));
     assert_eq!(registered(&world).await, 1, "Bob's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_shows_the_word_of_one_operator_of_another_number_or_of_a_foreign_key_is_nobody() {
+    let world = World::of_two_operators(programs()).await.unwrap();
+    let alice = world.phone(ALICE).await.unwrap();
+    go_online(alice.shunt()).await.unwrap();
+    let mut stranger = Stranger::enrol(&world, &alice).await;
+    let number = |number: &str| PhoneNumber::from_e164(number).unwrap();
+    let (own, bobs) = (number(&stranger.number()), number(BOB));
+    let [first, second] = <[Transcript; 2]>::try_from(stranger.transcripts().to_vec()).unwrap();
+    let [bobs_first, bobs_second] = <[Transcript; 2]>::try_from(transcripts(&world, &bobs)).unwrap();
+    let foreign = |seed| Evaluator::from_seed([seed; 32], 'a').unwrap().own_transcript(&own, &mut OsRng).unwrap();
+    // The first operator would like to speak for the second too.
+    let again = evaluator(world.directory.dir()).own_transcript(&own, &mut OsRng).unwrap();
+
+    const ONE: &str = "one transcript is needed for each evaluator";
+    const KEY: &str = "is not by the pinned directory key";
+    const NUMBER: &str = "is not the pseudonym of that number";
+    let pair = |first: &Transcript, second: &Transcript| vec![first.clone(), second.clone()];
+    let claims = [
+        (ONE, &own, vec![first.clone()]),
+        (ONE, &own, vec![second.clone()]),
+        (KEY, &own, pair(&first, &again)),
+        (KEY, &own, pair(&second, &first)),
+        (KEY, &own, pair(&first, &foreign(5))),
+        (KEY, &own, pair(&foreign(5), &second)),
+        (KEY, &own, pair(&foreign(5), &foreign(6))),
+        (KEY, &own, pair(&first, &bobs_second)),
+        (KEY, &bobs, pair(&bobs_first, &second)),
+        (KEY, &bobs, pair(&first, &second)),
+        (NUMBER, &bobs, pair(&bobs_first, &bobs_second)),
+    ];
+    for (nth, (refusal, whose, transcripts)) in claims.iter().enumerate() {
+        let claim = stranger.claim(whose, transcripts.clone());
+        stranger.send(&claim);
+        let earlier = claims[..nth].iter().filter(|(earlier, ..)| earlier == refusal).count();
+        alice.logged(refusal, earlier + 1).await.unwrap();
+    }
+    assert_eq!(alice.shunt().peers().await.unwrap(), [], "a claim is no number");
+    assert!(stranger.met_silence() && alice.shunt().received().is_empty());
+
+    // Both words, of its own number: it is answered, and shown by it.
+    let (envelope, session) = stranger.first_probe();
+    stranger.send(&envelope);
+    let mut sessions = vec![session];
+    let Payload::Answer { lease, .. } = stranger.read(&mut sessions) else { panic!("no answer") };
+    stranger.say(&mut sessions[0], text(lease));
+    let got = alice.shunt().wait_received(|_| true).await.unwrap();
+    assert_eq!((got.bearer.as_str(), got.from.as_str()), ("im", own.as_e164()));
+    assert_eq!(alice.shunt().received().len(), 1);
 }
