@@ -21,8 +21,11 @@ async fn a_report_that_mmcli_deletes_stays_away_after_restarts_and_the_others_st
         let sent = send_with(&door, BOB, text, report).await;
         bob.shunt().wait_received(|came| came.text == text && came.bearer == "im").await.unwrap();
         if report == "yes" {
-            let reference = app.get(sent).await.unwrap().reference;
-            asked.push(app.wait_report(|report| report.reference == reference).await.unwrap());
+            let is_new = |report: &Shown| asked.iter().all(|known: &Shown| known.path != report.path);
+            let report = app.wait_report(is_new).await.unwrap();
+            // The other app's text is known here no later than its report.
+            assert_eq!(report.reference, app.get(sent).await.unwrap().reference);
+            asked.push(report);
         }
     }
     let [deleted, kept] = &asked[..] else { panic!("{asked:?}") };
