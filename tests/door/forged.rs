@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Each forged message: its name and its bytes. `src/door/desk/tests.rs` holds the door to it.
+/// Each forged message: its name and its bytes. `src/door/desk/tests/golden.rs` holds the door to it.
 const GOLDEN: &str = include_str!("../../src/door/desk/golden.txt");
 
 fn judged(messages: &[String]) -> Vec<String> {
