@@ -1,14 +1,14 @@
 //! Leaving whoever started a program.
 
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 
 /// Goes on as a process of its own, in a session of its own and with nothing to read or to write to; the one that was
 /// started ends with success. Before any thread is started.
 ///
 /// # Errors
-/// The kernel's, from fork or from what is done before it: nothing has changed then.
+/// The kernel's: before the fork nothing has changed; after it the new process alone hears of them.
 #[allow(unsafe_code)]
 pub fn go_to_background() -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
@@ -19,11 +19,8 @@ pub fn go_to_background() -> io::Result<()> {
         _ => std::process::exit(0),
     }
     rustix::process::setsid()?;
-    for standard in 0..=2 {
-        // SAFETY: both are open, or the call fails; who holds 0 to 2 (std) holds numbers, not files.
-        if unsafe { libc::dup2(null.as_raw_fd(), standard) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
     Ok(())
 }
