@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use zbus::{Connection, Variant};
+use futures_util::StreamExt;
+use zbus::{Connection, MatchRule, MessageStream, Variant, message};
 
 use crate::background::HANG;
 use crate::bus::name_owned;
@@ -17,6 +18,9 @@ const PATH: &str = "/org/freedesktop/login1";
 const MANAGER: &str = "org.freedesktop.login1.Manager";
 /// `InhibitDelayMaxSec`, logind's default.
 const DELAY: Duration = Duration::from_secs(5);
+
+/// python-dbusmock's, made to tell of its inhibitors.
+const TEMPLATE: &str = include_str!("logind.py");
 
 /// What, who, why, mode, uid, pid.
 type Inhibitor = (String, String, String, String, u32, u32);
@@ -34,7 +38,9 @@ impl Logind {
     /// Somebody else is logind there.
     pub async fn start(phone: &Phone) -> Result<Self> {
         let mut command = Command::new("/usr/bin/python3");
-        command.args(["-m", "dbusmock", "--system", "--template", "logind"]);
+        let template = phone.dir().join("logind.py");
+        std::fs::write(&template, TEMPLATE)?;
+        command.args(["-m", "dbusmock", "--system", "--template"]).arg(template);
         command.env("DBUS_SYSTEM_BUS_ADDRESS", phone.bus().address());
         let mut process = Process::start("logind", command, &phone.dir().join("logind.log"))?;
         let connection = phone.bus().connect().await?;
@@ -76,15 +82,17 @@ impl Logind {
         self.announce(false).await
     }
 
-    /// It tells nobody of its inhibitors: it is asked.
     async fn until_held(&self, count: usize) -> Result<()> {
+        let rule = MatchRule::builder().msg_type(message::Type::Signal).sender(SERVICE).path(PATH);
+        let rule = rule.interface("org.freedesktop.DBus.Properties").build()?;
+        let mut changes = MessageStream::for_match_rule(rule, &self.connection, None).await?;
         loop {
             let answer = self.connection.call_method(Some(SERVICE), PATH, Some(MANAGER), "ListInhibitors", &()).await?;
             let all: Vec<Inhibitor> = answer.body().deserialize()?;
             if all.iter().filter(|held| (held.0.as_str(), held.3.as_str()) == ("sleep", "delay")).count() == count {
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            changes.next().await.context("the bus is gone")??;
         }
     }
 
