@@ -15,12 +15,6 @@ use tokio::time::timeout;
 /// How long a request waits for a core before it is told to come again.
 const QUEUE: Duration = Duration::from_secs(10);
 
-/// How much of a body that is too large is read: who sends more may be cut off before the answer.
-const MOST_DISCARDED: usize = 1024 * 1024;
-
-/// And for how long.
-const LINGER: Duration = Duration::from_secs(1);
-
 /// What the handlers of one process share.
 #[derive(Clone)]
 pub(super) struct Desk {
@@ -51,20 +45,17 @@ impl Desk {
         done.await.map_err(|_| Refusal::Unavailable)?
     }
 
-    /// The whole body. Read before anything is refused: a client that is cut off while it sends sees no answer.
-    pub(super) async fn body(&self, head: &Parts, mut body: Body) -> Result<Vec<u8>, Refusal> {
-        let read = async {
-            if announced(&head.headers) <= MOST_BODY as u64 {
-                match Limited::new(&mut body, MOST_BODY).collect().await {
-                    Ok(body) => return Ok(body.to_bytes().into()),
-                    Err(error) if error.is::<LengthLimitError>() => {}
-                    Err(_) => return Err(Refusal::BadRequest),
-                }
-            }
-            let _ = timeout(LINGER, discard(&mut body)).await;
-            Err(Refusal::TooLarge)
-        };
-        timeout(self.body_timeout, read).await.map_err(|_| Refusal::Timeout)?
+    /// The whole body. A client that still sends when it is refused reads the answer all the same (`listen`).
+    pub(super) async fn body(&self, head: &Parts, body: Body) -> Result<Vec<u8>, Refusal> {
+        if announced(&head.headers) > MOST_BODY as u64 {
+            return Err(Refusal::TooLarge);
+        }
+        let read = timeout(self.body_timeout, Limited::new(body, MOST_BODY).collect()).await;
+        match read.map_err(|_| Refusal::Timeout)? {
+            Ok(body) => Ok(body.to_bytes().into()),
+            Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+            Err(_) => Err(Refusal::BadRequest),
+        }
     }
 }
 
@@ -73,17 +64,6 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<[u8; 32]> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let token = Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())?;
     Some(super::keys::token_hash(token))
-}
-
-/// Reads on, within a bound, what nobody wants.
-async fn discard(body: &mut Body) {
-    let mut left = MOST_DISCARDED;
-    while let Some(Ok(frame)) = body.frame().await {
-        left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len()));
-        if left == 0 {
-            return;
-        }
-    }
 }
 
 /// What `Content-Length` says; a body without one is bounded while it is read.

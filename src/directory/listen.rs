@@ -15,15 +15,22 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// How long a connection gets to end its last request.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// For how long a client that has its last answer may go on sending, and how much: who sends more may be cut off before
+/// it has read the answer.
+const LINGER: Duration = Duration::from_secs(5);
+const MOST_DISCARDED: u64 = 1024 * 1024;
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -130,12 +137,24 @@ pub(super) enum ServeError {
     Io(#[from] std::io::Error),
 }
 
-async fn connection(acceptor: TlsAcceptor, stream: TcpStream, _seat: Seat, mut terms: Terms) {
+async fn connection(acceptor: TlsAcceptor, stream: TcpStream, _seat: Seat, terms: Terms) {
     let read = Duration::from_secs(terms.limits.read_timeout);
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(read, acceptor.accept(stream)).await else {
+    let Ok(Ok(mut stream)) = timeout(read, acceptor.accept(stream)).await else {
         return log::debug!("a TLS handshake failed");
     };
+    serve_requests(&mut stream, read, terms).await;
+    let _ = timeout(LINGER, hang_up(&mut stream)).await;
+}
+
+/// Ends a connection for the client too. Closed with something of the client's unread it would be reset, and the last
+/// answer perhaps lost with it (RFC 9112 §9.6).
+async fn hang_up(stream: &mut TlsStream<TcpStream>) -> std::io::Result<u64> {
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(MOST_DISCARDED), &mut tokio::io::sink()).await
+}
+
+async fn serve_requests(stream: &mut TlsStream<TcpStream>, read: Duration, mut terms: Terms) {
     let mut serving = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

@@ -61,6 +61,24 @@ async fn a_large_head_and_a_large_body_are_refused() {
 }
 
 #[tokio::test]
+async fn who_is_refused_by_its_head_may_send_its_body_to_the_end_and_reads_the_answer() {
+    let site = Site::start().await;
+    for head in ["PUT /v1/enrolments/none", "POST /v1/nowhere", "DELETE /v1/evaluate"] {
+        let mut client = site.client.connect().await;
+        let head = format!("{head} HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n");
+        client.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 10];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 4");
+        for _ in 0..20 {
+            client.write_all(&[b'x'; 10_000]).await.unwrap();
+            client.flush().await.unwrap();
+        }
+        client.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn one_address_cannot_take_all_connections_and_those_it_ends_are_free_again() {
     let site = Site::with("[limits]\nconnections_per_address = 2\n").await;
     let (first, _second) = (site.client.connect().await, site.client.connect().await);
