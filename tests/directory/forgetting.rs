@@ -1,5 +1,5 @@
 //! The directory forgets, and so does the second operator: after an enrolment no number is in their files, their logs
-//! or their memory.
+//! or their memory. With codes by SMPP: what a modem gateway may leave is told in README.
 
 use super::BINARY;
 use super::client::{Client, blinded};
