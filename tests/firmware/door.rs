@@ -1,6 +1,6 @@
 //! The ways by which an app comes through the door.
 
-use crate::{read, root, run, said};
+use crate::{contained, program, read, root, run, said};
 use std::{
     fs,
     os::unix::{fs::PermissionsExt, net::UnixListener},
@@ -60,15 +60,10 @@ fn an_apps_launcher_and_autostart_are_the_installed_ones_with_each_command_throu
 
 /// The door's files in `place`, with the programs where this build has them, on a system without systemd.
 fn installed(place: &Path) {
-    let program = |name: &str, text: &str| {
-        let path = place.join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    };
     for file in ["through-door", "launchers", "profile.sh", "shunt-door.desktop"] {
         let text = read(&format!("init/door/{file}")).replace("/usr/libexec/shunt/shunt-door", DOOR);
         let text = text.replace("/usr/libexec/shunt/", &format!("{}/", place.display()));
-        program(file, &text.replace("/run/systemd/system", "/nonexistent"));
+        program(&place.join(file), &text.replace("/run/systemd/system", "/nonexistent"));
     }
     fs::create_dir_all(place.join("xdg/autostart")).unwrap();
     fs::copy(place.join("shunt-door.desktop"), place.join("xdg/autostart/shunt-door.desktop")).unwrap();
@@ -77,10 +72,9 @@ fn installed(place: &Path) {
     fs::set_permissions(place.join("run"), fs::Permissions::from_mode(0o700)).unwrap();
 }
 
-/// Runs a shell script there; with it ends each process that it left. None is waited for beyond two minutes.
+/// Runs a shell script there.
 fn session(place: &Path, script: &str) -> Output {
-    let mut command = Command::new("timeout");
-    command.args(["-k", "5", "120", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", script]);
+    let mut command = contained(&[], script);
     command.current_dir(place).env("XDG_RUNTIME_DIR", place.join("run")).env("HOME", place);
     command.env_remove("DBUS_SESSION_BUS_ADDRESS").env_remove("XDG_CONFIG_HOME");
     run(command.env("XDG_CONFIG_DIRS", place.join("xdg")))
@@ -95,8 +89,7 @@ fn chatty_goes_through_the_door_where_the_session_manager_starts_it_by_itself() 
     // here in Chatty's name sees whether the door is there, and ends the session.
     let chatty = "#!/bin/sh\n{ printenv DBUS_SYSTEM_BUS_ADDRESS; test -S run/shunt-door && echo \"$@\"; } >told\n\
                   kill -9 $PPID\n";
-    fs::write(place.join("chatty"), chatty).unwrap();
-    fs::set_permissions(place.join("chatty"), fs::Permissions::from_mode(0o755)).unwrap();
+    program(&place.join("chatty"), chatty);
     fs::create_dir_all(place.join("data/gnome-session/sessions")).unwrap();
     let manager = "[GNOME Session]\nName=x\nRequiredComponents=\n";
     fs::write(place.join("data/gnome-session/sessions/x.session"), manager).unwrap();

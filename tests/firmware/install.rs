@@ -1,7 +1,7 @@
 //! make's recipes for packagers.
 
 use crate::{root, run, said};
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 /// Each file under `place`, from there.
 fn files(place: &Path) -> BTreeSet<String> {
@@ -11,14 +11,16 @@ fn files(place: &Path) -> BTreeSet<String> {
 }
 
 /// Runs one of make's recipes without building, with these in the programs' place: what it put where.
-fn installed(target: &str, prefix: &str, programs: &[(&str, &str)]) -> (tempfile::TempDir, BTreeSet<String>) {
+pub(crate) fn installed(
+    target: &str,
+    prefix: &str,
+    programs: &[(&str, &str)],
+) -> (tempfile::TempDir, BTreeSet<String>) {
     let place = tempfile::tempdir().unwrap();
     let (release, image) = (place.path().join("release"), place.path().join("image"));
     fs::create_dir(&release).unwrap();
     for (program, text) in programs {
-        let path = release.join(program);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        crate::program(&release.join(program), text);
     }
     let mut make = Command::new("make");
     make.current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL").args([target, "CARGO=true"]);

@@ -13,6 +13,7 @@ mod systemd;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output},
 };
@@ -23,6 +24,22 @@ pub(crate) fn root() -> &'static Path {
 
 pub(crate) fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap()
+}
+
+/// Puts a program there.
+pub(crate) fn program(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A shell script with processes of its own, and more of its own as `unshare` names it: with it ends each process that
+/// it left. None is waited for beyond two minutes.
+pub(crate) fn contained(own: &[&str], script: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", "120", "unshare"]).args(own);
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", script]);
+    command
 }
 
 pub(crate) fn run(command: &mut Command) -> Output {

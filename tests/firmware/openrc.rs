@@ -1,24 +1,13 @@
 //! OpenRC's scripts, run by OpenRC.
 
-use crate::{read, root, run, said};
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Command, Output},
-};
+use crate::{contained, install::installed, program, read, run, said};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
 const DOOR: &str = env!("CARGO_BIN_EXE_shunt-door");
 
-/// Runs a shell script on a system that OpenRC runs and that has our package: `shuntd` is a stand-in there. With it
-/// ends each process that it left.
+/// Runs a shell script on a system that OpenRC runs and that has our package: `shuntd` is a stand-in there.
 fn on_openrc(place: &Path, script: &str, change: impl Fn(String) -> String) -> Output {
-    let put = |name: &str, text: String| {
-        let path = place.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    };
+    let put = |name: &str, text: String| program(&place.join(name), &text);
     put("init.d/shuntd", change(read("init/shuntd.openrc")));
     // Debian's OpenRC has no services of users yet: it runs this one as one of the system.
     let door = change(read("init/door/shunt-door.openrc"));
@@ -36,9 +25,8 @@ fn on_openrc(place: &Path, script: &str, change: impl Fn(String) -> String) -> O
         for state in started starting stopping inactive wasinactive failed exclusive daemons options tmp; do
           mkdir -p /run/openrc/$state; done
         touch /run/openrc/softlevel\n";
-    let mut command = Command::new("timeout");
-    command.args(["-k", "5", "120", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"]);
-    run(command.args(["-ec", &format!("{setting}{script}")]).current_dir(place).env_remove("XDG_RUNTIME_DIR"))
+    let mut command = contained(&["--mount"], &format!("{setting}{script}"));
+    run(command.current_dir(place).env_remove("XDG_RUNTIME_DIR"))
 }
 
 #[test]
@@ -77,15 +65,12 @@ fn openrc_refuses_a_broken_script() {
 
 #[test]
 fn make_puts_openrcs_scripts_where_it_looks() {
-    let image = tempfile::tempdir().unwrap();
-    let destination = format!("DESTDIR={}", image.path().display());
-    let mut make = Command::new("make");
-    make.current_dir(root()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
-    let made = run(make.args(["install-openrc", "PREFIX=/opt/shunt", &destination]));
-    assert!(made.status.success(), "{}", said(&made));
-    for file in ["etc/init.d/shuntd", "etc/user/init.d/shunt-door"] {
-        let text = fs::read_to_string(image.path().join(file)).unwrap();
-        assert!(text.contains("command=\"/opt/shunt/libexec/shunt/shunt"), "{file}: {text}");
-        assert_eq!(fs::metadata(image.path().join(file)).unwrap().permissions().mode() & 0o777, 0o755);
+    let (place, found) = installed("install-openrc", "/opt/shunt", &[]);
+    assert_eq!(found, ["etc/init.d/shuntd", "etc/user/init.d/shunt-door"].map(str::to_owned).into());
+    for file in found {
+        let file = place.path().join("image").join(file);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains("command=\"/opt/shunt/libexec/shunt/shunt"), "{text}");
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o755);
     }
 }
