@@ -1,19 +1,15 @@
 //! The same calls with and without the door, with the switch off: the same answers and signals.
 
+use crate::bare::{BUS, MESSAGING, MM, PROPERTIES, SMS, answered};
 use crate::{ALICE, BOB, diverting::signals, programs};
 use futures_util::StreamExt;
 use shunt_kit::{Phone, ShuntConfig, Smsc, phone::Sms};
 use std::collections::HashMap;
 use zbus::{Connection, MessageStream, Variant, message, message::Message};
 
-const BUS: &str = "org.freedesktop.DBus";
 const BUS_PATH: &str = "/org/freedesktop/DBus";
-const MM: &str = "org.freedesktop.ModemManager1";
 const MM_PATH: &str = "/org/freedesktop/ModemManager1";
 const MODEM: &str = "org.freedesktop.ModemManager1.Modem";
-const MESSAGING: &str = "org.freedesktop.ModemManager1.Modem.Messaging";
-const SMS: &str = "org.freedesktop.ModemManager1.Sms";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 
 const LONG: &str = "More than one segment: a text of over a hundred and sixty characters, which ModemManager splits into \
@@ -59,8 +55,7 @@ fn compared(message: &Message, me: &str) -> Vec<u8> {
     let mut bytes = message.data().bytes().to_vec();
     bytes[8..12].fill(0);
     let fields = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
-    let answers = bytes[16..16 + fields].chunks_exact_mut(8).find(|field| field[..4] == [5, 1, b'u', 0]);
-    answers.unwrap()[4..].fill(0);
+    answered(&mut bytes[16..16 + fields]).unwrap().fill(0);
     for at in after(&bytes, me.as_bytes()).filter(|at| bytes[*at] == 0).collect::<Vec<_>>() {
         bytes[at - me.len()..at].fill(0);
     }

@@ -12,6 +12,7 @@ pub(crate) const BUS: &str = "org.freedesktop.DBus";
 pub(crate) const MM: &str = "org.freedesktop.ModemManager1";
 pub(crate) const MESSAGING: &str = "org.freedesktop.ModemManager1.Modem.Messaging";
 pub(crate) const SMS: &str = "org.freedesktop.ModemManager1.Sms";
+pub(crate) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// An app on its bare socket.
 pub(crate) struct App(UnixStream);
@@ -34,6 +35,13 @@ pub(crate) fn call<B: serde::Serialize + zbus::Type>(
     let call = Message::method_call(path, member).destination(destination).interface(interface);
     let call = call.build(body).unwrap();
     (call.primary_header().serial_num().get(), call.data().bytes().to_vec())
+}
+
+/// The serial that a message answers, among its header's fields.
+pub(crate) fn answered(fields: &mut [u8]) -> Option<&mut [u8; 4]> {
+    // They begin at multiples of eight: the code 5, its signature "u".
+    let field = fields.chunks_exact_mut(8).find(|field| field[..4] == [5, 1, b'u', 0])?;
+    field.last_chunk_mut()
 }
 
 impl App {
@@ -80,9 +88,7 @@ impl App {
         let fields = (word(12) as usize).next_multiple_of(8);
         let mut rest = vec![0; fields + word(4) as usize];
         self.read(&mut rest);
-        // Fields begin at multiples of eight: the code 5, its signature "u".
-        let answers = rest[..fields].chunks_exact(8).find(|field| field[..4] == [5, 1, b'u', 0]);
-        let answers = answers.map_or(0, |field| u32::from_le_bytes(field[4..].try_into().unwrap()));
+        let answers = answered(&mut rest[..fields]).map_or(0, |serial| u32::from_le_bytes(*serial));
         Heard { answers, failed: fixed[1] == 3, length: 16 + rest.len() }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     ALICE, BOB,
-    bare::{App, MESSAGING, MM, SMS, Tap, call},
+    bare::{App, MESSAGING, MM, PROPERTIES, SMS, Tap, call},
     core::{Core, Script},
     diverting::IM,
     programs,
@@ -14,7 +14,6 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use zbus::Variant;
 
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const VOICE: &str = "org.freedesktop.ModemManager1.Modem.Voice";
 
 /// What an app says of a text in one breath: Send; reads it, and makes a call; Delete. Serials and bytes.
