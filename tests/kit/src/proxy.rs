@@ -46,7 +46,6 @@ pub struct Proxy {
 #[derive(Default)]
 struct Counts {
     up: watch::Sender<u64>,
-    down: watch::Sender<u64>,
     connections: AtomicU64,
     open: watch::Sender<u64>,
 }
@@ -128,12 +127,6 @@ impl Proxy {
     /// Waits until so many bytes came from clients.
     pub async fn until_bytes_up(&self, count: u64) {
         let _ = self.counts.up.subscribe().wait_for(|up| *up >= count).await;
-    }
-
-    /// Bytes that came from the server, also those lost.
-    #[must_use]
-    pub fn bytes_down(&self) -> u64 {
-        *self.counts.down.borrow()
     }
 
     fn listen(&mut self) -> Result<()> {
@@ -228,10 +221,9 @@ async fn relay(
         keyed.fetch_or(records.application_data(bytes), Ordering::SeqCst);
         counts.up.send_modify(|up| *up += bytes.len() as u64);
     };
-    let down = |bytes: &[u8]| counts.down.send_modify(|down| *down += bytes.len() as u64);
     tokio::try_join!(
         one_way(client_read, server_write, mode.clone(), lost_up, up),
-        one_way(server_read, client_write, mode.clone(), lost_down, down),
+        one_way(server_read, client_write, mode.clone(), lost_down, |_| ()),
     )?;
     Ok(())
 }

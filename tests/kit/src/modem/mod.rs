@@ -185,11 +185,6 @@ impl Modem {
         self.shared.change(|s| s.outgoing.push_back(Outgoing::Line(line)));
     }
 
-    /// Puts a part into the storage without announcing it, as left by an earlier owner.
-    pub fn store_silently(&self, pdu: Pdu) {
-        self.shared.change(|s| s.keep(pdu));
-    }
-
     /// How many parts lie in the storage.
     pub fn stored(&self) -> usize {
         self.shared.state().storage.len()
@@ -198,16 +193,6 @@ impl Modem {
     /// Every command line that came, in order.
     pub fn commands(&self) -> Vec<String> {
         self.shared.state().commands.clone()
-    }
-
-    /// Whether the network reaches this phone and somebody listens at its port.
-    pub fn attached(&self) -> bool {
-        self.shared.state().attached()
-    }
-
-    /// Waits until the phone is attached.
-    pub async fn wait_attached(&self) -> Result<()> {
-        self.wait_for("the phone to attach", Self::attached).await
     }
 
     /// Waits until the storage is empty: everything was read and deleted.

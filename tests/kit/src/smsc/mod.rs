@@ -144,11 +144,6 @@ impl Smsc {
         });
     }
 
-    /// Forgets faults that were not met yet.
-    pub fn clear_faults(&self, number: &str) {
-        self.change(|s| s.faults.remove(number));
-    }
-
     /// From now on answers to a number's submits are kept back (the submit is taken first).
     pub fn pause_answers(&self, number: &str) {
         self.change(|s| s.paused.push(number.to_owned()));
