@@ -59,6 +59,8 @@ async fn at_once<A, B>(
     let before = waited(&std::fs::read_to_string(log).unwrap());
     let said = Log::watch(log).unwrap();
     let (held, is_held) = oneshot::channel();
+    // What was asked before has ended at the proxy too.
+    network.until_open(0).await;
     network.set(Mode::Stall).await.unwrap();
     let other = async {
         is_held.await.unwrap();

@@ -1,6 +1,6 @@
 //! Damage to what is known of one peer is in nobody's way, and loses no text.
 
-use super::{ALICE, BOB, programs, world};
+use super::{ALICE, BOB, acquainted, programs, world};
 use shunt_kit::phone::{Phone, ShuntConfig};
 use shunt_kit::shunt::Shunt;
 use shunt_kit::smsc::Smsc;
@@ -16,7 +16,8 @@ async fn goes(from: &Phone, to: &Phone, text: &str) -> (String, String) {
     (bearer, from.shunt().get(&sent).await.unwrap().text("reason"))
 }
 
-/// The same of a peer that is seen to be there first: a busy machine may take longer than a text's own probe waits.
+/// The same of a peer that is looked up first, and asked if it was written to before: a busy machine may take longer
+/// than a text itself waits.
 async fn goes_by_im(from: &Phone, to: &Phone, text: &str) {
     from.shunt().wait_route(to.number(), "im", "online").await.unwrap();
     assert_eq!(goes(from, to, text).await, by("im", "online"));
@@ -34,7 +35,7 @@ async fn a_damaged_peer_or_session_costs_its_next_text_the_im_and_nobody_else_an
     for phone in [&alice, &bob, &carol] {
         go_online(phone.shunt()).await.unwrap();
     }
-    goes_by_im(&alice, &bob, "acquainted").await;
+    acquainted(&alice, &bob).await;
     alice.stop_shunt().await.unwrap();
     let path = alice.state_dir().join("store.db");
     let database = || rusqlite::Connection::open(&path).unwrap();

@@ -76,6 +76,7 @@ async fn a_phone_enrols_itself_and_its_code_is_kept_from_the_inbox() {
     assert!(world.smsc.submitted_by(ALICE).is_empty(), "the phone sends no SMS");
     assert_eq!(error_name(&enrol(alice.shunt(), "").await.unwrap_err()).unwrap(), "org.shunt.Error.AlreadyEnrolled");
 
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "welcome").await.unwrap();
     let got = alice.shunt().wait_received(|text| text.text == "welcome").await.unwrap();
     assert_eq!(got.bearer, "im");
@@ -99,7 +100,7 @@ async fn a_second_phone_with_the_number_signs_the_first_out_and_tells_it_why() {
     assert_eq!(confirm(second.shunt(), &code(&sms.text)).await, Ok(()));
     second.shunt().wait_service_state(&["online"]).await.unwrap();
     reason(first.shunt(), "signed-out").await;
-    assert_eq!(first.shunt_pid("shuntd-uplink"), None);
+    first.uplink_ended().await.unwrap();
     let sent = first.shunt().send(BOB, "by SMS then").await.unwrap();
     first.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
 }
@@ -158,7 +159,8 @@ async fn too_many_codes_and_a_clock_that_is_wrong_are_named() {
     enrol(shunt, ALICE).await.unwrap();
     reason(shunt, "too-many-codes").await;
     assert_eq!(shunt.state().await.unwrap(), ("waiting".into(), "too-many-codes".into()));
-    assert_eq!((world.smsc.waiting_for(ALICE), alice.shunt_pid("shuntd-uplink").is_some()), (5, false));
+    assert_eq!(world.smsc.waiting_for(ALICE), 5);
+    alice.uplink_ended().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

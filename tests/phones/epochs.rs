@@ -19,6 +19,7 @@ async fn enrolled(world: &World, number: &str) -> Phone {
 
 /// A text that goes by IM.
 async fn by_im(from: &Shunt, (number, to): (&str, &Shunt), text: &str) {
+    from.wait_route(number, "im", "online").await.unwrap();
     from.send(number, text).await.unwrap();
     assert_eq!(to.wait_received(|got| got.text == text).await.unwrap().bearer, "im", "{text}");
 }

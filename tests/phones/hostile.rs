@@ -51,6 +51,7 @@ async fn costs_nothing(script: &str) {
     std::fs::copy(programs().join("shuntd-uplink"), &new).unwrap();
     std::fs::rename(new, dir.path().join("shuntd-uplink")).unwrap();
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     alice.shunt().send(BOB, "all is well").await.unwrap();
     assert_eq!(bob.shunt().wait_received(|text| text.text == "all is well").await.unwrap().bearer, "im");
     assert_eq!(bob.shunt().shown("in spite of it"), 1);

@@ -29,6 +29,7 @@ mod two_operators;
 mod unusable_store;
 mod withdrawal;
 
+use shunt_kit::Phone;
 use shunt_kit::world::World;
 use std::path::Path;
 
@@ -41,6 +42,14 @@ fn programs() -> &'static Path {
 
 async fn world() -> World {
     World::start(programs()).await.unwrap()
+}
+
+/// Has one phone write to another once, whichever way that goes: then it holds a lease, and no text of the next minutes
+/// depends on how fast a busy machine answers its probe.
+async fn acquainted(from: &Phone, to: &Phone) {
+    from.shunt().send(to.number(), "acquainted").await.unwrap();
+    to.shunt().wait_received(|got| got.text == "acquainted").await.unwrap();
+    from.shunt().wait_route(to.number(), "im", "online").await.unwrap();
 }
 
 /// The files below a directory, each with its content; a database's log index is the reader's own.

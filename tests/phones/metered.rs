@@ -1,7 +1,7 @@
 //! A connection that costs by the byte, as NetworkManager's D-Bus API tells it (a stand-in owns its name: the real one
 //! manages devices, and has none here).
 
-use super::{ALICE, BOB, world};
+use super::{ALICE, BOB, acquainted, world};
 use shunt_kit::world::go_online;
 use zbus::fdo::RequestNameFlags;
 
@@ -26,7 +26,7 @@ async fn a_metered_connection_is_used_only_where_that_is_allowed() {
     go_online(shunt).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
     shunt.set("AllowMetered", false).await.unwrap();
-    shunt.wait_route(BOB, "im", "online").await.unwrap();
+    acquainted(&alice, &bob).await;
     shunt.send(BOB, "over this").await.unwrap();
     assert_eq!(bob.shunt().wait_received(|text| text.text == "over this").await.unwrap().bearer, "im");
     shunt.wait_route(BOB, "im", "online").await.unwrap();

@@ -33,6 +33,7 @@ async fn under_nobody_the_phone_looks_offline_and_leases_of_before_are_honoured(
     assert_eq!(bob.wait_received(|text| text.text == "I am").await.unwrap().bearer, "im");
 
     alice.set("PresencePolicy", "anyone").await.unwrap();
+    bob.wait_route(ALICE, "im", "online").await.unwrap();
     bob.send(ALICE, "now I see you").await.unwrap();
     assert_eq!(alice.wait_received(|text| text.text == "now I see you").await.unwrap().bearer, "im");
     alice.set("PresencePolicy", "nobody").await.unwrap();

@@ -1,6 +1,6 @@
 //! A sleeping phone does not look online.
 
-use super::{ALICE, BOB, world};
+use super::{ALICE, BOB, acquainted, world};
 use shunt_kit::proxy::Mode;
 use shunt_kit::world::{go_off, go_online};
 use shunt_kit::{Logind, Phone};
@@ -11,7 +11,7 @@ async fn awake(alice: &Phone, bob: &Phone) -> Logind {
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
     logind.wait_held(1).await.unwrap();
-    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
+    acquainted(alice, bob).await;
     alice.shunt().send(BOB, "awake").await.unwrap();
     assert_eq!(bob.shunt().wait_received(|text| text.text == "awake").await.unwrap().bearer, "im");
     logind

@@ -58,8 +58,10 @@ async fn a_certificate_near_its_end_is_renewed_without_an_sms_and_peers_take_the
     assert_eq!(world.smsc.submitted_total(), 0, "no SMS was needed");
     let kinds: Vec<String> = alice.shunt().ledger(0).await.unwrap().into_iter().map(|row| row.1).collect();
     assert_eq!(kinds.iter().filter(|kind| *kind == "renew").count(), 1, "once: {kinds:?}");
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "to the renewed").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "to the renewed").await.unwrap().bearer, "im");
+    alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
     alice.shunt().send(BOB, "by the renewed").await.unwrap();
     assert_eq!(bob.shunt().wait_received(|text| text.text == "by the renewed").await.unwrap().bearer, "im");
 }
@@ -72,6 +74,7 @@ async fn a_sim_that_was_out_ends_presence_until_a_code_has_proven_the_number_ane
     let mut alice = blank(&world, ALICE).await;
     enrol(alice.shunt(), ALICE).await.unwrap();
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "with SIM").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "with SIM").await.unwrap().bearer, "im");
 
@@ -92,11 +95,13 @@ async fn a_sim_that_was_out_ends_presence_until_a_code_has_proven_the_number_ane
     alice.modem().set_sim_present(true);
     alice.reattach().await.unwrap();
     alice.logged("the number was proven anew", 1).await.unwrap();
+    assert!(world.directory.log().unwrap().contains("ALARM: the "), "a limit was reached");
     assert_eq!(alice.shunt().wait_received(|text| text.text == "without SIM").await.unwrap().bearer, "sms");
     assert_eq!(codes(), 2, "by a second code, which was shown to nobody");
     assert!(alice.shunt().received().iter().all(|text| !text.text.starts_with("Shunt code ")));
     go_off(bob.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "SIM again").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "SIM again").await.unwrap().bearer, "im");
     assert_eq!(alice.shunt().state().await.unwrap().0, "online");
@@ -139,6 +144,7 @@ async fn another_sim_ends_presence_and_sends_by_sms_until_the_own_one_has_proven
     assert_eq!(alice.shunt().wait_received(|text| text.text == "to the number").await.unwrap().bearer, "sms");
     go_off(bob.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "own SIM again").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "own SIM again").await.unwrap().bearer, "im");
 }
@@ -188,6 +194,7 @@ async fn a_sim_that_was_not_registered_for_a_day_is_silent_until_it_is() {
     let (mut alice, bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
     go_online(bob.shunt()).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     bob.shunt().send(ALICE, "registered").await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == "registered").await.unwrap().bearer, "im");
 

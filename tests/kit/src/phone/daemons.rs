@@ -14,8 +14,6 @@ use rustix::process::{Signal, kill_process};
 
 use super::{Phone, measure};
 use crate::bus::name_owned;
-use crate::cloud::Cloud;
-use crate::directory::Directory;
 use crate::evaluator::Evaluator;
 use crate::log::Log;
 use crate::mounts::own_view;
@@ -68,12 +66,6 @@ impl ShuntConfig {
             "[cloud]\ndomain = \"{domain}\"\nservers = [\"{server}\"]\ndirectory = \"https://{directory}\"\nca = \"{{ca}}\"\n"
         ));
         self
-    }
-
-    /// With a cloud of the kit, reached at its own address, and its directory.
-    pub fn in_cloud(self, cloud: &Cloud, directory: &Directory) -> Self {
-        let (server, directory) = (cloud.xmpp_addr().to_string(), directory.addr().to_string());
-        self.cloud(cloud.domain(), &server, &directory, cloud.ca_pem())
     }
 
     /// With a second evaluator.
@@ -263,6 +255,12 @@ impl Phone {
         let pid = self.shunt_pid("shuntd-uplink").context("no uplink runs")?;
         self.signal("shuntd-uplink", Signal::KILL)?;
         measure::gone(pid).await
+    }
+
+    /// Waits until no uplink runs.
+    pub async fn uplink_ended(&self) -> Result<()> {
+        let Some(pid) = self.shunt_pid("shuntd-uplink") else { return Ok(()) };
+        tokio::time::timeout(crate::background::HANG, measure::gone(pid)).await.context("the uplink goes on")?
     }
 
     /// Sends a signal to one of `shuntd`, `shuntd-core`, `shuntd-uplink`: STOP makes it hang.
