@@ -302,8 +302,12 @@ impl Core {
             }
             Event::Sms(id, outcome) => self.route(turn, crate::router::Input::Sms(id, outcome)),
             Event::Request(request) => match *request {
-                // Texts of an earlier life go first; who hands one over and leaves does both after them.
-                request @ (Request::Send { .. } | Request::Divert { .. } | Request::CallerGone { .. })
+                // Texts of an earlier life go first; who hands one over and leaves does both after them. Which twins
+                // the modem has is known by then too.
+                request @ (Request::Send { .. }
+                | Request::Divert { .. }
+                | Request::Twins { .. }
+                | Request::CallerGone { .. })
                     if self.restore_by.is_some() =>
                 {
                     self.early.push(request);

@@ -1,12 +1,15 @@
 //! Texts that apps wrote to ModemManager, as their doors divert them: the plain SMS is the door's to send.
 
 use super::{ALICE, BOB, world};
+use rustix::process::{Pid, Signal, kill_process};
+use shunt_kit::bus::name_owned;
 use shunt_kit::modem::Identity;
 use shunt_kit::proxy::Mode;
-use shunt_kit::world::{go_off, go_online};
-use shunt_kit::{Phone, Shunt};
+use shunt_kit::shunt::SERVICE;
+use shunt_kit::world::{World, go_off, go_online};
+use shunt_kit::{Phone, Shunt, ShuntConfig};
 use std::collections::HashMap;
-use zbus::{ObjectPath, OwnedObjectPath, Variant};
+use zbus::{ObjectPath, OwnedObjectPath, Variant, fdo::DBusProxy};
 
 const DOOR: &str = "org.shunt.Shunt1.Door";
 
@@ -124,37 +127,57 @@ async fn a_twin_is_told_to_the_door_and_deleted_from_the_modem() {
     assert_eq!(bob.shunt().shown("once"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_twin_that_comes_while_no_app_is_there_is_not_shown_by_one_that_starts_later_and_is_deleted_then() {
-    let world = world().await;
+/// The configuration of a phone whose SMS stay in the modem.
+fn leaving(world: &World) -> ShuntConfig {
+    let mut config = world.config();
+    config.toml = config.toml.replace("consume = true", "consume = false");
+    config
+}
+
+/// Two phones that are online, Alice and Bob, and Bob's SMS stay in the modem.
+async fn online_and_leaving(world: &World) -> (Phone, Phone) {
     let mut bob = world.builder(BOB).start().await.unwrap();
-    let leaving = || {
-        let mut config = world.config();
-        config.toml = config.toml.replace("consume = true", "consume = false");
-        config
-    };
-    bob.start_shunt(leaving()).await.unwrap();
+    bob.start_shunt(leaving(world)).await.unwrap();
     world.enrol(&bob).await.unwrap();
     let alice = world.phone(ALICE).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
     alice.shunt().wait_route(BOB, "im", "online").await.unwrap();
-    // As if their receipts had been lost. The SMS after each tells that the core has judged its twin.
-    for (text, after) in [("before", "a"), ("since", "b")] {
-        alice.shunt().send(BOB, text).await.unwrap();
-        bob.shunt().wait_received(|received| received.text == text).await.unwrap();
-        if after == "b" {
-            bob.kill_core().await.unwrap();
-            bob.start_shunt(leaving()).await.unwrap();
-        }
-        for text in [format!("{text}       \n"), after.to_owned()] {
-            world.smsc.inject(BOB, &shunt_kit::Incoming::text(ALICE, &text));
-            bob.sms().wait_received(|received| received.text == text).await.unwrap();
-        }
-        bob.shunt().wait_received(|received| received.text == after).await.unwrap();
+    (alice, bob)
+}
+
+/// A text is shown by IM.
+async fn shown_by_im(alice: &Phone, bob: &Phone, text: &str) {
+    alice.shunt().send(BOB, text).await.unwrap();
+    bob.shunt().wait_received(|received| received.text == text).await.unwrap();
+}
+
+/// Its twin comes, as if the receipt had been lost; the SMS after it tells that the core has judged it.
+async fn twin_came(world: &World, bob: &Phone, text: &str, after: &str) {
+    for text in [format!("{text}       \n"), after.to_owned()] {
+        world.smsc.inject(BOB, &shunt_kit::Incoming::text(ALICE, &text));
+        bob.sms().wait_received(|received| received.text == text).await.unwrap();
     }
-    let direct = bob.sms();
-    let twins = direct.list().await.unwrap().into_iter().filter(|sms| sms.text.ends_with('\n')).collect::<Vec<_>>();
+    bob.shunt().wait_received(|received| received.text == after).await.unwrap();
+}
+
+/// The twins in the modem.
+async fn twins(bob: &Phone) -> Vec<OwnedObjectPath> {
+    let all = bob.sms().list().await.unwrap();
+    all.into_iter().filter(|sms| sms.text.ends_with('\n')).map(|sms| sms.path).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_that_comes_while_no_app_is_there_is_not_shown_by_one_that_starts_later_and_is_deleted_then() {
+    let world = world().await;
+    let (alice, mut bob) = online_and_leaving(&world).await;
+    shown_by_im(&alice, &bob, "before").await;
+    twin_came(&world, &bob, "before", "a").await;
+    shown_by_im(&alice, &bob, "since").await;
+    bob.kill_core().await.unwrap();
+    bob.start_shunt(leaving(&world)).await.unwrap();
+    twin_came(&world, &bob, "since", "b").await;
+    let twins = twins(&bob).await;
     assert_eq!(twins.len(), 2, "for apps without a door they are the only copies");
     let door = bob.door(super::programs()).unwrap();
     let app = bob.sms_through(&door).await.unwrap();
@@ -162,8 +185,37 @@ async fn a_twin_that_comes_while_no_app_is_there_is_not_shown_by_one_that_starts
     shown.sort();
     assert_eq!(shown, ["a", "b", "before", "since"]);
     for twin in twins {
-        direct.wait_gone(&twin.path).await.unwrap();
+        bob.sms().wait_gone(&twin).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_that_asks_for_twins_the_moment_the_core_is_there_is_told_those_in_the_modem() {
+    let world = world().await;
+    let (alice, mut bob) = online_and_leaving(&world).await;
+    shown_by_im(&alice, &bob, "once").await;
+    twin_came(&world, &bob, "once", "a").await;
+    bob.kill_core().await.unwrap();
+    let in_modem = twins(&bob).await;
+    let door = bob.bus().connect_now(None).unwrap();
+    let bus = DBusProxy::new(&door).await.unwrap();
+    let owner = bus.get_name_owner("org.freedesktop.ModemManager1".try_into().unwrap()).await.unwrap();
+    // The modem service takes its time.
+    let service = Pid::from_raw(bob.modem_manager().unwrap().pid().cast_signed()).unwrap();
+    kill_process(service, Signal::STOP).unwrap();
+    bob.spawn_shunt(&leaving(&world)).unwrap();
+    name_owned(&door, SERVICE).await.unwrap();
+    let ask = |member, options| door.call_method(Some(SERVICE), "/org/shunt/Shunt1", Some(DOOR), member, options);
+    let (owner, all) = ((HashMap::from([("owner", Variant::from(owner.as_str()))]),), (HashMap::new(),));
+    let mut told = std::pin::pin!(ask("Twins", &owner));
+    tokio::select! {
+        biased;
+        told = &mut told => panic!("the modem has not been read: {told:?}"),
+        _inbox = ask("Inbox", &all) => {}
+    }
+    kill_process(service, Signal::CONT).unwrap();
+    let told: Vec<OwnedObjectPath> = told.await.unwrap().body().deserialize().unwrap();
+    assert_eq!((told.len(), told), (1, in_modem));
 }
 
 /// The inbox's texts with their lines, and the lines that are in a modem.
