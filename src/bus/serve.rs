@@ -96,14 +96,14 @@ impl Bus {
     }
 
     /// Replaces what properties show, and tells what changed: one `PropertiesChanged` per interface at most. Of the
-    /// setting that was just written (see [`Request::writes`]) zbus tells. Whether anything changed.
-    pub fn publish(&self, new: Published, written: Option<&'static str>) -> bool {
+    /// setting that was just written (see [`Request::writes`]) zbus tells.
+    pub fn publish(&self, new: Published, written: Option<&'static str>) {
         let old = {
             let mut published = self.shared.published.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *published, new.clone())
         };
         if old == new {
-            return false;
+            return;
         }
         let mut service = Changes::default();
         service.note("State", old.state.token(), new.state.token());
@@ -130,7 +130,6 @@ impl Bus {
             settings.0.remove(written);
         }
         self.tell("org.shunt.Shunt1.Settings", settings, vec![]);
-        true
     }
 
     fn tell(&self, interface: &'static str, changes: Changes, invalidated: Vec<&'static str>) {

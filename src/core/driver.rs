@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 
 /// Frames from the uplink that may wait for the core; then the uplink waits.
 const RECEIVED: usize = 64;
+/// With nothing to do for so long, what ran last won't be run again soon. Costs one wake-up after each burst.
+const QUIET: Duration = Duration::from_secs(5);
 /// How often an unusable store is looked at again where nothing else happens.
 const LOOK_UNASKED: Duration = Duration::from_secs(60);
 
@@ -118,7 +120,9 @@ impl<M: Modem + 'static> Daemon<M> {
         };
         self.turn(Event::Tick);
         let mut leaving = false;
+        let mut stirred = Some(now().mono);
         loop {
+            let quiet = stirred.map(|at| at.plus(QUIET));
             let unusable = self.reopen.as_ref().map(|_| self.looked.plus(LOOK_UNASKED));
             let deadline = self.core.deadline().into_iter().chain(unusable).min();
             let event = tokio::select! {
@@ -137,6 +141,11 @@ impl<M: Modem + 'static> Daemon<M> {
                     Err(error) => return error.into(),
                 },
                 () = sleep_until(deadline) => Event::Tick,
+                () = sleep_until(quiet) => {
+                    unmap_unused();
+                    stirred = None;
+                    continue;
+                }
                 () = self.bus.lost() => return Ended::BusLost,
                 // A second SIGTERM, or no uplink that could take leave: the warden kills one that takes a second for it.
                 _ = term.recv() => match self.wall {
@@ -148,6 +157,7 @@ impl<M: Modem + 'static> Daemon<M> {
                 },
             };
             self.turn(event);
+            stirred = Some(now().mono);
             if self.store_is_back() {
                 return Ended::StoreBack;
             }
@@ -212,10 +222,7 @@ impl<M: Modem + 'static> Daemon<M> {
                 effects.sort_by_key(Effect::rank);
                 effects.into_iter().for_each(|effect| self.perform(effect));
                 // Who waits for an answer goes on only when this turn is over.
-                if self.bus.publish(self.core.published(), written) {
-                    // A phase begins, and what led to it won't be run again soon.
-                    unmap_unused();
-                }
+                self.bus.publish(self.core.published(), written);
             }
             // Its turn of its own publishes.
             Err(error) => self.degrade(error, effects),
