@@ -30,8 +30,8 @@ async fn what_is_typed_in_one_chatty_arrives_in_the_other_by_im_and_by_sms_when_
     on_alices.until(|sent| sent.body == "are you at the old jetty?" && sent.status >= 3).unwrap();
     on_bobs.write("yes, with a quokka").unwrap();
     on_alices.until(|got| got.incoming && got.body == "yes, with a quokka").unwrap();
-    let both_online = came(&world, &bob, "are you at the old jetty?");
-    assert_eq!(both_online, came(&world, &alice, "yes, with a quokka"));
+    let both_online = came(&world, &bob, "are you at the old jetty?").await;
+    assert_eq!(both_online, came(&world, &alice, "yes, with a quokka").await);
     assert_eq!(both_online, "shown by im; 0 SMS at the SMSC");
 
     go_off(bob.shunt()).await.unwrap();
@@ -51,5 +51,5 @@ async fn what_is_typed_in_one_chatty_arrives_in_the_other_by_im_and_by_sms_when_
     }
     assert!(on_alices.running() && on_bobs.running());
     row("Chatty", "typed and answered, both online", both_online);
-    row("Chatty", "typed while the other is offline", came(&world, &bob, "stay there"));
+    row("Chatty", "typed while the other is offline", came(&world, &bob, "stay there").await);
 }

@@ -9,11 +9,13 @@ mod conversation;
 mod mmcli;
 mod mmsd;
 mod monitoring;
+mod ofono;
 mod reports;
 mod screen;
 mod session;
 mod table;
 
+use shunt_kit::phone::PhoneBuilder;
 use shunt_kit::world::World;
 use shunt_kit::{Phone, ShuntConfig};
 use std::path::Path;
@@ -29,8 +31,12 @@ fn programs() -> &'static Path {
 
 /// A phone whose SMS stay in the modem, for the app that has always taken them.
 async fn phone(world: &World, number: &str) -> Phone {
-    let mut phone = world.builder(number).start().await.unwrap();
-    phone.start_shunt(leaving_sms(world.config())).await.unwrap();
+    start(world, world.builder(number), world.config()).await
+}
+
+async fn start(world: &World, phone: PhoneBuilder, config: ShuntConfig) -> Phone {
+    let mut phone = phone.start().await.unwrap();
+    phone.start_shunt(leaving_sms(config)).await.unwrap();
     world.enrol(&phone).await.unwrap();
     phone
 }
@@ -42,7 +48,8 @@ fn leaving_sms(mut config: ShuntConfig) -> ShuntConfig {
 
 /// What came of a text, for the table that `make apps` prints: by which bearer the recipient's core says that it came,
 /// as often as it did, and how many SMS with it the SMSC took.
-fn came(world: &World, to: &Phone, text: &str) -> String {
+async fn came(world: &World, to: &Phone, text: &str) -> String {
+    to.shunt().wait_received(|came| came.text == text).await.unwrap();
     let received = to.shunt().received().into_iter().filter(|came| came.text == text);
     let bearers: Vec<_> = received.map(|came| came.bearer).collect();
     let sms = world.smsc.traffic().texts;

@@ -1,6 +1,6 @@
 //! `mmcli` through the doors of two phones, each with the real core behind it.
 
-use super::{ALICE, BOB, CAROL, came, leaving_sms, phone, programs};
+use super::{ALICE, BOB, CAROL, came, leaving_sms, phone, programs, start};
 use rustix::process::Signal;
 use shunt_kit::phone::{Sms, sms::state};
 use shunt_kit::proxy::{Mode, Proxy};
@@ -62,7 +62,7 @@ async fn what_mmcli_sends_goes_by_im_and_is_the_same_after_restarts_of_everythin
     let app = bob.sms_through(&bobs).await.unwrap();
     let sent = send(&alices, BOB, "by whichever way").await;
     let im = app.wait_received(|shown| shown.text == "by whichever way").await.unwrap();
-    let way = came(&world, &bob, "by whichever way");
+    let way = came(&world, &bob, "by whichever way").await;
     assert_eq!((im.number.as_str(), im.class), (ALICE, -1));
     assert!(listed(&bobs).await.contains(im.path.as_str()));
     let shown = show(&bobs, &im.path).await;
@@ -121,9 +121,7 @@ async fn a_marked_fallback_is_shown_once_by_the_recipients_app() {
     let world = World::start(programs()).await.unwrap();
     let alice = phone(&world, ALICE).await;
     let mut proxy = Proxy::start(world.cloud.xmpp_addr()).unwrap();
-    let mut bob = world.builder(BOB).start().await.unwrap();
-    bob.start_shunt(leaving_sms(world.config_via(proxy.addr()))).await.unwrap();
-    world.enrol(&bob).await.unwrap();
+    let bob = start(&world, world.builder(BOB), world.config_via(proxy.addr())).await;
     alice.shunt().set("FallbackAfter", 3_u32).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
@@ -156,8 +154,8 @@ async fn a_marked_fallback_is_shown_once_by_the_recipients_app() {
     let mut shown = texts(&app).await;
     shown.sort();
     assert_eq!(shown, ["both ways", "hello", "into the hole"]);
-    row("mmcli", "send; the receipt is lost: twin SMS hidden", came(&world, &bob, "both ways"));
-    row("mmcli", "send into a black hole: marked SMS shown once", came(&world, &bob, "into the hole"));
+    row("mmcli", "send; the receipt is lost: twin SMS hidden", came(&world, &bob, "both ways").await);
+    row("mmcli", "send into a black hole: marked SMS shown once", came(&world, &bob, "into the hole").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,7 +190,7 @@ async fn a_core_that_hangs_with_a_text_costs_mmcli_its_wait_and_the_text_is_show
     assert!(tells(&show(&alices, &path).await, "sms.properties.state", "sent"), "the app sees it in the end");
     assert_eq!(texts(&app).await, ["before", "held up", "afterwards"]);
     assert_eq!(world.smsc.submitted_total(), 0);
-    row("mmcli", "send; the core hangs with the text", came(&world, &bob, "held up"));
+    row("mmcli", "send; the core hangs with the text", came(&world, &bob, "held up").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

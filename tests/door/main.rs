@@ -10,7 +10,6 @@ mod diverting;
 mod forged;
 mod leaving;
 mod modems;
-mod ofono;
 mod order;
 mod receiving;
 mod through;

@@ -42,6 +42,8 @@ pub(super) enum Purpose {
     /// An incoming SMS that may be a twin.
     TwinText(String),
     Twin(String),
+    /// The same for oFono's signal with this serial.
+    TwinByOfono(u32),
     /// The answer tells nothing.
     Forget,
 }
@@ -131,6 +133,7 @@ impl Desk {
             Purpose::Delete { call, path } => self.deleted(call, &path, message),
             Purpose::TwinText(sms) => self.found_twin_text(&sms, message),
             Purpose::Twin(sms) => self.found_twin(&sms, message),
+            Purpose::TwinByOfono(serial) => self.found_twin_by_ofono(serial, message),
             Purpose::Forget => {}
         }
     }

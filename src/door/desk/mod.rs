@@ -8,6 +8,7 @@
 mod calls;
 mod held;
 mod inbox;
+mod incoming;
 mod lines;
 mod local;
 mod names;
@@ -33,6 +34,7 @@ use crate::model::{Instant, Now, Timestamp};
 use calls::{Asking, Purpose};
 use held::Held;
 use inbox::Inbox;
+use incoming::Incoming;
 use lines::Lines;
 use names::*;
 use objects::{Report, is_ours};
@@ -41,7 +43,7 @@ use order::MOST_BEHIND;
 use rewrite::Tracked;
 use say::is_own;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 use twins::Judged;
@@ -123,6 +125,8 @@ pub(super) struct Desk {
     /// What was told by oFono, and is to be deleted once the app has read it.
     told: Vec<Told>,
     judged: BTreeMap<String, Judged>,
+    /// What oFono told, in its order.
+    incoming: VecDeque<Incoming>,
     /// Random, and this connection's own: tokens of diverted texts begin with it.
     name: String,
     tokens: u32,
@@ -154,6 +158,7 @@ impl Desk {
             ofono_due: None,
             told: Vec::new(),
             judged: BTreeMap::new(),
+            incoming: VecDeque::new(),
             name,
             tokens: 0,
             now: Now { mono: Instant(0), wall: Timestamp(0) },
@@ -220,6 +225,9 @@ impl Desk {
                     | (OBJECTS, "InterfacesAdded" | "InterfacesRemoved")
                     | (MESSAGING, "Added" | "Deleted")
             ),
+            Kind::Signal if Some(head.sender) == self.ofono.as_deref() => {
+                (head.interface, head.member) == (OFONO_MESSAGES, "IncomingMessage")
+            }
             Kind::Signal if Some(head.sender) == self.core.as_deref() => {
                 head.destination == self.me || head.member == "PropertiesChanged"
             }
@@ -254,6 +262,7 @@ impl Desk {
             }
             _ if head.sender == BUS => self.owner_changed(message),
             _ if Some(head.sender) == self.core.as_deref() => self.core_said(message),
+            _ if Some(head.sender) == self.ofono.as_deref() => self.came_by_ofono(message),
             _ => self.mm_said(message),
         }
     }
@@ -306,6 +315,7 @@ impl Desk {
             .chain(self.told.iter().map(|told| told.due).min())
             .chain(held)
             .chain(self.judged.values().map(|judged| judged.until))
+            .chain(self.incoming.iter().filter_map(|incoming| incoming.until))
             .min()
     }
 
@@ -322,6 +332,7 @@ impl Desk {
         self.told_elapsed(app_read);
         self.held_elapsed();
         self.twins_elapsed();
+        self.incoming_elapsed();
     }
 
     /// Whether a bus connection whose app has left is still needed.

@@ -63,7 +63,10 @@ impl Desk {
                 self.lines.forget_telling();
                 self.ask_sent();
             }
-            OFONO => self.ofono = owner,
+            OFONO => {
+                self.tell_incoming();
+                self.ofono = owner;
+            }
             _ => {
                 self.core = owner;
                 if self.core.is_some() {
