@@ -6,6 +6,7 @@
 mod beside;
 mod chatty;
 mod conversation;
+mod listeners;
 mod mmcli;
 mod mmsd;
 mod monitoring;

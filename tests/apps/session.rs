@@ -1,6 +1,7 @@
 //! A session bus for one user's apps, and what such an app says on its output.
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use shunt_kit::Phone;
 use shunt_kit::process::Process;
 use std::fs::File;
@@ -70,6 +71,11 @@ impl App {
                 Err(_) => bail!("it did not say {what:?}; it said {before:#?}"),
             }
         }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
     }
 
     /// Whether it still runs.
