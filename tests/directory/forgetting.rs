@@ -1,5 +1,5 @@
-//! The directory forgets, and so does the second operator: after an enrolment no number is in their files, their logs
-//! or their memory. With codes by SMPP: what a modem gateway may leave is told in README.
+//! The directory forgets, with codes by a provider or by a modem of its own, and so does the second operator: after an
+//! enrolment no number is in their files, their logs or their memory.
 
 use super::BINARY;
 use super::client::{Client, blinded};
@@ -10,17 +10,20 @@ use curve25519_dalek::ristretto::CompressedRistretto;
 use curve25519_dalek::scalar::Scalar;
 use ring::digest::{SHA256, digest};
 use shunt::model::PhoneNumber;
-use shunt::seal::{CodeSms, Evaluator as Key, second_token};
-use shunt_kit::Postgres;
+use shunt::seal::{Code, CodeSms, Evaluator as Key, second_token};
 use shunt_kit::cloud::Cloud;
-use shunt_kit::directory::Directory;
+use shunt_kit::directory::{Directory, FILE};
 use shunt_kit::evaluator::Evaluator;
 use shunt_kit::smpp::Provider;
+use shunt_kit::{Postgres, Smsc};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
+
+/// The number that a modem of the directory's sends from.
+const SENDER: &str = "+4915100000001";
 
 /// The number in the forms that it might be kept in.
 fn forms(number: &str) -> Vec<Vec<u8>> {
@@ -122,17 +125,57 @@ fn in_no_file(dir: &Path, kept: &[u8], forms: &[Vec<u8>]) {
     assert!(found, "the search finds what is kept");
 }
 
-/// The directory's lines for it.
-fn enrolment(provider: &Provider, dir: &Path) -> String {
-    format!("[enrolment]\n{}", provider.gateway(dir).unwrap())
+/// Who sends the codes.
+enum Gateway {
+    Provider(Box<Provider>),
+    Modem(Smsc, Box<shunt_kit::Phone>),
+}
+
+impl Gateway {
+    async fn modem() -> Self {
+        let smsc = Smsc::new();
+        let modem = shunt_kit::Phone::builder(&smsc, SENDER).start().await.unwrap();
+        Self::Modem(smsc, Box::new(modem))
+    }
+
+    /// The directory's lines for it.
+    fn config(&self, dir: &Path) -> String {
+        let lines = match self {
+            Self::Provider(provider) => provider.gateway(dir).unwrap(),
+            Self::Modem(_, modem) => format!("[enrolment.gateway.modem]\nbus = \"{}\"\n", modem.bus().address()),
+        };
+        format!("[enrolment]\n{lines}")
+    }
+
+    /// It takes SMS, and gives no answer.
+    fn holds(&self) {
+        match self {
+            Self::Provider(provider) => provider.stop().unwrap(),
+            Self::Modem(smsc, _) => smsc.pause_answers(SENDER),
+        }
+    }
+
+    fn answers(&self) {
+        match self {
+            Self::Provider(provider) => provider.go_on().unwrap(),
+            Self::Modem(smsc, _) => smsc.resume_answers(SENDER),
+        }
+    }
+
+    async fn code(&mut self) -> Code {
+        let text = match self {
+            Self::Provider(provider) => provider.sms().await.unwrap().text,
+            Self::Modem(smsc, _) => smsc.wait_for_text("a code", |sms| sms.to == NUMBER).await.unwrap().text.unwrap(),
+        };
+        CodeSms::parse(&text).unwrap().code
+    }
 }
 
 /// A phone enrols. While its SMS is on its way the directory's memory has the number, and the search finds it; then
 /// neither that nor any file of the directory's has it.
-async fn enrols_and_is_forgotten(directory: &Directory, provider: &mut Provider, phone: &Phone) -> Enrolled {
+async fn enrols_and_is_forgotten(directory: &Directory, gateway: &mut Gateway, phone: &Phone) -> Enrolled {
     let forms = forms(NUMBER);
-    // It takes SMS, and gives no answer.
-    provider.stop().unwrap();
+    gateway.holds();
     let asking = tokio::spawn({
         let (client, path, request) = (phone.client.clone(), phone.path(), phone.request());
         async move { client.field(hyper::Method::PUT, &path, "sealed", request.as_bytes()).await }
@@ -142,9 +185,9 @@ async fn enrols_and_is_forgotten(directory: &Directory, provider: &mut Provider,
         assert!(!asking.is_finished(), "the search finds what is needed");
         tokio::task::yield_now().await;
     }
-    provider.go_on().unwrap();
+    gateway.answers();
     assert_eq!(asking.await.unwrap().status, 202);
-    let code = CodeSms::parse(&provider.sms().await.unwrap().text).unwrap().code;
+    let code = gateway.code().await;
     forgotten(directory.id(), &forms).await;
 
     let confirmation = phone.confirmation(code);
@@ -166,12 +209,12 @@ fn name(enrolled: &Enrolled) -> &[u8] {
 async fn after_an_enrolment_neither_operators_files_log_or_memory_hold_the_number() {
     let cloud = Cloud::start().await.unwrap();
     let second = Evaluator::start(Path::new(BINARY), cloud.dir(), "").await.unwrap();
-    let mut provider = Provider::start().await.unwrap();
-    let more = enrolment(&provider, cloud.dir());
+    let mut gateway = Gateway::Provider(Box::new(Provider::start().await.unwrap()));
+    let more = gateway.config(cloud.dir());
     let directory = cloud.start_directory_of_two(Path::new(BINARY), &second, &more).await.unwrap();
     let mut phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
     phone.key.second = Some(BASE64.decode(second.key()).unwrap().try_into().unwrap());
-    let enrolled = enrols_and_is_forgotten(&directory, &mut provider, &phone).await;
+    let enrolled = enrols_and_is_forgotten(&directory, &mut gateway, &phone).await;
     in_no_file(directory.dir(), name(&enrolled), &forms(NUMBER));
 
     // The second operator was never told any of this, nor can it tell from what it was asked.
@@ -205,13 +248,24 @@ async fn after_an_enrolment_neither_operators_files_log_or_memory_hold_the_numbe
 }
 
 #[tokio::test]
+async fn a_directory_with_a_modem_of_its_own_forgets_the_number_too() {
+    let cloud = Cloud::start().await.unwrap();
+    let mut gateway = Gateway::modem().await;
+    let more = gateway.config(cloud.dir());
+    let directory = cloud.start_directory_with(Path::new(BINARY), FILE, &more).await.unwrap();
+    let phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
+    let enrolled = enrols_and_is_forgotten(&directory, &mut gateway, &phone).await;
+    in_no_file(directory.dir(), name(&enrolled), &forms(NUMBER));
+}
+
+#[tokio::test]
 async fn a_directory_on_postgresql_forgets_the_number_and_the_database_never_has_it() {
     let (cloud, postgres) = (Cloud::start().await.unwrap(), Postgres::start().await.unwrap());
-    let mut provider = Provider::start().await.unwrap();
-    let (database, more) = (postgres.database().await.unwrap(), enrolment(&provider, cloud.dir()));
+    let mut gateway = Gateway::Provider(Box::new(Provider::start().await.unwrap()));
+    let (database, more) = (postgres.database().await.unwrap(), gateway.config(cloud.dir()));
     let directory = cloud.start_directory_with(Path::new(BINARY), &database, &more).await.unwrap();
     let phone = Phone::new(&directory, cloud.ca_pem(), NUMBER);
-    let enrolled = enrols_and_is_forgotten(&directory, &mut provider, &phone).await;
+    let enrolled = enrols_and_is_forgotten(&directory, &mut gateway, &phone).await;
     in_no_file(directory.dir(), b"a phone enrolled", &forms(NUMBER));
     in_no_file(postgres.dir(), name(&enrolled), &forms(NUMBER));
 }

@@ -107,6 +107,15 @@ impl Found {
         }
     }
 
+    async fn send(self, line: LineId, sms: NewSms) -> Result<(), GatewayError> {
+        let object = self.modem.create(&line, &sms).await.map_err(|error| told(&error))?;
+        let sent = self.modem.send(&line, &object).await;
+        if let Err(error) = self.modem.delete(&line, &object).await {
+            log::warn!("an SMS of the gateway stays in ModemManager: {error}");
+        }
+        sent.map(drop).map_err(|error| told(&error))
+    }
+
     /// Waits for a registered line: a modem may just have come.
     async fn line(&mut self) -> Result<LineId, GatewayError> {
         let registered = |line: &&Line| matches!(line.sim, SimState::Home | SimState::Roaming);
@@ -139,13 +148,9 @@ impl Backend for Modems {
             report: false,
             validity_minutes: Some(VALIDITY_MINUTES),
         };
-        let object = found.modem.create(&line, &sms).await.map_err(|error| told(&error))?;
-        let sent = found.modem.send(&line, &object).await;
-        // Whatever became of it: ModemManager is not to keep the number.
-        if let Err(error) = found.modem.delete(&line, &object).await {
-            log::warn!("an SMS of the gateway stays in ModemManager: {error}");
-        }
-        sent.map(drop).map_err(|error| told(&error))
+        // To its end, also when it takes longer than anybody waits: ModemManager is not to keep the number.
+        let sent = tokio::task::spawn_local(found.send(line, sms));
+        sent.await.unwrap_or(Err(GatewayError::Mute))
     }
 
     async fn idle(&mut self) {
