@@ -3,7 +3,7 @@
 use super::error::StoreError;
 use super::record::{ArrivedRecord, bearer, bearer_code};
 use super::texts::{Cursor, Place, found};
-use super::tx::Tx;
+use super::tx::{Cell, Tx};
 use crate::model::{Address, Arrived, Bearer, Shown, TextId, Timestamp, WordingKey};
 use rusqlite::{Row, params};
 
@@ -30,7 +30,7 @@ struct Sealed {
     seq: i64,
     id: [u8; 16],
     acknowledged: bool,
-    record: Vec<u8>,
+    record: Cell,
 }
 
 fn sealed(row: &Row<'_>) -> rusqlite::Result<Sealed> {
@@ -248,7 +248,7 @@ impl Tx<'_> {
     }
 
     fn open_arrived(&self, row: Sealed) -> Result<Arrived, StoreError> {
-        self.open_record::<ArrivedRecord>(("arrived", &row.id, "record"), &row.record)?
+        self.open_record::<ArrivedRecord>(("arrived", &row.id, "record"), &row.record.0)?
             .into_arrived(TextId(row.id), row.acknowledged)
     }
 }

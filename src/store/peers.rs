@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use super::record::number;
-use super::tx::{Tx, UNREADABLE};
+use super::tx::{Cell, Tx, UNREADABLE};
 use crate::model::{PeerPolicy, PhoneNumber, Timestamp, Trust};
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
@@ -233,7 +233,7 @@ impl Tx<'_> {
     pub fn peer(&self, number: &PhoneNumber) -> Result<Option<PeerRecord>, StoreError> {
         let key = self.number_key(number);
         let row = self.first("SELECT record FROM peers WHERE number = ?1", params![key], |row| row.get(0))?;
-        row.map(|record: Vec<u8>| Ok(self.open_peer(key, &record)?.1)).transpose()
+        row.map(|record: Cell| Ok(self.open_peer(key, &record.0)?.1)).transpose()
     }
 
     /// Keeps it.
@@ -254,12 +254,14 @@ impl Tx<'_> {
     /// becomes one that nothing is known of.
     pub fn peers(&self) -> Result<AllPeers, StoreError> {
         let rows = self.rows("SELECT number, said, record FROM peers", [], |row| {
-            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Option<Vec<u8>>>(1)?, row.get::<_, Vec<u8>>(2)?))
+            Ok((row.get::<_, Cell>(0)?, row.get::<_, Option<Cell>>(1)?, row.get::<_, Cell>(2)?))
         })?;
         let mut all = AllPeers::default();
         for (key, said, record) in rows {
-            let said = said.map(|said| self.open_record::<Said>(("peers", &key, "said"), &said)?.into_peer());
-            match (sound(self.open_peer(key, &record)), said) {
+            let key = <[u8; 32]>::try_from(key.0).map_err(|_| UNREADABLE);
+            let Some(key) = sound(key).transpose()? else { continue };
+            let said = said.map(|said| self.open_record::<Said>(("peers", &key, "said"), &said.0)?.into_peer());
+            match (sound(self.open_peer(key, &record.0)), said) {
                 (Some(peer), _) | (None, Some(peer @ Ok(_))) => all.known.push(peer?),
                 (None, Some(Err(StoreError::Corrupt(_)))) => {
                     log::error!("nor can the policy towards it be read: texts to it wait until the user sets it anew");
@@ -276,9 +278,9 @@ impl Tx<'_> {
     pub fn sessions(&self, number: &PhoneNumber) -> Result<Vec<Zeroizing<Vec<u8>>>, StoreError> {
         let key = self.number_key(number);
         let rows = self.rows("SELECT pickle FROM sessions WHERE number = ?1 ORDER BY place", params![key], |row| {
-            row.get::<_, Vec<u8>>(0)
+            row.get::<_, Cell>(0)
         })?;
-        rows.iter().filter_map(|pickle| sound(self.open(("sessions", &key, "pickle"), pickle))).collect()
+        rows.iter().filter_map(|pickle| sound(self.open(("sessions", &key, "pickle"), &pickle.0))).collect()
     }
 
     /// Keeps the newest [`MAX_SESSIONS`] of these, newest first, instead of what was there.

@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use super::record::TextRecord;
-use super::tx::{Tx, UNREADABLE};
+use super::tx::{Cell, Tx, UNREADABLE};
 use crate::model::{Address, Text, TextId, Timestamp, WordingKey};
 use rusqlite::{Row, params};
 
@@ -27,8 +27,8 @@ pub(super) fn found(row: &Row<'_>) -> rusqlite::Result<Place> {
 struct Sealed {
     seq: i64,
     id: [u8; 16],
-    body: Vec<u8>,
-    record: Vec<u8>,
+    body: Cell,
+    record: Cell,
 }
 
 fn sealed(row: &Row<'_>) -> rusqlite::Result<Sealed> {
@@ -236,9 +236,9 @@ impl Tx<'_> {
     }
 
     fn open_text(&self, row: Sealed) -> Result<Text, StoreError> {
-        let body = self.open(("texts", &row.id, "body"), &row.body)?;
+        let body = self.open(("texts", &row.id, "body"), &row.body.0)?;
         let body = std::str::from_utf8(&body).map_err(|_| UNREADABLE)?;
-        self.open_record::<TextRecord>(("texts", &row.id, "record"), &row.record)?
+        self.open_record::<TextRecord>(("texts", &row.id, "record"), &row.record.0)?
             .into_text(TextId(row.id), body.into())
     }
 

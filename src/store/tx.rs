@@ -3,6 +3,7 @@
 use super::error::StoreError;
 use crate::model::{PhoneNumber, WordingKey};
 use crate::seal::{ColumnCipher, encode_wiped};
+use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{OptionalExtension, Params, Row, Transaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,16 @@ pub struct Tx<'t> {
 impl std::fmt::Debug for Tx<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Tx(..)")
+    }
+}
+
+/// A sealed value as it is read. Damage may have made something else than bytes of it: that opens as little as other bytes.
+#[derive(Default)]
+pub(super) struct Cell(pub(super) Vec<u8>);
+
+impl FromSql for Cell {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(value.as_blob().map(|bytes| Self(bytes.to_owned())).unwrap_or_default())
     }
 }
 

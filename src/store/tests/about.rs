@@ -54,12 +54,12 @@ fn what_the_user_said_of_a_peer_outlives_damage_to_either_copy_and_is_known_to_b
         said(PeerPolicy::Auto, false, Trust::Verified),
         said(PeerPolicy::Auto, false, Trust::Lapsed),
     ];
-    let mut after = |damaged: &[&str]| {
+    let mut after = |damaged: &[&str], value: &str| {
         store
             .transaction(|tx| {
                 (1..).zip(&peers).try_for_each(|(n, record)| tx.put_peer(&number(n), &learned(record.clone())))?;
                 for column in damaged {
-                    tx.run(&format!("UPDATE peers SET {column} = x'00' WHERE {column} IS NOT NULL"), [])?;
+                    tx.run(&format!("UPDATE peers SET {column} = {value} WHERE {column} IS NOT NULL"), [])?;
                 }
                 let mut all = tx.peers()?;
                 all.known.sort_by(|one, other| one.0.cmp(&other.0));
@@ -69,20 +69,41 @@ fn what_the_user_said_of_a_peer_outlives_damage_to_either_copy_and_is_known_to_b
             .unwrap()
     };
     let all = |peers: &[PeerRecord], from: u64| (from..).map(number).zip(peers.to_vec()).collect::<Vec<_>>();
-    let (found, _) = after(&[]);
+    let (found, _) = after(&[], "");
     let whole: Vec<_> = peers.iter().cloned().map(learned).collect();
     assert_eq!(found, AllPeers { known: all(&whole, 1), unreadable: vec![] });
-    let (found, _) = after(&["said"]);
-    assert_eq!(found.known, all(&whole, 1), "the record has it too");
-    let (found, _) = after(&["record"]);
-    let words: Vec<_> =
-        peers[1..].iter().map(|record| PeerRecord { pinned_identity: Some([1; 64]), ..record.clone() }).collect();
-    assert_eq!(found, AllPeers { known: all(&words, 2), unreadable: vec![] }, "of the first nothing was said");
-    let (found, keys) = after(&["record", "said"]);
-    let (mut lost, mut expected) = (found.unreadable, keys[1..].to_vec());
-    lost.sort_unstable();
-    expected.sort_unstable();
-    assert_eq!((found.known, lost), (vec![], expected));
+    // Other bytes, or something of another type.
+    for value in ["x'00'", "'text'", "7", "0.5"] {
+        let (found, _) = after(&["said"], value);
+        assert_eq!(found.known, all(&whole, 1), "the record has it too");
+        let (found, _) = after(&["record"], value);
+        let words: Vec<_> =
+            peers[1..].iter().map(|record| PeerRecord { pinned_identity: Some([1; 64]), ..record.clone() }).collect();
+        assert_eq!(found, AllPeers { known: all(&words, 2), unreadable: vec![] }, "of the first nothing was said");
+        let (found, keys) = after(&["record", "said"], value);
+        let (mut lost, mut expected) = (found.unreadable, keys[1..].to_vec());
+        lost.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!((found.known, lost), (vec![], expected));
+    }
+}
+
+#[test]
+fn a_peer_whose_key_is_damaged_costs_no_other_one() {
+    let home = Home::new();
+    let mut store = home.open().unwrap();
+    store
+        .transaction(|tx| {
+            for (n, key) in (1..).zip(["x'00'", "'text'", "7"]) {
+                tx.put_peer(&number(n), &PeerRecord { blocked: true, ..PeerRecord::default() })?;
+                tx.run(&format!("UPDATE peers SET number = {key} WHERE number = ?1"), [tx.number_key(&number(n))])?;
+            }
+            tx.put_peer(&number(4), &PeerRecord::default())?;
+            let all = tx.peers()?;
+            assert_eq!(all, AllPeers { known: vec![(number(4), PeerRecord::default())], unreadable: vec![] });
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]

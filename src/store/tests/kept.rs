@@ -230,6 +230,13 @@ fn lists_come_in_pages_newest_first() {
 
 #[test]
 fn a_damaged_row_is_set_aside_and_stands_in_no_others_way() {
+    // Other bytes, or something of another type.
+    for value in ["x'00'", "'text'", "7"] {
+        is_set_aside(value);
+    }
+}
+
+fn is_set_aside(value: &str) {
     let home = Home::new();
     let mut store = home.open().unwrap();
     store
@@ -238,8 +245,8 @@ fn a_damaged_row_is_set_aside_and_stands_in_no_others_way() {
                 tx.put_text(&Text { token: Some(format!("token-{n}").into()), ..text(n) })?;
                 tx.put_arrived(&arrived(n + 10))?;
             }
-            tx.run("UPDATE texts SET record = x'00' WHERE id = ?1", [id(1).0])?;
-            tx.run("UPDATE arrived SET record = x'00' WHERE id = ?1", [id(11).0])
+            tx.run(&format!("UPDATE texts SET record = {value} WHERE id = ?1"), [id(1).0])?;
+            tx.run(&format!("UPDATE arrived SET record = {value} WHERE id = ?1"), [id(11).0])
         })
         .unwrap();
     let ids = |texts: Vec<Text>| texts.into_iter().map(|text| text.id).collect::<Vec<_>>();
