@@ -33,6 +33,7 @@ pub use bundle::{Bundle, BundleError, NODE, VerifiedBundle};
 pub use certificate::{Certificate, CertificateError, DirectorySigner};
 pub use codec::{CodecError, encode_wiped};
 pub use column::{ColumnCipher, ColumnError};
+pub use enrolment::fuzz;
 pub use enrolment::{
     Answer, AnswerKey, Code, CodeSms, Confirm, EnrolmentError, EnrolmentKey, Header, Kind, NewAccount, NewSecret,
     Purpose, Renewal, SealedRequest, SessionId, Start, code_sms, new_secret,

@@ -1,6 +1,7 @@
 //! One sealed request and its sealed answer: HPKE in base mode with X25519, HKDF-SHA256 and
 //! ChaCha20-Poly1305 (RFC 9180); the answer under a key exported from it, as RFC 9458 §4.4 does.
 
+use super::filling::{ANSWER, REQUEST};
 use super::{Code, EnrolmentError, SessionId};
 use crate::model::PhoneNumber;
 use crate::seal::column::expand;
@@ -22,12 +23,6 @@ const VERSION: u8 = 1;
 /// Version, session, identity key, epoch: in clear, and bound to the sealed part.
 const HEADER: usize = 1 + 16 + 64 + 1;
 
-/// Every request's plaintext, filled up: nothing shows how long a number is, or what is asked.
-const PLAIN: usize = 96;
-/// Every answer's plaintext, filled up.
-const ANSWER_PLAIN: usize = 1024;
-
-const LENGTH: usize = 2;
 const ENCAPSULATED: usize = 32;
 const TAG: usize = 16;
 const SALT: usize = 32;
@@ -143,7 +138,7 @@ impl Header {
             Some(&VERSION) => {}
             Some(&version) => return Err(CodecError::Version(version).into()),
         }
-        if request.len() != HEADER + ENCAPSULATED + PLAIN + TAG {
+        if request.len() != HEADER + ENCAPSULATED + REQUEST + TAG {
             return Err(CodecError::Malformed.into());
         }
         let (_, rest) = request.split_first().ok_or(EnrolmentError::Header)?;
@@ -161,18 +156,18 @@ impl Header {
 
 type Suite<Role> = (Role, AnswerKey);
 
-/// Seals `plain` for the directory whose key of the epoch is `to`; the key opens the answer.
+/// Seals what is filled up for the directory whose key of the epoch is `to`; the key opens the answer.
 pub(super) fn seal(
     kind: Kind,
     header: Header,
     to: &[u8; 32],
-    plain: &[u8],
+    filled: &[u8],
 ) -> Result<Suite<SealedRequest>, EnrolmentError> {
     let header = header.to_bytes()?;
     let to = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(to).map_err(|_| EnrolmentError::Sealed)?;
     let (encapsulated, mut context): (_, AeadCtxS<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>) =
         setup_sender(&OpModeS::Base, &to, kind.info()).map_err(|_| EnrolmentError::Sealed)?;
-    let sealed = context.seal(&pad(plain, PLAIN)?, &header).map_err(|_| EnrolmentError::Sealed)?;
+    let sealed = context.seal(filled, &header).map_err(|_| EnrolmentError::Sealed)?;
     let key = export(|label, key| context.export(label, key))?;
     let mut bytes = header.to_vec();
     bytes.extend_from_slice(&encapsulated.to_bytes());
@@ -229,7 +224,7 @@ impl EnrolmentKey {
         self.public
     }
 
-    /// Opens a request of this kind; strict about its filling.
+    /// Opens a request of this kind; what is in it is filled up.
     pub(super) fn open(
         &self,
         kind: Kind,
@@ -243,9 +238,9 @@ impl EnrolmentKey {
         let mut context: AeadCtxR<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256> =
             setup_receiver(&OpModeR::Base, &self.secret, &encapsulated, kind.info())
                 .map_err(|_| EnrolmentError::Sealed)?;
-        let padded = Zeroizing::new(context.open(sealed, clear).map_err(|_| EnrolmentError::Sealed)?);
+        let filled = Zeroizing::new(context.open(sealed, clear).map_err(|_| EnrolmentError::Sealed)?);
         let key = export(|label, key| context.export(label, key))?;
-        Ok((header, Zeroizing::new(unpad(&padded)?.to_vec()), key))
+        Ok((header, filled, key))
     }
 }
 
@@ -269,16 +264,16 @@ impl AnswerKey {
         UnboundKey::new(&CHACHA20_POLY1305, &*key).map(LessSafeKey::new).map_err(|_| EnrolmentError::Sealed)
     }
 
-    /// Version ‖ salt ‖ sealed, always of the same length.
-    pub(super) fn seal(&self, session: &SessionId, plain: &[u8]) -> Result<Vec<u8>, EnrolmentError> {
+    /// Version ‖ salt ‖ sealed, always of the same length; what is in it is filled up.
+    pub(super) fn seal(&self, session: &SessionId, filled: &[u8]) -> Result<Vec<u8>, EnrolmentError> {
         let mut salt = [0; SALT];
         SystemRandom::new().fill(&mut salt).map_err(|_| EnrolmentError::Sealed)?;
-        let mut padded = pad(plain, ANSWER_PLAIN)?;
+        let mut sealed = Zeroizing::new(filled.to_vec());
         let tag = self
             .cipher(&salt)?
-            .seal_in_place_separate_tag(zero(), Aad::from(session.as_bytes()), &mut padded)
+            .seal_in_place_separate_tag(zero(), Aad::from(session.as_bytes()), &mut sealed)
             .map_err(|_| EnrolmentError::Sealed)?;
-        Ok([&[VERSION], salt.as_slice(), &padded, tag.as_ref()].concat())
+        Ok([&[VERSION], salt.as_slice(), &sealed, tag.as_ref()].concat())
     }
 
     /// The inverse of [`Self::seal`].
@@ -287,43 +282,19 @@ impl AnswerKey {
         if *version != VERSION {
             return Err(CodecError::Version(*version).into());
         }
-        if answer.len() != 1 + SALT + ANSWER_PLAIN + TAG {
+        if answer.len() != 1 + SALT + ANSWER + TAG {
             return Err(CodecError::Malformed.into());
         }
         let (salt, sealed) = rest.split_at_checked(SALT).ok_or(CodecError::Malformed)?;
         let mut sealed = Zeroizing::new(sealed.to_vec());
         let cipher = self.cipher(salt)?;
-        let padded = cipher
-            .open_in_place(zero(), Aad::from(session.as_bytes()), &mut sealed)
-            .map_err(|_| EnrolmentError::Sealed)?;
-        Ok(Zeroizing::new(unpad(padded)?.to_vec()))
+        let opened = cipher.open_in_place(zero(), Aad::from(session.as_bytes()), &mut sealed);
+        let length = opened.map_err(|_| EnrolmentError::Sealed)?.len();
+        sealed.truncate(length);
+        Ok(sealed)
     }
 }
 
 fn zero() -> Nonce {
     Nonce::assume_unique_for_key([0; 12])
-}
-
-/// Length, bytes, zeros.
-fn pad(bytes: &[u8], size: usize) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> {
-    if bytes.len() + LENGTH > size {
-        return Err(CodecError::TooLong.into());
-    }
-    let length = u16::try_from(bytes.len()).map_err(|_| CodecError::TooLong)?;
-    let mut padded = Zeroizing::new(Vec::with_capacity(size));
-    padded.extend_from_slice(&length.to_be_bytes());
-    padded.extend_from_slice(bytes);
-    padded.resize(size, 0);
-    Ok(padded)
-}
-
-/// The inverse of [`pad`]: nothing hides behind.
-fn unpad(padded: &[u8]) -> Result<&[u8], EnrolmentError> {
-    let (length, rest) = padded.split_first_chunk().ok_or(CodecError::Malformed)?;
-    let length = usize::from(u16::from_be_bytes(*length));
-    let (bytes, filling) = rest.split_at_checked(length).ok_or(CodecError::Malformed)?;
-    if filling.iter().any(|byte| *byte != 0) {
-        return Err(CodecError::NotCanonical.into());
-    }
-    Ok(bytes)
 }

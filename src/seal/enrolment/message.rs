@@ -1,6 +1,7 @@
 //! What is said inside the seal.
 
 use super::exchange::{self, AnswerKey, EnrolmentKey, Header, Kind, SealedRequest};
+use super::filling::{self, Filled};
 use super::{Code, EnrolmentError, SessionId};
 use crate::model::{PhoneNumber, Timestamp};
 use crate::seal::certificate::SKEW;
@@ -152,6 +153,21 @@ fn plain<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> 
     Ok(Zeroizing::new(codec::encode(VERSION, value)?))
 }
 
+impl Filled for Start {
+    const SIZE: usize = filling::REQUEST;
+
+    fn encode(&self) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> {
+        let renews = self.renews.as_ref().map(|token| token.as_str());
+        plain(&StartWire { number: self.number.as_e164(), made: self.made.seconds(), renews })
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, EnrolmentError> {
+        let wire: StartWire<'_> = codec::decode(VERSION, bytes, MAX)?;
+        let (number, made) = (exactly(wire.number)?, crate::seal::certificate::time(wire.made)?);
+        Ok(Self { number, made, renews: wire.renews.map(secret).transpose()? })
+    }
+}
+
 impl Start {
     /// Seals it for the directory.
     pub fn seal(
@@ -160,18 +176,14 @@ impl Start {
         identity: IdentityKey,
         to: &EpochKey,
     ) -> Result<SealedRequest, EnrolmentError> {
-        let renews = self.renews.as_ref().map(|token| token.as_str());
-        let plain = plain(&StartWire { number: self.number.as_e164(), made: self.made.seconds(), renews })?;
         let header = Header { session, identity, epoch: to.epoch };
-        exchange::seal(Kind::Start, header, &to.enrolment, &plain).map(|(request, _)| request)
+        exchange::seal(Kind::Start, header, &to.enrolment, &self.fill()?).map(|(request, _)| request)
     }
 
     /// Opens one; [`Self::is_of`] tells whether it is of today.
     pub fn open(key: &EnrolmentKey, request: &[u8]) -> Result<(Header, Self), EnrolmentError> {
-        let (header, plain, _) = key.open(Kind::Start, request)?;
-        let wire: StartWire<'_> = codec::decode(VERSION, &plain, MAX)?;
-        let (number, made) = (exactly(wire.number)?, crate::seal::certificate::time(wire.made)?);
-        Ok((header, Self { number, made, renews: wire.renews.map(secret).transpose()? }))
+        let (header, filled, _) = key.open(Kind::Start, request)?;
+        Ok((header, Self::read(&filled)?))
     }
 
     /// Refuses what was made over a day before or after `now`: phones without network time are hours
@@ -185,6 +197,27 @@ pub(super) fn of(made: Timestamp, now: Timestamp) -> Result<(), EnrolmentError> 
     if made < now.minus(SKEW) || made > now.plus(SKEW) { Err(EnrolmentError::Date) } else { Ok(()) }
 }
 
+impl Filled for Confirm {
+    const SIZE: usize = filling::REQUEST;
+
+    fn encode(&self) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> {
+        let purpose = match &self.purpose {
+            Purpose::Enrol { blinded } => PurposeWire::Enrol(*blinded),
+            Purpose::Renew { token } => PurposeWire::Renew(token),
+        };
+        plain(&ConfirmWire { number: self.number.as_e164(), code: self.code.number(), purpose })
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, EnrolmentError> {
+        let wire: ConfirmWire<'_> = codec::decode(VERSION, bytes, MAX)?;
+        let purpose = match wire.purpose {
+            PurposeWire::Enrol(blinded) => Purpose::Enrol { blinded },
+            PurposeWire::Renew(token) => Purpose::Renew { token: secret(token)? },
+        };
+        Ok(Self { number: exactly(wire.number)?, code: Code::from_number(wire.code)?, purpose })
+    }
+}
+
 impl Confirm {
     /// Seals it for the directory; the key opens the answer. Keep both, and send the same bytes again
     /// when the answer was lost: they get the same answer while the session lasts.
@@ -194,24 +227,25 @@ impl Confirm {
         identity: IdentityKey,
         to: &EpochKey,
     ) -> Result<(SealedRequest, AnswerKey), EnrolmentError> {
-        let purpose = match &self.purpose {
-            Purpose::Enrol { blinded } => PurposeWire::Enrol(*blinded),
-            Purpose::Renew { token } => PurposeWire::Renew(token),
-        };
-        let plain = plain(&ConfirmWire { number: self.number.as_e164(), code: self.code.number(), purpose })?;
-        exchange::seal(Kind::Confirm, Header { session, identity, epoch: to.epoch }, &to.enrolment, &plain)
+        exchange::seal(Kind::Confirm, Header { session, identity, epoch: to.epoch }, &to.enrolment, &self.fill()?)
     }
 
     /// Opens one; the key seals the answer.
     pub fn open(key: &EnrolmentKey, request: &[u8]) -> Result<(Header, Self, AnswerKey), EnrolmentError> {
-        let (header, plain, answer) = key.open(Kind::Confirm, request)?;
-        let wire: ConfirmWire<'_> = codec::decode(VERSION, &plain, MAX)?;
-        let purpose = match wire.purpose {
-            PurposeWire::Enrol(blinded) => Purpose::Enrol { blinded },
-            PurposeWire::Renew(token) => Purpose::Renew { token: secret(token)? },
-        };
-        let number = exactly(wire.number)?;
-        Ok((header, Self { number, code: Code::from_number(wire.code)?, purpose }, answer))
+        let (header, filled, answer) = key.open(Kind::Confirm, request)?;
+        Ok((header, Self::read(&filled)?, answer))
+    }
+}
+
+impl Filled for NewSecret {
+    const SIZE: usize = filling::REQUEST;
+
+    fn encode(&self) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> {
+        plain(&self.0.as_str())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, EnrolmentError> {
+        Ok(Self(secret(codec::decode(VERSION, bytes, MAX)?)?))
     }
 }
 
@@ -224,23 +258,22 @@ impl NewSecret {
         to: &EpochKey,
     ) -> Result<SealedRequest, EnrolmentError> {
         let header = Header { session, identity, epoch: to.epoch };
-        let plain = plain(&self.0.as_str())?;
-        exchange::seal(Kind::Secret, header, &to.enrolment, &plain).map(|(request, _)| request)
+        exchange::seal(Kind::Secret, header, &to.enrolment, &self.fill()?).map(|(request, _)| request)
     }
 
     /// Opens one.
     pub fn open(key: &EnrolmentKey, request: &[u8]) -> Result<(Header, Self), EnrolmentError> {
-        let (header, plain, _) = key.open(Kind::Secret, request)?;
-        let text: &str = codec::decode(VERSION, &plain, MAX)?;
-        Ok((header, Self(secret(text)?)))
+        let (header, filled, _) = key.open(Kind::Secret, request)?;
+        Ok((header, Self::read(&filled)?))
     }
 }
 
-impl Answer {
-    /// Seals it for the phone that asked.
-    pub fn seal(&self, session: &SessionId, key: &AnswerKey) -> Result<Vec<u8>, EnrolmentError> {
+impl Filled for Answer {
+    const SIZE: usize = filling::ANSWER;
+
+    fn encode(&self) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> {
         let encode = |certificate: &Certificate| certificate.encode().map_err(|_| EnrolmentError::Certificate);
-        let plain = match self {
+        match self {
             Self::Enrolled(NewAccount { secret, certificate, evaluations }) => {
                 let evaluations = evaluations.iter().map(|(point, proof)| {
                     let (challenge, response) = proof.split_at(32);
@@ -251,19 +284,15 @@ impl Answer {
                     secret,
                     certificate: &encode(certificate)?,
                     evaluations: evaluations.collect::<Result<_, EnrolmentError>>()?,
-                })?
+                })
             }
-            Self::Renewed(certificate) => plain(&AnswerWire::Renewed(&encode(certificate)?))?,
-        };
-        key.seal(session, &plain)
+            Self::Renewed(certificate) => plain(&AnswerWire::Renewed(&encode(certificate)?)),
+        }
     }
 
-    /// Opens the answer to a confirmation. What it claims is for `AccountFile::check` to hold against
-    /// the pinned keys.
-    pub fn open(session: &SessionId, key: &AnswerKey, answer: &[u8]) -> Result<Self, EnrolmentError> {
-        let plain = key.open(session, answer)?;
-        let decode = |bytes: &[u8]| Certificate::decode(bytes).map_err(|_| EnrolmentError::Certificate);
-        Ok(match codec::decode(VERSION, &plain, MAX)? {
+    fn decode(bytes: &[u8]) -> Result<Self, EnrolmentError> {
+        let certificate_of = |bytes: &[u8]| Certificate::decode(bytes).map_err(|_| EnrolmentError::Certificate);
+        Ok(match codec::decode(VERSION, bytes, MAX)? {
             AnswerWire::Enrolled { secret: text, certificate, evaluations } => {
                 if !(1..=EVALUATORS_MAX).contains(&evaluations.len()) {
                     return Err(CodecError::Malformed.into());
@@ -277,11 +306,24 @@ impl Answer {
                 });
                 Self::Enrolled(NewAccount {
                     secret: secret(text)?,
-                    certificate: decode(certificate)?,
+                    certificate: certificate_of(certificate)?,
                     evaluations: evaluations.collect(),
                 })
             }
-            AnswerWire::Renewed(certificate) => Self::Renewed(decode(certificate)?),
+            AnswerWire::Renewed(certificate) => Self::Renewed(certificate_of(certificate)?),
         })
+    }
+}
+
+impl Answer {
+    /// Seals it for the phone that asked.
+    pub fn seal(&self, session: &SessionId, key: &AnswerKey) -> Result<Vec<u8>, EnrolmentError> {
+        key.seal(session, &self.fill()?)
+    }
+
+    /// Opens the answer to a confirmation. What it claims is for `AccountFile::check` to hold against
+    /// the pinned keys.
+    pub fn open(session: &SessionId, key: &AnswerKey, answer: &[u8]) -> Result<Self, EnrolmentError> {
+        Self::read(&key.open(session, answer)?)
     }
 }

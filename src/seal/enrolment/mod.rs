@@ -23,6 +23,8 @@
 
 mod code;
 mod exchange;
+mod filling;
+pub mod fuzz;
 mod message;
 mod renewal;
 

@@ -2,11 +2,13 @@
 
 use super::super::testing::{ALICE, BOB, DAY, Directory, NOW};
 use super::super::{EpochKey, IdentityKey};
+use super::filling::Filled;
 use super::*;
 use crate::model::{PhoneNumber, Segments, Timestamp};
 use proptest::prelude::*;
 use rand_core::OsRng;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 fn number() -> PhoneNumber {
     PhoneNumber::from_e164(ALICE).unwrap()
@@ -254,10 +256,58 @@ fn a_session_has_one_name() {
     }
 }
 
+fn is_read_as_written<T: Filled + PartialEq>(said: &T) {
+    assert!(T::read(&said.fill().unwrap()).unwrap() == *said);
+}
+
 proptest! {
+    #[test]
+    fn what_is_inside_the_seal_is_read_as_it_was_written(
+        national in "[1-9][0-9]{4,12}",
+        seconds in 0_i64..4_000_000_000,
+        code in 0_u32..100_000_000,
+        token: Option<[u8; 32]>,
+        blinded: [u8; 32],
+        points in prop::collection::vec((any::<[u8; 32]>(), any::<[u8; 32]>(), any::<[u8; 32]>()), 1..=2),
+    ) {
+        let number = PhoneNumber::from_e164(&format!("+49{national}")).unwrap();
+        let secret = |bytes: [u8; 32]| Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes));
+        let code = Code::from_number(code).unwrap();
+        let (made, renews) = (Timestamp(seconds * 1000), token.map(secret));
+        is_read_as_written(&Start { number: number.clone(), made, renews });
+        let token = secret(token.unwrap_or_default());
+        for purpose in [Purpose::Enrol { blinded }, Purpose::Renew { token: token.clone() }] {
+            is_read_as_written(&Confirm { number: number.clone(), code, purpose });
+        }
+        is_read_as_written(&NewSecret(token.clone()));
+        let certificate = Directory::new().phone(ALICE).certificate;
+        let proof = |(challenge, response): ([u8; 32], [u8; 32])| [challenge, response].concat().try_into().unwrap();
+        let evaluations = points.into_iter().map(|(point, one, two)| (point, proof((one, two)))).collect();
+        let new = NewAccount { secret: token, certificate: certificate.clone(), evaluations };
+        is_read_as_written(&Answer::Enrolled(new));
+        is_read_as_written(&Answer::Renewed(certificate));
+    }
+
+    #[test]
+    fn what_is_changed_inside_the_seal_is_refused_or_has_one_form(at in 0_usize..1024, to: u8, cut in 0_usize..1024) {
+        let said = [
+            Start { number: number(), made: NOW, renews: Some(new_secret(&mut OsRng).unwrap()) }.fill().unwrap(),
+            Confirm { number: number(), code: code(), purpose: Purpose::Enrol { blinded: [7; 32] } }.fill().unwrap(),
+            NewSecret(new_secret(&mut OsRng).unwrap()).fill().unwrap(),
+            Answer::Enrolled(account()).fill().unwrap(),
+        ];
+        for mut said in said {
+            let at = at % said.len();
+            said[at] = to;
+            fuzz::judge(&said);
+            fuzz::judge(&said[..cut % said.len()]);
+        }
+    }
+
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>, text: String) {
         let directory = Directory::new().enrolment();
+        fuzz::judge(&bytes);
         let _ = Start::open(&directory, &bytes);
         let _ = Confirm::open(&directory, &bytes);
         let _ = NewSecret::open(&directory, &bytes);

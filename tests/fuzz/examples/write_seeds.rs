@@ -5,9 +5,11 @@
 use rand_core::OsRng;
 use shunt::model::{Body, LeaseId, TextId};
 use shunt::seal::{
-    AccountFile, Bundle, CallerProof, Expected, Identity, Jid, Letter, Party, Payload, Session, open, seal,
+    AccountFile, Answer, Bundle, CallerProof, Certificate, Code, Confirm, Expected, Identity, Jid, Kind, Letter,
+    NewAccount, NewSecret, Party, Payload, Purpose, Renewal, SealedRequest, Session, SessionId, Start, fuzz,
+    new_secret, open, seal,
 };
-use shunt_fuzz::{ALICE_JID, BOB_JID, NOW, certificate, evaluator, jid, keys, number};
+use shunt_fuzz::{ALICE_JID, BOB_JID, NOW, certificate, enrolment, evaluator, jid, keys, number};
 use std::fs;
 use std::path::Path;
 
@@ -37,6 +39,8 @@ fn main() {
     write("proof", "good", &[&transcript.to_bytes()[..], &proof.certificate.encode().unwrap()].concat());
     let other = certificate(&from).encode().unwrap();
     write("proof", "other-address", &[&transcript.to_bytes()[..], &other].concat());
+
+    write_enrolment(&alice, &proof.certificate);
 
     let id = TextId([1; 16]);
     let lease = LeaseId([2; 16]);
@@ -96,4 +100,36 @@ fn main() {
         transcripts: proof.transcripts.clone(),
     };
     write("account_file", "good.json", account.to_json().unwrap().as_bytes());
+}
+
+/// What is inside the seals of an enrolment, without the zeros at its end, and a renewal.
+fn write_enrolment(phone: &Identity, certificate: &Certificate) {
+    let (session, identity, to) = (SessionId::from_bytes([7; 16]), phone.key(), keys().epochs[0]);
+    let inside = |name: &str, bytes: Option<Vec<u8>>| {
+        let mut bytes = bytes.unwrap();
+        bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+        write("enrolment", name, &bytes);
+    };
+    let request = |name: &str, kind, sealed: &SealedRequest| {
+        inside(name, fuzz::inside(&enrolment(), kind, sealed.as_bytes()));
+    };
+    let token = || new_secret(&mut OsRng).unwrap();
+    for (name, renews) in [("start", None), ("start-to-renew", Some(token()))] {
+        let start = Start { number: number(), made: NOW, renews };
+        request(name, Kind::Start, &start.seal(session, identity, &to).unwrap());
+    }
+    let (code, blinded) = (Code::from_typed("12345678").unwrap(), [7; 32]);
+    let purposes = [("confirm", Purpose::Enrol { blinded }), ("confirm-to-renew", Purpose::Renew { token: token() })];
+    for (name, purpose) in purposes {
+        let confirm = Confirm { number: number(), code, purpose };
+        let (sealed, key) = confirm.seal(session, identity, &to).unwrap();
+        request(name, Kind::Confirm, &sealed);
+        let evaluations = vec![([1; 32], [2; 64]); 2];
+        let new = NewAccount { secret: token(), certificate: certificate.clone(), evaluations };
+        for (name, answer) in [("enrolled", Answer::Enrolled(new)), ("renewed", Answer::Renewed(certificate.clone()))] {
+            inside(name, fuzz::inside_answer(&session, &key, &answer.seal(&session, &key).unwrap()));
+        }
+    }
+    request("new-secret", Kind::Secret, &NewSecret(token()).seal(session, identity, &to).unwrap());
+    write("enrolment", "renewal", &Renewal::sign(phone, certificate, NOW).unwrap());
 }

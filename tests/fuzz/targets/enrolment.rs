@@ -1,10 +1,10 @@
-//! What strangers send to a directory and phones get from one: the bytes as each of the requests, as an answer, as a
-//! renewal, as a code SMS, as what a person types.
+//! What strangers send to a directory and phones get from one: the bytes as each of the requests, as an answer, as what
+//! is inside the seal of each, as a renewal, as a code SMS, as what a person types.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use shunt::seal::{
-    Answer, AnswerKey, Code, CodeSms, Confirm, NewSecret, Renewal, SealedRequest, SessionId, Start, code_sms,
+    Answer, AnswerKey, Code, CodeSms, Confirm, NewSecret, Renewal, SealedRequest, SessionId, Start, code_sms, fuzz,
 };
 use shunt_fuzz::{NOW, enrolment};
 
@@ -13,6 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = Start::open(&key, bytes);
     let _ = Confirm::open(&key, bytes);
     let _ = NewSecret::open(&key, bytes);
+    fuzz::judge(bytes);
     let _ = Renewal::open(bytes, NOW);
     let session = SessionId::from_bytes([7; 16]);
     assert!(Answer::open(&session, &AnswerKey::from_bytes([7; 32]), bytes).is_err(), "sealed by nobody");
