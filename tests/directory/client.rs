@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use shunt::model::PhoneNumber;
 use shunt::seal::Blinding;
 use shunt_kit::directory::Directory;
+use shunt_kit::private::note;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -70,10 +71,12 @@ impl Client {
     }
 
     pub(super) fn at(addr: SocketAddr, ca: &str, token: &str) -> Self {
+        note(token);
         Self { addr, tls: pinning(ca), token: token.to_owned() }
     }
 
     pub(super) fn with_token(&self, token: &str) -> Self {
+        note(token);
         Self { token: token.to_owned(), ..self.clone() }
     }
 

@@ -10,6 +10,7 @@ use shunt::seal::{
     SealedRequest, SessionId, Start, bearer_token,
 };
 use shunt_kit::directory::Directory;
+use shunt_kit::private::note;
 use shunt_kit::smpp::Provider;
 use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
@@ -47,6 +48,7 @@ pub(super) struct Confirmation {
 
 impl Phone {
     pub(super) fn new(directory: &Directory, ca: &str, number: &str) -> Self {
+        note(number);
         Self {
             client: Client::of(directory, ca, "nobody"),
             key: epoch_key(directory),
@@ -128,6 +130,7 @@ impl Phone {
         assert!(account.certificate.identity == self.identity.key());
         let transcripts: Vec<_> = account.evaluations.iter().map(|it| confirmation.blinding.transcript(it)).collect();
         let pseudonym = self.key.pseudonym(&self.number, &transcripts, DOMAIN).unwrap();
+        note(&account.secret);
         let jid = account.certificate.jid.clone();
         assert_eq!(pseudonym, *jid.pseudonym(), "the account is this number's");
         Enrolled { account, jid }

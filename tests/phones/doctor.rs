@@ -3,6 +3,7 @@
 use super::agent::agent_phone;
 use super::{BOB, programs, world};
 use shunt_kit::agent::Agent;
+use shunt_kit::private::found_in;
 use shunt_kit::world::go_online;
 use shunt_kit::{Phone, ShuntConfig, Smsc};
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ fn doctor(phone: &Phone) -> Command {
 /// The verdicts by line; several of one name are joined.
 async fn verdicts(mut command: Command) -> HashMap<String, String> {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    assert_eq!(found_in(&output.stderr), [] as [String; 0]);
     let found: Vec<HashMap<String, String>> = serde_json::from_slice(&output.stdout).unwrap();
     let mut all = HashMap::<String, String>::new();
     for finding in &found {

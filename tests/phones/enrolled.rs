@@ -12,6 +12,7 @@ use shunt::seal::{
     Letter, Party, Payload, Session, Transcript, VerifiedBundle, open, seal,
 };
 use shunt_kit::phone::Phone;
+use shunt_kit::private::note;
 use shunt_kit::world::{World, go_off, go_online};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -237,7 +238,9 @@ fn random<const N: usize>() -> [u8; N] {
 }
 
 pub(super) fn text(lease: LeaseId) -> Payload {
-    Payload::Text { id: TextId(random()), lease, body: Body("from a stranger".into()), sent: now(), ordinal: 0 }
+    const BODY: &str = "from a stranger";
+    note(BODY);
+    Payload::Text { id: TextId(random()), lease, body: Body(BODY.into()), sent: now(), ordinal: 0 }
 }
 
 #[tokio::test(flavor = "multi_thread")]

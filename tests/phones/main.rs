@@ -12,6 +12,7 @@ mod enrolled;
 mod enrolment;
 mod epochs;
 mod hostile;
+mod logs;
 mod main_job;
 mod metered;
 mod ofono;

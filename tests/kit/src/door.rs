@@ -42,13 +42,13 @@ impl Door {
         let mut command = Command::new("sh");
         // systemd tells a program its own process id.
         command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"", "sh"]);
-        command.arg(program).args(["--bus", bus]);
+        command.arg(program).args(["--bus", bus]).env("SHUNT_LOG", "debug");
         pass_as_3(&mut command, listener.as_fd());
         if let Some(uid) = uid {
             std::os::unix::fs::chown(&socket, Some(uid), Some(uid))?;
             command.uid(uid).gid(uid).current_dir("/");
         }
-        let process = Process::start("shunt-door", command, &dir.join("door.log"))?;
+        let process = Process::start("shunt-door", command, &dir.join("door.log"))?.ours()?;
         Ok(Self { process, socket, uid })
     }
 

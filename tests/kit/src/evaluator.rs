@@ -3,6 +3,7 @@
 
 use crate::cloud::{Child, Pki};
 use crate::directory::{EPOCH, keygen, run, serve};
+use crate::private::note;
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ impl Evaluator {
         let key = epoch.lines().find_map(|line| line.strip_prefix("# public VOPRF key: ")).context("a key")?.to_owned();
         let token = dir.join("first.token");
         let operator = run(binary, &["operator-token", "--out", &token.to_string_lossy()])?;
+        note(std::fs::read_to_string(&token)?.trim());
         let config = |addr: SocketAddr| {
             format!(
                 "listen = \"{addr}\"\ndatabase = \"evaluator.db\"\n{operator}\

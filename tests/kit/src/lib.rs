@@ -24,6 +24,7 @@ pub mod pdu;
 pub mod phone;
 mod polkit;
 pub mod postgres;
+pub mod private;
 pub mod process;
 pub mod proxy;
 pub mod shunt;

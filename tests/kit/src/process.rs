@@ -13,6 +13,7 @@ use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 use crate::guardian::Guarded;
+use crate::private::PrivateLog;
 use anyhow::{Context, Result, anyhow};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
@@ -29,6 +30,8 @@ pub struct Process {
     guarded: Option<Guarded>,
     ended: Option<ExitStatus>,
     log: Option<PathBuf>,
+    /// After its end.
+    private: Option<PrivateLog>,
 }
 
 type Job = (Command, mpsc::Sender<std::io::Result<Child>>);
@@ -77,7 +80,14 @@ impl Process {
         spawner().send((command, reply)).map_err(|_| anyhow!("the kit's spawning thread is gone"))?;
         let child = answer.recv()?.with_context(|| format!("starting {name}"))?;
         let guarded = Some(Guarded::new(child.id())?);
-        Ok(Self { name: name.to_owned(), child, guarded, ended: None, log })
+        Ok(Self { name: name.to_owned(), child, guarded, ended: None, log, private: None })
+    }
+
+    /// It is ours: what its log tells of private things fails the test when the handle goes.
+    pub fn ours(mut self) -> Result<Self> {
+        let log = self.log.as_deref().with_context(|| format!("{} has no log", self.name))?;
+        self.private = Some(PrivateLog::of(log, 0)?);
+        Ok(self)
     }
 
     /// Its process id.

@@ -3,6 +3,7 @@
 
 use crate::guardian::Guarded;
 use crate::phone::measure::gone;
+use crate::private::PrivateLog;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::os::unix::process::CommandExt;
@@ -18,6 +19,8 @@ pub struct Child {
     process: std::process::Child,
     guarded: Option<Guarded>,
     ended: Option<ExitStatus>,
+    /// After its end.
+    private: Option<PrivateLog>,
 }
 
 impl Child {
@@ -33,7 +36,12 @@ impl Child {
             .spawn()
             .with_context(|| format!("cannot start {name}; is it installed?"))?;
         let guarded = Some(Guarded::new(process.id())?);
-        Ok(Self { name, process, guarded, ended: None })
+        Ok(Self { name, process, guarded, ended: None, private: None })
+    }
+
+    /// It is ours: what is in its log of private things fails the test when the handle goes.
+    pub(crate) fn ours(&mut self, log: PrivateLog) {
+        self.private = Some(log);
     }
 
     /// Its process id.

@@ -1,5 +1,7 @@
 //! What a modem and its SIM say of themselves: the values that must never leave the phone.
 
+use crate::private::note;
+
 /// Numbers and names of one modem with its SIM.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -40,6 +42,11 @@ impl Identity {
             roaming_code: "20801".to_owned(),
             emergency: Vec::new(),
         }
+    }
+
+    /// All of it is private.
+    pub(super) fn note(&self) {
+        [&self.number, &self.imei, &self.imsi, &self.iccid].into_iter().for_each(|private| note(private));
     }
 }
 

@@ -19,6 +19,7 @@ pub use state::Registration;
 use crate::background::{self, Changes};
 use crate::netns::Netns;
 use crate::pdu::Pdu;
+use crate::private::note;
 use crate::smsc::Smsc;
 use state::{Outgoing, State};
 
@@ -81,6 +82,7 @@ impl Modem {
             identity,
             other_sim: Mutex::default(),
         });
+        shared.identity.note();
         smsc.register(&shared.identity.number, &shared);
         Self { shared, port: Mutex::new(None), tcp: Mutex::new(None) }
     }
@@ -170,6 +172,7 @@ impl Modem {
     /// Puts another SIM in, or its own again. ModemManager notices at the next plugging in.
     pub fn set_other_sim(&self, other: Option<Identity>) {
         self.shared.smsc.unregister(&self.shared.sim().number);
+        other.iter().for_each(Identity::note);
         *self.shared.other_sim.lock().unwrap_or_else(PoisonError::into_inner) = other;
         self.shared.smsc.register(&self.shared.sim().number, &self.shared);
     }
@@ -181,6 +184,7 @@ impl Modem {
 
     /// Rings: somebody calls (V.250 RING, 3GPP TS 27.007 section 7.6 +CLIP).
     pub fn ring(&self, caller: &str) {
+        note(caller);
         let line = format!("RING\r\n\r\n+CLIP: \"{caller}\",145");
         self.shared.change(|s| s.outgoing.push_back(Outgoing::Line(line)));
     }

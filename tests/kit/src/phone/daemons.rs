@@ -164,7 +164,7 @@ impl Phone {
             binds.push((&resolv, Path::new("/etc/resolv.conf")));
         }
         own_view(&mut command, &binds)?;
-        let warden = Process::start("shuntd", command, &dir.join("shuntd.log"))?;
+        let warden = Process::start("shuntd", command, &dir.join("shuntd.log"))?.ours()?;
         self.daemons = Some(Daemons { warden, client });
         Ok(())
     }

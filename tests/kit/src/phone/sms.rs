@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use zbus::{Connection, MatchRule, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant, Variant, message};
 
 use super::modem_manager::{MESSAGING, SERVICE};
+use crate::private::note;
 
 const SMS: &str = "org.freedesktop.ModemManager1.Sms";
 
@@ -85,6 +86,8 @@ impl Sms {
         report: bool,
         minutes: Option<u32>,
     ) -> Result<OwnedObjectPath> {
+        note(to);
+        note(text);
         let mut properties: HashMap<&str, Variant<'_>> = HashMap::from([
             ("number", Variant::from(to)),
             ("text", Variant::from(text)),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use zbus::{Message, OwnedObjectPath, OwnedVariant};
 
 use super::{MESSAGING, PATH};
+use crate::private::note;
 
 /// An `a{sv}` with what tests ask of it.
 #[derive(Debug, Default)]
@@ -63,6 +64,11 @@ impl Received {
 
     pub(super) fn from_record(path: OwnedObjectPath, record: &Dict) -> Self {
         Self { path, from: record.text("from"), text: record.text("text"), bearer: record.text("bearer") }
+    }
+
+    pub(super) fn note(&self) {
+        note(&self.from);
+        note(&self.text);
     }
 
     /// The text's id: the last part of its path.

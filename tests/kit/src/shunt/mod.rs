@@ -15,6 +15,7 @@ use zbus::{Connection, Message, MessageStream, ObjectPath, OwnedObjectPath, Owne
 
 use crate::background::{self, Changes};
 use crate::bus::Bus;
+use crate::private::note;
 use heard::heard;
 pub use heard::{Dict, Heard, Received};
 
@@ -73,6 +74,7 @@ impl Shunt {
             while let Some(Ok(message)) = stream.next().await {
                 let Some(inner) = weak.upgrade() else { return };
                 if let Some(heard) = heard(&message) {
+                    Received::of(&heard).iter().for_each(Received::note);
                     inner.heard.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
                     inner.changes.tell();
                 }
@@ -179,6 +181,8 @@ impl Shunt {
         text: &str,
         options: HashMap<&str, Variant<'_>>,
     ) -> Result<OwnedObjectPath> {
+        note(to);
+        note(text);
         Ok(self.call(MESSAGING, "Send", &(to, text, options)).await?.body().deserialize()?)
     }
 
@@ -189,6 +193,7 @@ impl Shunt {
 
     /// The same with options.
     pub async fn route_with(&self, to: &str, options: HashMap<&str, Variant<'_>>) -> Result<Route> {
+        note(to);
         let reply = self.call(MESSAGING, "Route", &(to, options)).await?;
         let (bearer, reason, details) = reply.body().deserialize()?;
         Ok(Route { bearer, reason, details: Dict(details) })
@@ -196,6 +201,7 @@ impl Shunt {
 
     /// Keeps a peer's route fresh.
     pub async fn watch(&self, to: &str) -> Result<()> {
+        note(to);
         self.call(MESSAGING, "Watch", &(to,)).await.map(drop)
     }
 
@@ -261,7 +267,9 @@ impl Shunt {
 
     /// The identity key, for `shunt-directory provision`.
     pub async fn identity(&self) -> Result<String> {
-        Ok(self.call(ROOT, "Identity", &()).await?.body().deserialize()?)
+        let identity: String = self.call(ROOT, "Identity", &()).await?.body().deserialize()?;
+        note(&identity);
+        Ok(identity)
     }
 
     /// Takes an account file.
@@ -287,7 +295,9 @@ impl Shunt {
 
     /// The safety number with a peer.
     pub async fn safety_number(&self, peer: &str) -> Result<String> {
-        Ok(self.call(PEERS, "SafetyNumber", &(peer,)).await?.body().deserialize()?)
+        let number: String = self.call(PEERS, "SafetyNumber", &(peer,)).await?.body().deserialize()?;
+        note(&number);
+        Ok(number)
     }
 
     /// Says that safety numbers were compared.
@@ -302,6 +312,7 @@ impl Shunt {
 
     /// Hands contacts over.
     pub async fn set_contacts(&self, numbers: &[&str]) -> Result<()> {
+        numbers.iter().for_each(|number| note(number));
         self.call(PEERS, "SetContacts", &(numbers,)).await.map(drop)
     }
 

@@ -1,6 +1,7 @@
 //! An SMPP provider that is not ours: Perl's Net::SMPP as the server.
 
 use crate::guardian::Guarded;
+use crate::private::note;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;
@@ -137,6 +138,8 @@ impl Provider {
         let fields: [String; 5] =
             self.told("sms").await?.try_into().map_err(|_| anyhow::anyhow!("fields are missing"))?;
         let [from, to, coding, validity, text] = fields;
+        note(&to);
+        note(&text);
         Ok(Submitted { from, to, coding, validity, text })
     }
 }

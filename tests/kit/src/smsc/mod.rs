@@ -19,6 +19,7 @@ pub use traffic::{Delivered, SubmittedPart, SubmittedText, Traffic};
 use crate::background::Changes;
 use crate::modem::Shared as ModemShared;
 use crate::pdu::{Address, Deliver, Pdu, StatusReport, Submit};
+use crate::private::note;
 use lane::{Lane, Receipt, Transit};
 
 /// A handle on the SMSC; clones are the same SMSC.
@@ -207,6 +208,8 @@ impl Smsc {
             s.next_reference = s.next_reference.wrapping_add(1);
             let reference = s.next_reference;
             for deliver in sms.parts(reference) {
+                note(&deliver.from.written());
+                deliver.data.text().iter().for_each(|text| note(text));
                 s.lane(to).queue.push_back(Transit::Text { deliver, receipt: None });
             }
         });
@@ -248,6 +251,8 @@ impl State {
     fn take(&mut self, from: &str, reference: u8, submit: &Submit) {
         let now = SystemTime::now();
         let to = routed(&submit.to);
+        note(&to);
+        submit.data.text().iter().for_each(|text| note(text));
         self.traffic.took(from, &to, reference, submit, now);
         let data = if self.strips_whitespace { submit.data.without_trailing_whitespace() } else { submit.data.clone() };
         let deliver = Deliver { from: Address::new(from), pid: submit.pid, stamp: now, data };
