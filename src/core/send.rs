@@ -8,6 +8,8 @@ use crate::router::{Class, Input};
 use crate::seal::BODY_MAX;
 use crate::store::StoreError;
 
+const TOKEN_TAKEN: Error = Error::BadArgument("that token is another text's: take a new one for each text");
+
 impl Core {
     pub(super) fn send(
         &mut self,
@@ -20,7 +22,10 @@ impl Core {
         if let Some(token) = &options.token
             && let Some(earlier) = turn.tx.text_by_token(token)?
         {
-            turn.answer(reply, Ok(earlier.id));
+            let peer = self.classify(&to, self.line(options.line.as_ref())).1;
+            let same = earlier.body == body && (earlier.to == to || (peer.is_some() && earlier.peer == peer));
+            // Else it would be taken for sent, and lost.
+            turn.answer(reply, if same { Ok(earlier.id) } else { Err(TOKEN_TAKEN) });
             return Ok(());
         }
         match self.new_text(turn, to, body, options)? {

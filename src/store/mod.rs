@@ -14,8 +14,8 @@
 //!   name of the modem service whose object an app had written a diverted text to, `peer` the recipient's. `body` is
 //!   written once, `record` with each step. A damaged one is set aside (`live` 2): found no more, in nobody's way.
 //!   Deleted by the app's Delete, or 90 days after a final or damaged one was handed over.
-//! - `sms_references`: digest of the recipient and message reference, by which a status report finds its text.
-//!   Goes with the text.
+//! - `sms_references`: digest of the recipient and message reference, by which a status report finds the text that
+//!   asked for it. Goes with the text.
 //! - `released`: digests of the tokens of diverted texts that were let go of, so that who asks again gets the same
 //!   answer. Goes after a day; the text itself is gone at once.
 //! - `ordinals`: the numbers in use for a wording towards a peer, so that two honest repeats never look alike.

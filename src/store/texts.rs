@@ -62,7 +62,8 @@ impl Tx<'_> {
                 params![text.wording.0, text.ordinal, text.at.0],
             )?;
         }
-        if let Some(sms) = text.sms.as_ref().filter(|sms| !sms.references.is_empty()) {
+        // A report that it did not ask for is about an SMS of somebody else: references are a byte.
+        if let Some(sms) = text.sms.as_ref().filter(|sms| text.report && !sms.references.is_empty()) {
             let peer = self.recipient_key(text);
             for reference in &sms.references {
                 self.run(

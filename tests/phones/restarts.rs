@@ -1,6 +1,6 @@
 //! Crashes, repeats and other mishaps: never lost, never twice.
 
-use super::{ALICE, BOB, world};
+use super::{ALICE, BOB, acquainted, world};
 use rustix::process::{Pid, Signal, kill_process};
 use shunt_kit::Incoming;
 use shunt_kit::proxy::Mode;
@@ -61,6 +61,10 @@ async fn a_repeated_token_is_the_same_text() {
     let first = alice.shunt().send_with(BOB, "once", options()).await.unwrap();
     let second = alice.shunt().send_with(BOB, "once", options()).await.unwrap();
     assert_eq!(first, second);
+    for (to, text) in [(BOB, "twice"), ("+4915112345603", "once")] {
+        let refused = alice.shunt().send_with(to, text, options()).await.unwrap_err();
+        assert!(format!("{refused:#}").contains("that token is another text's"), "{refused:#}");
+    }
     alice.shunt().wait_state(&first, &["sms-sent"]).await.unwrap();
     assert_eq!(world.smsc.submitted_total(), 1);
 }
@@ -132,6 +136,7 @@ async fn emoji_and_long_texts_travel_both_ways_by_both_bearers() {
     assert_eq!(bob.shunt().wait_received(|text| text.text == long).await.unwrap().bearer, "sms");
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
+    acquainted(&bob, &alice).await;
     let longer = format!("{long}!");
     bob.shunt().send(ALICE, &longer).await.unwrap();
     assert_eq!(alice.shunt().wait_received(|text| text.text == longer).await.unwrap().bearer, "im");
@@ -145,8 +150,7 @@ async fn a_marked_twin_of_what_was_shown_by_im_is_not_shown_again() {
     alice.shunt().set("FallbackAfter", 3_u32).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
-    let first = alice.shunt().send(BOB, "acquainted").await.unwrap();
-    alice.shunt().wait_state(&first, &["im-delivered"]).await.unwrap();
+    acquainted(&alice, &bob).await;
 
     // Bob hears everything, and nothing that he says arrives: neither receipt nor revoke's answer.
     proxy.set(Mode::LoseUp).await.unwrap();

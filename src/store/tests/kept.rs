@@ -142,6 +142,7 @@ fn a_status_report_finds_the_newest_text_to_that_recipient_with_its_reference() 
     let home = Home::new();
     let mut store = home.open().unwrap();
     let sent = |n, to: u64, references: &[u8], at| Text {
+        report: n != 4,
         peer: Some(number(to)),
         at: Timestamp(at),
         sms: Some(SmsAttempt {
@@ -158,6 +159,7 @@ fn a_status_report_finds_the_newest_text_to_that_recipient_with_its_reference() 
             tx.put_text(&sent(1, 1, &[7, 8], 100))?;
             tx.put_text(&sent(2, 1, &[8], 200))?;
             tx.put_text(&sent(3, 2, &[8], 300))?;
+            tx.put_text(&sent(4, 2, &[8, 9], 400))?;
             let find = |to: u64, reference, since| {
                 let to = Address(number(to).as_e164().into());
                 tx.text_by_sms_reference(&to, reference, Timestamp(since)).map(|text| text.map(|text| text.id))
@@ -167,6 +169,7 @@ fn a_status_report_finds_the_newest_text_to_that_recipient_with_its_reference() 
             assert_eq!(find(1, 7, 150)?, None);
             assert_eq!(find(2, 8, 0)?, Some(id(3)));
             assert_eq!(find(2, 7, 0)?, None);
+            assert_eq!(find(2, 9, 0)?, None, "it asked for no report");
             tx.delete_text(id(2))?;
             assert_eq!(find(1, 8, 0)?, Some(id(1)));
             Ok(())
