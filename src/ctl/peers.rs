@@ -28,10 +28,10 @@ pub(super) async fn peers(client: &Client, json: bool, action: &Option<Peers>) -
         }
         Some(Peers::Accept { number }) => {
             let digits = safety(client, number).await?;
+            let () = client.call(PEERS, "Accept", &(number, &digits)).await?;
             if !json {
                 show_safety(json, number, &digits)?;
             }
-            let () = client.call(PEERS, "Accept", &(number, digits)).await?;
         }
         Some(Peers::Contacts { file }) => {
             let text = match file.as_os_str() == "-" {

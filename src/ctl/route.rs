@@ -30,7 +30,8 @@ pub(super) async fn route(
     }
     if let (Some(segments), Some(encoding)) = (all.get("segments"), all.get("encoding")) {
         let mark = if all.get("mark-segment") == Some(&true.into()) { ", one more with the mark" } else { "" };
-        lines.push(format!("  as SMS: {segments} segments, {}{mark}", human(encoding)));
+        let plural = if segments == 1 { "" } else { "s" };
+        lines.push(format!("  as SMS: {segments} segment{plural}, {}{mark}", human(encoding)));
     }
     if let Some(verified) = all.get("verified") {
         lines.push(format!("  verified: {}", human(verified)));

@@ -4,6 +4,7 @@ use super::args::{BearerArg, Direction, Send, token};
 use super::client::{Client, Details, MESSAGING, Options, Signals, details, is};
 use super::failure::Failure;
 use super::output::{self, document, plain, string, time, write};
+use crate::model::TextId;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::time::Duration;
@@ -75,30 +76,36 @@ fn from_input() -> Result<String, Failure> {
 
 /// Follows a text until nothing more will be done by itself.
 async fn settle(client: &Client, signals: &mut Signals, path: &OwnedObjectPath, tell: bool) -> Result<Value, Failure> {
-    let found: Details = client.call(MESSAGING, "Get", &(path,)).await?;
-    let mut now = Value::Object(details(&found));
     if tell {
         write(id(path))?;
     }
+    let show = |now: &Value| if tell { write(&step(now)) } else { Ok(()) };
+    // With a repeated token nothing may change any more. Signals of before are still to be read: they tell the steps.
+    let found: Details = client.call(MESSAGING, "Get", &(path,)).await?;
+    let now = Value::Object(details(&found));
+    if is_settled(&now) {
+        show(&now)?;
+        return Ok(now);
+    }
     loop {
-        if tell {
-            write(&step(&now))?;
-        }
-        let state = string(&now, "state");
-        let settled = ["im-delivered", "im-read", "sms-sent", "sms-delivered", "failed", "uncertain", "held"];
-        if settled.contains(&state) {
-            return Ok(now);
-        }
-        now = loop {
-            let signal = signals.next().await?;
-            if is(&signal, MESSAGING, "Changed") {
-                let (changed, found): (OwnedObjectPath, Details) = signal.body().deserialize()?;
-                if changed == *path && found.contains_key("state") {
-                    break Value::Object(details(&found));
+        let signal = signals.next().await?;
+        if is(&signal, MESSAGING, "Changed") {
+            let (changed, found): (OwnedObjectPath, Details) = signal.body().deserialize()?;
+            if changed == *path && found.contains_key("state") {
+                let now = Value::Object(details(&found));
+                show(&now)?;
+                if is_settled(&now) {
+                    return Ok(now);
                 }
             }
-        };
+        }
     }
+}
+
+/// Whether nothing more will be done about a text by itself.
+fn is_settled(text: &Value) -> bool {
+    let settled = ["im-delivered", "im-read", "sms-sent", "sms-delivered", "failed", "uncertain", "held"];
+    settled.contains(&string(text, "state"))
 }
 
 /// A state with what explains it, such as `sms-sent  fallback`.
@@ -209,10 +216,11 @@ fn id(path: &OwnedObjectPath) -> &str {
 
 /// The inverse; a whole path is taken as well.
 fn path(id: &str) -> Result<OwnedObjectPath, Failure> {
-    let path = if id.starts_with('/') { id.to_owned() } else { format!("{PREFIX}{id}") };
-    ObjectPath::try_from(path)
+    let bare = id.strip_prefix(PREFIX).unwrap_or(id);
+    TextId::from_hex(bare)
+        .and_then(|_| ObjectPath::try_from(format!("{PREFIX}{bare}")).ok())
         .map(OwnedObjectPath::from)
-        .map_err(|_| Failure::Usage("not a text's id: take one from `shuntctl list`".into()))
+        .ok_or_else(|| Failure::Usage("not a text's id: take one from `shuntctl list`".into()))
 }
 
 #[cfg(test)]
@@ -221,10 +229,13 @@ mod tests {
 
     #[test]
     fn an_id_is_taken_with_or_without_its_path() {
-        let bare = path("0190").unwrap();
-        assert_eq!(bare, path("/org/shunt/Shunt1/message/0190").unwrap());
-        assert_eq!(id(&bare), "0190");
-        assert!(path("not an id").is_err() && path("").is_err());
+        const ID: &str = "01a205e0a6ed7e61ae9ccdb30e09941a";
+        let bare = path(ID).unwrap();
+        assert_eq!(bare, path(&format!("/org/shunt/Shunt1/message/{ID}")).unwrap());
+        assert_eq!(id(&bare), ID);
+        for other in ["not an id", "nonsense", "", "0190", "/org/shunt/Shunt1"] {
+            assert!(path(other).is_err(), "{other}");
+        }
     }
 
     #[test]
