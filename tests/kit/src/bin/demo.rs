@@ -2,7 +2,7 @@
 //!
 //! Usage: `demo PROGRAMS [--json]`, where PROGRAMS is the directory of the built daemons.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 use shunt_kit::phone::Phone;
 use shunt_kit::proxy::{Mode, Proxy};
@@ -46,8 +46,15 @@ fn main() -> std::process::ExitCode {
             return std::process::ExitCode::from(64);
         }
     };
-    let told =
-        tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(tell(programs, json)));
+    let told = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
+        runtime.block_on(async {
+            tokio::select! {
+                told = tell(programs, json) => told,
+                // What was started and written is taken away on this way out, too.
+                _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+            }
+        })
+    });
     match told {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
@@ -75,6 +82,8 @@ async fn tell(programs: PathBuf, json: bool) -> Result<()> {
     demo.say("Both turn the switch on. Alice writes the same way as before:");
     go_online(demo.alice.shunt()).await?;
     go_online(demo.bob.shunt()).await?;
+    // The icon: on a busy machine the first text alone might not wait for the answer.
+    demo.alice.shunt().wait_route(BOB, "im", "online").await?;
     demo.text("both-on", "And now?", "im").await?;
 
     demo.say("Bob turns the switch off. His phone is simply not online:");
@@ -83,6 +92,7 @@ async fn tell(programs: PathBuf, json: bool) -> Result<()> {
 
     demo.say("Bob is back:");
     go_online(demo.bob.shunt()).await?;
+    demo.alice.shunt().wait_route(BOB, "im", "online").await?;
     demo.text("recipient-back", "Bring the salad.", "im").await?;
 
     demo.say("Bob's network drops everything; nobody has noticed yet. The receipt does not come, so the text is\nrevoked and goes by SMS, marked, in case it was shown after all:");

@@ -8,6 +8,7 @@ use shunt_kit::world::{World, go_online};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
 
 const ALICE: &str = "+4915112345601";
 const BOB: &str = "+4915112345602";
@@ -45,6 +46,8 @@ async fn sit(programs: PathBuf, command: Vec<OsString>) -> Result<ExitCode> {
     let mut child = Command::new(program);
     child.args(rest).env("PATH", path).env("DBUS_SYSTEM_BUS_ADDRESS", alice.bus().address());
     child.env("BOB_BUS", bob.bus().address()).env("ALICE", ALICE).env("BOB", BOB);
+    // Ctrl-C is the command's: what was started here ends after it, and is taken away.
+    let _taken = signal(SignalKind::interrupt())?;
     let status = tokio::task::spawn_blocking(move || child.status()).await?.context("the command")?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
