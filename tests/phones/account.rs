@@ -1,7 +1,7 @@
 //! The own account's life: what is kept, exported, enrolled, withdrawn.
 
 use super::shuntctl::run;
-use super::{ALICE, BOB, world};
+use super::{ALICE, BOB, acquainted, world};
 use serde_json::Value;
 use shunt_kit::world::{go_off, go_online};
 
@@ -12,6 +12,7 @@ async fn an_export_holds_texts_consent_and_ledger_and_no_secret() {
     assert_eq!(run(&alice, &["on", "--consent", "im-1", "--locale", "de_DE"]).await.0, 0);
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
     go_online(bob.shunt()).await.unwrap();
+    acquainted(&alice, &bob).await;
     for text in ["one", "two"] {
         let sent = alice.shunt().send(BOB, text).await.unwrap();
         alice.shunt().wait_state(&sent, &["im-delivered"]).await.unwrap();
@@ -29,7 +30,7 @@ async fn an_export_holds_texts_consent_and_ledger_and_no_secret() {
     let texts = |list: &str| -> Vec<&str> {
         all[list].as_array().unwrap().iter().map(|text| text["text"].as_str().unwrap()).collect()
     };
-    assert_eq!((texts("outgoing"), texts("incoming")), (vec!["two", "one"], vec!["re: two", "re: one"]));
+    assert_eq!((texts("outgoing"), texts("incoming")), (vec!["two", "one", "acquainted"], vec!["re: two", "re: one"]));
     assert_eq!((&all["account"]["number"], &all["peers"][0]["number"]), (&ALICE.into(), &BOB.into()));
     assert_eq!(all["contacts"], serde_json::json!(["+4915112345603"]));
     assert_eq!((&all["peers"][0]["trust"], &all["peers"][0]["wrote-to"]), (&"verified".into(), &true.into()));

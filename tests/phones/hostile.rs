@@ -1,6 +1,6 @@
 //! An uplink that is killed, hangs, floods or lies costs no text and no crash of the core.
 
-use super::{ALICE, BOB, programs, world};
+use super::{ALICE, BOB, acquainted, programs, world};
 use rustix::process::Signal;
 use shunt_kit::phone::Phone;
 use shunt_kit::world::{World, go_online};
@@ -124,8 +124,7 @@ async fn a_letter_that_comes_back_after_the_server_took_it_is_revoked_at_once() 
     // Longer than the kit waits for anything.
     alice.shunt().set("FallbackAfter", 120_u32).await.unwrap();
     go_online(alice.shunt()).await.unwrap();
-    let first = alice.shunt().send(BOB, "acquainted").await.unwrap();
-    alice.shunt().wait_state(&first, &["im-delivered"]).await.unwrap();
+    acquainted(&alice, &bob).await;
     std::fs::write(dir.path().join("armed"), "").unwrap();
     let sent = alice.shunt().send(BOB, "taken, and given back").await.unwrap();
     assert_eq!(bob.shunt().wait_received(|text| text.text == "taken, and given back").await.unwrap().bearer, "sms");

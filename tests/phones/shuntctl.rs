@@ -1,7 +1,7 @@
 //! The command line against a live phone: what it prints, and its exit statuses.
 
 use super::enrolment::{blank, code, enrolling, other};
-use super::{ALICE, BOB, programs, world};
+use super::{ALICE, BOB, acquainted, programs, world};
 use shunt_kit::phone::Phone;
 use shunt_kit::private::found_in;
 use shunt_kit::process::Process;
@@ -29,6 +29,7 @@ async fn a_tester_switches_sends_and_reads() {
     assert!(code == 0 && out.contains("off"), "{out}");
     assert_eq!(run(&alice, &["on"]).await.0, 0);
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    acquainted(&alice, &bob).await;
     let (code, out, _) = run(&alice, &["send", BOB, "hello", "--wait"]).await;
     assert!(code == 0 && out.contains("im-delivered"), "{out}");
     let (code, out, _) = run(&alice, &["--json", "route", BOB]).await;

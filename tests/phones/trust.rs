@@ -1,6 +1,6 @@
 //! Whose key is whose: safety numbers, a peer's new phone, contacts.
 
-use super::{ALICE, BOB, world};
+use super::{ALICE, BOB, acquainted, world};
 use shunt_kit::shunt::{Shunt, error_name};
 use shunt_kit::world::go_online;
 use std::collections::HashMap;
@@ -16,12 +16,13 @@ async fn shown_by(to: &Shunt, text: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peers_new_phone_gets_sms_until_the_user_has_confirmed_its_key() {
     let world = world().await;
-    let (alice, old_bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
-    let alice = alice.shunt();
+    let (phone, old_bob) = (world.phone(ALICE).await.unwrap(), world.phone(BOB).await.unwrap());
+    let alice = phone.shunt();
     refused(alice.safety_number(BOB).await.map(drop), "NotFound").await;
     refused(alice.verify("12", true).await, "BadNumber").await;
     go_online(alice).await.unwrap();
     go_online(old_bob.shunt()).await.unwrap();
+    acquainted(&phone, &old_bob).await;
     alice.send(BOB, "to the old phone").await.unwrap();
     assert_eq!(shown_by(old_bob.shunt(), "to the old phone").await, "im");
     let before = alice.safety_number(BOB).await.unwrap();
