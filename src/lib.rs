@@ -1,8 +1,8 @@
 //! Shunt: an ordinary text goes as an end-to-end encrypted instant message when its recipient
 //! uses the service and is online right now, and as the SMS it would have been otherwise.
 //!
-//! The modules are layers: each may use those above it in this list, never those below.
-//! `tests/layers.rs` checks it.
+//! The modules are layers, which use each other one way only: `tests/layers.rs` has their order, and holds the code
+//! to it.
 
 pub mod bus;
 pub mod config;
