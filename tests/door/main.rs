@@ -12,6 +12,7 @@ mod leaving;
 mod modems;
 mod order;
 mod receiving;
+mod seeds;
 mod through;
 mod user;
 

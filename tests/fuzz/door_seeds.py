@@ -2,8 +2,8 @@
 """Writes the seeds of the door's target: conversations that lead to each thing that the desk does.
 
 The desk's own calls, and what it tells the app, count up from 0xFFFF0001, and an answer names the one that it is for:
-after a change of what the desk asks, these are to be run again (python3-gi; `tests/fuzz/door_seeds.py
-tests/fuzz/seeds/door`).
+after a change of what the desk asks these lead nowhere, which `tests/door/seeds.rs` finds. They are written anew by
+`tests/fuzz/door_seeds.py tests/fuzz/seeds/door` (python3-gi).
 """
 
 import struct
@@ -14,12 +14,14 @@ from gi.repository import Gio, GLib
 APP, BUS = 0, 1
 ME, MM, OFONO, CORE, DBUS = ":1.9", ":1.5", ":1.6", ":1.7", "org.freedesktop.DBus"
 MANAGER = "org.freedesktop.ModemManager1"
-MODEM, SMS, OLD = (f"/org/freedesktop/ModemManager1/{name}" for name in ("Modem/0", "SMS/3", "SMS/2"))
+MODEM, SMS, OLD, NEW = (f"/org/freedesktop/ModemManager1/{name}" for name in ("Modem/0", "SMS/3", "SMS/2", "SMS/4"))
 # An instant message, and the delivery report of OLD.
 OURS, REPORT = (f"/org/freedesktop/ModemManager1/SMS/{number}" for number in (1073741825, 1610612738))
 MESSAGING, OBJECT = f"{MANAGER}.Modem.Messaging", f"{MANAGER}.Sms"
 PROPERTIES, OBJECTS = f"{DBUS}.Properties", f"{DBUS}.ObjectManager"
 TEXT = "/org/shunt/Shunt1/message/a"
+# Of the ordinal 0.
+MARK = "       \n"
 
 OUTGOING = {
     "State": ("u", 0), "PduType": ("u", 0), "TeleserviceId": ("u", 0), "ServiceCategory": ("u", 0), "Class": ("i", -1),
@@ -31,7 +33,7 @@ class Seed:
     """A conversation in pieces: side and time in one byte, the length in two, the bytes."""
 
     def __init__(self, order=Gio.DBusMessageByteOrder.LITTLE_ENDIAN):
-        self.bytes, self.own, self.order = b"", 0, order
+        self.bytes, self.told, self.order = b"", 8, order
         self.piece(APP, b"\0AUTH EXTERNAL 30\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n")
         self.piece(BUS, b"OK 12\r\nAGREE_UNIX_FD\r\n")
         self.app(1, DBUS, "/", DBUS, "Hello")
@@ -73,7 +75,8 @@ class Seed:
         message.set_sender(sender)
         if to:
             message.set_destination(to)
-        self.piece(BUS, self.blob(message, 9, signature, body))
+        self.told += 1
+        self.piece(BUS, self.blob(message, self.told, signature, body))
 
     def inbox(self, call, *numbers):
         rows = [(TEXT, number, "+491", "hi", 1798761599000, "line-a") for number in numbers]
@@ -170,9 +173,10 @@ twin = seeds["twin"] = Seed().start()
 twin.signal(MM, MODEM, MESSAGING, "Added", "(ob)", SMS, True)
 messages = {"Messages": GLib.Variant("ao", [SMS])}
 twin.signal(MM, MODEM, PROPERTIES, "PropertiesChanged", "(sa{sv}as)", MESSAGING, messages, [])
-for call in range(14, 18):
-    twin.answer(call, MM, "(a{sv})", OUTGOING_V | {"Text": GLib.Variant("s", "both ways   ")})
-    twin.answer(call + 1, CORE, "(bs)", True, "both ways")
+twin.signal(MM, MODEM, MESSAGING, "Added", "(ob)", NEW, True)
+for call, is_twin in ((14, True), (15, False)):
+    twin.answer(call, MM, "(a{sv})", OUTGOING_V | {"Text": GLib.Variant("s", f"both ways{MARK}")})
+    twin.answer(call + 2, CORE, "(bs)", is_twin, "both ways")
 twin.signal(MM, MODEM, MESSAGING, "Deleted", "(o)", SMS)
 twin.signal(MM, "/org/freedesktop/ModemManager1", OBJECTS, "InterfacesAdded", "(oa{sa{sv}})", MODEM, {MESSAGING: messages})
 twin.signal(MM, "/org/freedesktop/ModemManager1", OBJECTS, "InterfacesRemoved", "(oas)", MODEM, [MESSAGING])
@@ -185,6 +189,12 @@ for call in range(15, 18):
     ofono.answer(call, CORE, "(s)", "im")
     ofono.answer(call + 1, CORE, "(sso)", "im", "online", TEXT)
 ofono.reply(20, OFONO)
+# A fallback SMS, another behind it, a twin, and one that the core does not judge.
+for text in (f"one{MARK}", "two", f"twin{MARK}", f"three{MARK}"):
+    details = {"Sender": GLib.Variant("s", "+491")}
+    ofono.signal(OFONO, "/phonesim", "org.ofono.MessageManager", "IncomingMessage", "(sa{sv})", text, details)
+ofono.answer(22, CORE, "(bs)", True, "twin")
+ofono.answer(21, CORE, "(bs)", False, "one")
 ofono.wait()
 
 monitor = seeds["monitor"] = Seed().start()
