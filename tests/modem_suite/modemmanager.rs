@@ -4,6 +4,7 @@ use crate::bench::{ALICE, BOB, Bench, Proof, Service, name, run, to_bob};
 use shunt::model::{Body, Cause, SimState};
 use shunt::modem::modemmanager::{ModemManager, Options};
 use shunt::modem::{Modem, ModemError, ModemEvent, Retry};
+use shunt_kit::shunt::error_name;
 use shunt_kit::{Incoming, Phone, Smsc};
 use tokio::sync::mpsc::UnboundedReceiver;
 use zbus::Connection;
@@ -85,6 +86,43 @@ fn without_an_authority_to_ask_a_text_waits() {
         bench.phone.stop_polkit();
         let error = bench.modem.create(&line, &to_bob("x")).await.unwrap_err();
         assert_eq!(error.retry(), Retry::Later(Cause::Denied), "{error}");
+    });
+}
+
+#[test]
+fn what_is_deleted_while_the_modems_storage_is_in_use_is_gone_after_it() {
+    run(async {
+        let mut bench = Bench::<Real>::new().await;
+        let line = bench.line().await;
+        let mut held = Vec::new();
+        for text in ["an app's", "ours", "ours too"] {
+            bench.smsc.inject(ALICE, &Incoming::text(BOB, text));
+            held.push(bench.received().await.sms);
+        }
+        // The modem is busy with a text, so that the app's Delete holds the storage: until then a second is refused.
+        bench.smsc.pause_answers(ALICE);
+        let text = bench.modem.create(&line, &to_bob("slow")).await.unwrap();
+        let (app, path) = (bench.phone.sms(), zbus::ObjectPath::try_from(&*held[0].object).unwrap());
+        let (sends, deletes) = (bench.modem.send(&line, &text), app.delete(&path));
+        let ours = async { tokio::join!(bench.modem.delete(&line, &held[1]), bench.modem.delete(&line, &held[2])) };
+        let busy = async {
+            bench.smsc.wait_for("the submit", |traffic| traffic.attempts == 1).await.unwrap();
+            let refused = async |error: anyhow::Error| error_name(&error).unwrap().ends_with(".Core.Retry");
+            tokio::pin!(deletes, ours);
+            tokio::select! {
+                app = &mut deletes => assert!(refused(app.unwrap_err()).await),
+                again = app.delete(&path) => assert!(refused(again.unwrap_err()).await),
+            }
+            tokio::select! {
+                gone = &mut ours => panic!("deleted: {gone:?}"),
+                again = app.delete(&path) => assert!(refused(again.unwrap_err()).await),
+            }
+            bench.smsc.resume_answers(ALICE);
+            ours.await
+        };
+        let (sent, gone) = tokio::join!(sends, busy);
+        assert_eq!((sent.map(drop), gone), (Ok(()), (Ok(()), Ok(()))));
+        bench.phone.modem().wait_emptied().await.unwrap();
     });
 }
 

@@ -20,13 +20,20 @@ use super::{
 use crate::model::{Address, Body, LineId, Segments};
 use bus::{MESSAGING, PROPERTIES, SMS};
 use futures_util::StreamExt;
-use std::{collections::HashMap, rc::Rc};
-use tokio::sync::mpsc;
+use std::{collections::HashMap, rc::Rc, time::Duration};
+use tokio::sync::{Mutex, mpsc};
 use watch::Watch;
 use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, Variant, message::Type};
 
 /// `MMSmsValidityType`: relative, in minutes.
 const RELATIVE: u32 = 1;
+
+/// What ModemManager answers to a Delete while it works on the modem's storage, for another or for an SMS that comes in:
+/// nothing tells when that ends.
+const IN_USE: &str = "Core.Retry";
+/// The pause before the next try, doubled each time; after the last, a minute has passed.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const TRIES: u32 = 10;
 
 /// Whose the modems are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +46,8 @@ pub struct Options {
 /// The backend. It works while this is held; dropping it ends its tasks.
 pub struct ModemManager {
     watch: Rc<Watch>,
+    /// Held by the one Delete that is under way.
+    deleting: Mutex<()>,
     tasks: [tokio::task::JoinHandle<()>; 2],
 }
 
@@ -52,7 +61,7 @@ impl ModemManager {
     ) -> Result<(Self, mpsc::UnboundedReceiver<ModemEvent>), ModemError> {
         let (events, receiver) = mpsc::unbounded_channel();
         let (watch, tasks) = Watch::start(connection, options, name, events).await?;
-        Ok((Self { watch, tasks }, receiver))
+        Ok((Self { watch, deleting: Mutex::default(), tasks }, receiver))
     }
 
     fn place<'a>(&'a self, owner: &'a str, path: &'a str) -> Place<'a> {
@@ -125,13 +134,21 @@ impl Modem for ModemManager {
             return Ok(());
         }
         let Ok(path) = OwnedObjectPath::try_from(&*sms.object) else { return Ok(()) };
-        match self.place(&owner, &modem).call(MESSAGING, "Delete", &path, super::FIRST_PART).await {
-            Ok(_) | Err(ModemError::Gone) => Ok(()),
-            // "No SMS found" has no name of its own: what cannot be read any more is gone.
-            Err(error) => match self.place(&owner, &sms.object).properties(SMS).await {
-                Err(ModemError::Gone) => Ok(()),
-                _ => Err(error),
-            },
+        let _alone = self.deleting.lock().await;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.place(&owner, &modem).call(MESSAGING, "Delete", &path, super::FIRST_PART).await {
+                Ok(_) | Err(ModemError::Gone) => return Ok(()),
+                Err(ModemError::Unclear(said)) if *said == *IN_USE && tries < TRIES => {
+                    tokio::time::sleep(FIRST_PAUSE * (1 << (tries - 1))).await;
+                }
+                // "No SMS found" has no name of its own: what cannot be read any more is gone.
+                Err(error) => match self.place(&owner, &sms.object).properties(SMS).await {
+                    Err(ModemError::Gone) => return Ok(()),
+                    _ => return Err(error),
+                },
+            }
         }
     }
 
