@@ -1,4 +1,5 @@
-//! Accounts that nobody uses any more are deleted: a number that changed hands must not keep one.
+//! Accounts that nobody uses any more are deleted: a number that changed hands must not keep one. What was deleted,
+//! then or before, goes out of the database's files as well.
 
 use super::claims::ClaimError;
 use super::evaluate::Directory;
@@ -20,6 +21,10 @@ pub(super) async fn keep_forgetting(directory: Arc<Directory>) {
             Ok(0) => {}
             Ok(ended) => log::info!("{ended} accounts were deleted: unseen for {DAYS} days"),
             Err(error) => log::error!("unseen accounts could not be deleted, tomorrow again: {error}"),
+        }
+        match directory.accounts.database().rewrite().await {
+            Ok(()) => log::debug!("what was deleted is in no table's file"),
+            Err(error) => log::warn!("what was deleted may be in PostgreSQL's files still, tomorrow again: {error}"),
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -4,16 +4,19 @@
 use super::BINARY;
 use super::client::{Client, blinded};
 use super::phone::{Enrolled, NUMBER, Phone};
+use super::site::Site;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use curve25519_dalek::ristretto::CompressedRistretto;
 use curve25519_dalek::scalar::Scalar;
 use ring::digest::{SHA256, digest};
+use shunt::directory::{Account, Accounts};
 use shunt::model::PhoneNumber;
 use shunt::seal::{Code, CodeSms, Evaluator as Key, second_token};
 use shunt_kit::cloud::Cloud;
 use shunt_kit::directory::{Directory, FILE};
 use shunt_kit::evaluator::Evaluator;
+use shunt_kit::postgres::psql;
 use shunt_kit::smpp::Provider;
 use shunt_kit::{Postgres, Smsc};
 use std::fs::File;
@@ -198,6 +201,38 @@ async fn enrols_and_is_forgotten(directory: &Directory, gateway: &mut Gateway, p
     forgotten(directory.id(), &all).await;
     assert!(directory.log().unwrap().contains("a phone enrolled"), "the log tells at level debug");
     enrolled
+}
+
+#[tokio::test]
+async fn the_daily_round_leaves_nothing_deleted_in_postgresqls_tables_and_it_samples_nothing_but_times() {
+    let postgres = Postgres::start().await.unwrap();
+    let database = postgres.database().await.unwrap();
+    let accounts = Accounts::open(&database.clone().into()).await.unwrap();
+    let pseudonyms: Vec<_> = (0..100).map(|nth| format!("aforgotten{nth}")).collect();
+    for (nth, pseudonym) in (0..).zip(&pseudonyms) {
+        let account = Account { pseudonym, token: &[nth; 32], budget: &[nth; 32], certificate: b"certificate" };
+        accounts.put(&account, 1_800_000_000).await.unwrap();
+    }
+    psql(&database, "ANALYZE").await.unwrap();
+    let sampled = "SELECT string_agg(attname, ' ' ORDER BY attname) FROM pg_stats WHERE tablename = 'account'";
+    assert_eq!(psql(&database, sampled).await.unwrap(), "created proven seen");
+    for pseudonym in &pseudonyms {
+        assert!(accounts.remove(pseudonym).await.unwrap());
+    }
+    let (forms, tables) = (vec![b"aforgotten".to_vec()], postgres.dir().join("data/base"));
+    let has = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| holds(&bytes, &forms).is_some());
+    let in_tables = || files_below(&tables).iter().any(has);
+    psql(&database, "CHECKPOINT").await.unwrap();
+    assert!(in_tables(), "deleting alone leaves it there");
+    let site = Site::at(&database, "").await;
+    let begun = Instant::now();
+    while !site.directory.log().unwrap().contains("what was deleted is in no table's file") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", site.directory.log().unwrap());
+        tokio::task::yield_now().await;
+    }
+    psql(&database, "CHECKPOINT").await.unwrap();
+    in_no_file(&tables, b"aexample", &forms);
+    assert_eq!(accounts.count().await.unwrap(), 1, "the others are there");
 }
 
 /// What it keeps of an account, it keeps by this name.

@@ -1,11 +1,12 @@
 //! The directory's database: a SQLite file, or a PostgreSQL server that several instances share.
 //!
-//! `account`: one row per enrolled number, made by an enrolment, deleted by a withdrawal.
+//! `account`: one row per enrolled number, and another while its phone moves to a new epoch; made by an enrolment,
+//! deleted by a withdrawal.
 //! - `pseudonym`: the account's localpart at the XMPP server; what the row is found by.
 //! - `token`: SHA-256 of the device's bearer token (256 random bits: a plain hash suffices). A
 //!   re-enrolment replaces it, so the old phone is unknown from then on.
 //! - `budget`: keyed digest of the number's pseudonym in the epoch of the first name: what its look-ups are
-//!   counted under, in every epoch.
+//!   counted under, in every epoch, and by which its accounts in others are found.
 //! - `created`, `seen`: days since 1970; `seen` is what an unused account is found by. Days, since
 //!   more is nobody's business.
 //! - `proven`: the day on which the number was last proven by SMS: a renewal needs that every 90 days.
@@ -62,6 +63,7 @@ const UPGRADES: &[&str] = &["
         proven INTEGER NOT NULL,
         certificate BLOB NOT NULL
     ) STRICT;
+    CREATE INDEX account_budget ON account (budget);
     CREATE TABLE spent (
         budget BLOB PRIMARY KEY NOT NULL,
         level INTEGER NOT NULL,
@@ -202,12 +204,26 @@ impl Database {
         }
     }
 
-    /// What was deleted is in SQLite's log no longer. PostgreSQL has its own rules: vacuum, and the
-    /// log's recycling.
+    /// What was deleted is in SQLite's log no longer. For PostgreSQL's files see [`Self::rewrite`].
     pub(super) async fn scrub(&self) -> Result<(), DatabaseError> {
         match &self.0 {
             Backend::Sqlite(sqlite) => sqlite.scrub().await,
             Backend::Postgres(_) => Ok(()),
         }
     }
+
+    /// Rewrites PostgreSQL's tables: what was deleted or replaced stays in their files until then. Its log (WAL),
+    /// replicas and backups are the operator's. SQLite overwrites at once (`secure_delete`).
+    pub(super) async fn rewrite(&self) -> Result<(), DatabaseError> {
+        match &self.0 {
+            Backend::Sqlite(_) => Ok(()),
+            Backend::Postgres(postgres) => postgres.rewrite().await,
+        }
+    }
+}
+
+/// The schema's tables.
+fn tables() -> impl Iterator<Item = &'static str> {
+    let lines = UPGRADES.iter().flat_map(|upgrade| upgrade.lines());
+    lines.filter_map(|line| line.trim_start().strip_prefix("CREATE TABLE ")?.split(' ').next())
 }

@@ -1,10 +1,10 @@
 //! A PostgreSQL server, which several instances share: a few connections, made again when they break.
 
-use super::{DatabaseError, Record, UPGRADES, Value};
+use super::{DatabaseError, Record, UPGRADES, Value, tables};
 use crate::directory::config::Server;
 use crate::directory::files;
 use crate::directory::tls::pinned;
-use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use std::error::Error;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -19,6 +19,16 @@ const CONNECTIONS: usize = 8;
 
 /// For a connection, and for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For rewriting a table, in seconds: less than others wait for it.
+const REWRITE: u64 = PATIENCE.as_secs() - 2;
+
+/// ANALYZE samples no column that holds more than a time or a count: what it samples would outlive its row.
+const NO_STATISTICS: &str = "DO $$ DECLARE cell record; BEGIN
+    FOR cell IN SELECT table_name, column_name FROM information_schema.columns
+        WHERE table_schema = current_schema() AND data_type IN ('bytea', 'text') LOOP
+        EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET STATISTICS 0', cell.table_name, cell.column_name);
+    END LOOP; END $$";
 
 /// Names the lock under which one instance at a time upgrades the schema: "shunt" in ASCII.
 const LOCK: i64 = 0x73_6875_6e74;
@@ -39,8 +49,8 @@ impl From<PoolError> for DatabaseError {
 impl From<tokio_postgres::Error> for DatabaseError {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
-            // Classes 08 and 57 (PostgreSQL, appendix A): starting, stopping, or cut off.
-            Some(told) if ["08", "57"].iter().any(|class| told.code().code().starts_with(class)) => {
+            // Class 08, and of 57 (PostgreSQL, appendix A) what the operator does: starting, stopping, or cut off.
+            Some(told) if ["08", "57P"].iter().any(|class| told.code().code().starts_with(class)) => {
                 Self::Unreachable(told.message().into())
             }
             // Not the detail, which may show values.
@@ -94,9 +104,25 @@ impl Postgres {
             tx.batch_execute(&in_its_words(upgrade)).await?;
         }
         if !pending.is_empty() {
+            tx.batch_execute(NO_STATISTICS).await?;
             tx.execute("INSERT INTO schema_version VALUES ($1)", &[&(known as i64)]).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    /// One table after the other, each locked meanwhile: where that takes longer than others wait it is left as it
+    /// was, and told. Vacuum alone would leave the bytes in the pages.
+    pub(super) async fn rewrite(&self) -> Result<(), DatabaseError> {
+        // Out of the pool: what is set ends with this connection.
+        let client = Object::take(self.client().await?);
+        client.batch_execute(&format!("SET lock_timeout = '1s'; SET statement_timeout = '{REWRITE}s'")).await?;
+        let mut done = Ok(());
+        for table in tables() {
+            if let Err(error) = client.batch_execute(&format!("VACUUM (FULL) {table}")).await {
+                done = Err(error.into());
+            }
+        }
+        done
     }
 
     async fn client(&self) -> Result<Client, DatabaseError> {
