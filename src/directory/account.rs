@@ -52,7 +52,7 @@ impl Service {
     }
 
     /// Changes the secret here last: cut off before, the old token still names the account, and the same request
-    /// mends it.
+    /// mends it. In the current epoch the phone has its new account then: those that it had in others end.
     pub(super) async fn change_secret(&self, token: &TokenHash, request: Vec<u8>) -> Result<(), Refusal> {
         let known = self.directory.account(token).await?;
         let header = Header::read(&request).map_err(|_| Refusal::BadRequest)?;
@@ -66,7 +66,9 @@ impl Service {
         let (_, secret) = opened.await?;
         let jid = &known.certificate.jid;
         let pseudonym = jid.pseudonym().as_str();
-        let Directory { ejabberd, domain, accounts, claims, .. } = &*self.directory;
+        let Directory { ejabberd, domain, accounts, claims, current, .. } = &*self.directory;
+        let moved = jid.epoch() == *current;
+        let left = if moved { accounts.beside(pseudonym).await.map_err(unavailable)? } else { Vec::new() };
         let change = async {
             // A new phone may have enrolled meanwhile.
             if !accounts.knows_token(token).await? {
@@ -76,19 +78,31 @@ impl Service {
                 second.register(pseudonym, &keys::token_hash(&second_token(&secret.0))).await?;
             }
             ejabberd.change_secret(pseudonym, domain, &secret.0).await?;
-            Ok(accounts.set_token(token, &keys::token_hash(&bearer_token(&secret.0))).await?)
+            let kept = accounts.set_token(token, &keys::token_hash(&bearer_token(&secret.0))).await?;
+            for left in &left {
+                self.directory.end_alone(left).await?;
+            }
+            Ok(kept)
         };
-        let kept = claims.alone(vec![pseudonym], change).await.map_err(|error| failed(&error))?;
+        let alone = [pseudonym].into_iter().chain(left.iter().map(String::as_str)).collect();
+        let kept = claims.alone(alone, change).await.map_err(|error| failed(&error))?;
         if kept { Ok(()) } else { Err(Refusal::UnknownToken) }
     }
 
-    /// Ends the account: at the XMPP server first, so that nothing stays there unknown.
+    /// Ends the account, and before it what its phone has left in other epochs: at the XMPP server first, so that
+    /// nothing stays there unknown.
     pub(super) async fn withdraw(&self, token: &TokenHash) -> Result<(), Refusal> {
         let Directory { accounts, .. } = &*self.directory;
         let known = self.directory.account(token).await?;
         let pseudonym = known.certificate.jid.pseudonym().as_str();
-        // A new phone may have enrolled before it is this one's turn.
-        let ended = self.directory.end(pseudonym, async || accounts.knows_token(token).await).await;
-        if ended.map_err(|error| failed(&error))? { Ok(()) } else { Err(Refusal::UnknownToken) }
+        let mut all = accounts.beside(pseudonym).await.map_err(unavailable)?;
+        all.push(pseudonym.to_owned());
+        let mut ended = false;
+        for pseudonym in &all {
+            // A new phone may have enrolled before it is this one's turn.
+            let still = async || accounts.knows_token(token).await;
+            ended = self.directory.end(pseudonym, still).await.map_err(|error| failed(&error))?;
+        }
+        if ended { Ok(()) } else { Err(Refusal::UnknownToken) }
     }
 }

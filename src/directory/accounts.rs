@@ -121,9 +121,26 @@ impl Accounts {
         Ok(Some(Known { proven, certificate }))
     }
 
-    /// Whether there is an account of this pseudonym.
-    pub(super) async fn knows(&self, pseudonym: &str) -> Result<bool, DatabaseError> {
-        Ok(self.0.one("SELECT seen FROM account WHERE pseudonym = $1", values![pseudonym]).await?.is_some())
+    /// The certificate of this pseudonym's account, as it was last issued.
+    pub(super) async fn certificate(&self, pseudonym: &str) -> Result<Option<Vec<u8>>, DatabaseError> {
+        let found = self.0.one("SELECT certificate FROM account WHERE pseudonym = $1", values![pseudonym]).await?;
+        found.map(|mut record| record.take()).transpose()
+    }
+
+    /// Counts this account's look-ups under that budget.
+    pub(super) async fn count_under(&self, pseudonym: &str, budget: &Budget) -> Result<(), DatabaseError> {
+        let counted = self.0.keep("UPDATE account SET budget = $1 WHERE pseudonym = $2", values![budget, pseudonym]);
+        counted.await.map(drop)
+    }
+
+    /// The other accounts of this one's number, in other epochs.
+    pub(super) async fn beside(&self, pseudonym: &str) -> Result<Vec<String>, DatabaseError> {
+        let found = self.0.query(
+            "SELECT other.pseudonym FROM account JOIN account AS other ON other.budget = account.budget
+             WHERE account.pseudonym = $1 AND other.pseudonym <> account.pseudonym",
+            values![pseudonym],
+        );
+        found.await?.into_iter().map(|mut record| record.take()).collect()
     }
 
     /// Keeps a certificate as the last one issued. Whether the account is still this token's, here and below.

@@ -17,6 +17,8 @@ pub(super) struct Directory {
     pub accounts: Accounts,
     pub claims: Claims,
     pub epochs: Epochs,
+    /// The epoch that accounts are made in.
+    pub current: char,
     pub ejabberd: Ejabberd,
     /// The XMPP domain.
     pub domain: String,
@@ -31,6 +33,7 @@ impl Directory {
             claims: Claims::of(accounts.database()),
             accounts,
             epochs: Epochs::load(&config.epochs)?,
+            current: config.current_epoch,
             ejabberd: Ejabberd::new(&config.ejabberd.api)?,
             domain: config.domain.clone(),
             second: config.second.as_ref().map(Second::new).transpose()?,

@@ -166,6 +166,8 @@ impl Directory {
 
     /// Makes it, ending those that the number had: first the old phone's session, keys and nodes end,
     /// then the new one's account is there. In all epochs nobody else works on the number's accounts meanwhile.
+    /// What a phone has in another epoch itself stays: it may never get the answer. It ends when the phone has changed
+    /// the new account's secret ([`Service::change_secret`](super::service::Service)).
     ///
     /// Cut off between server and database, the account is one that the directory does not know; doing
     /// it again mends it.
@@ -176,7 +178,11 @@ impl Directory {
 
     async fn establish_alone(&self, account: &Prepared, now: i64) -> Result<(), ProvisionError> {
         for old in &account.elsewhere {
-            if self.accounts.knows(old.as_str()).await? {
+            let Some(certificate) = self.accounts.certificate(old.as_str()).await? else { continue };
+            let moves = Certificate::decode(&certificate).is_ok_and(|old| old.identity == account.certificate.identity);
+            if moves {
+                self.accounts.count_under(old.as_str(), &account.budget).await?;
+            } else {
                 self.end_alone(old.as_str()).await?;
             }
         }
@@ -204,7 +210,7 @@ impl Directory {
         self.claims.alone(vec![pseudonym], work).await
     }
 
-    async fn end_alone(&self, pseudonym: &str) -> Result<bool, ProvisionError> {
+    pub(super) async fn end_alone(&self, pseudonym: &str) -> Result<bool, ProvisionError> {
         let alone = |epoch| self.epochs.secrets(epoch).is_some_and(|secrets| secrets.second.is_none());
         if let Some(second) = self.second.as_ref().filter(|_| !pseudonym.chars().next().is_some_and(alone)) {
             second.unregister(pseudonym).await?;

@@ -1,6 +1,7 @@
 //! A phone that enrols itself, on real parts: the directory's codes go by a modem of its own through the SMSC.
 
 use super::{ALICE, BOB, programs};
+use shunt_kit::ShuntConfig;
 use shunt_kit::phone::{Phone, PhoneBuilder};
 use shunt_kit::shunt::{Heard, Shunt, error_name};
 use shunt_kit::world::{World, go_off, go_online};
@@ -20,8 +21,13 @@ pub(super) async fn blank(world: &World, number: &str) -> Phone {
 
 /// The same with a phone put together otherwise.
 pub(super) async fn blank_on(world: &World, phone: PhoneBuilder) -> Phone {
+    blank_with(phone, world.config_to_enrol().unwrap()).await
+}
+
+/// The same with a configuration of its own.
+pub(super) async fn blank_with(phone: PhoneBuilder, config: ShuntConfig) -> Phone {
     let mut phone = phone.start().await.unwrap();
-    phone.start_shunt(world.config_to_enrol().unwrap()).await.unwrap();
+    phone.start_shunt(config).await.unwrap();
     phone.shunt().set_enabled(true).await.unwrap();
     phone.shunt().wait_service_state(&["waiting"]).await.unwrap();
     phone

@@ -1,19 +1,30 @@
 //! The operator changes the epoch, on real parts: peers on both sides of the change keep finding each other.
 
-use super::enrolment::{blank, enrol, enrolling};
+use super::enrolment::{blank, blank_with, enrol, enrolling};
 use super::{ALICE, BOB};
+use shunt_kit::ShuntConfig;
+use shunt_kit::log::Log;
 use shunt_kit::phone::Phone;
+use shunt_kit::proxy::{Mode, Proxy};
 use shunt_kit::shunt::Shunt;
 use shunt_kit::world::{World, go_online};
+use std::path::Path;
+use std::time::Duration;
 
 const CAROL: &str = "+4915112345603";
 
-/// A phone that enrolled by itself, and has replaced the secret that the directory made.
+/// What a phone says that has replaced the secret that the directory made: the new account is its.
+const CHANGED: &str = "the account has a new secret";
+
+/// A phone that enrolled by itself.
 async fn enrolled(world: &World, number: &str) -> Phone {
-    let phone = blank(world, number).await;
+    enrols(blank(world, number).await, number).await
+}
+
+async fn enrols(phone: Phone, number: &str) -> Phone {
     enrol(phone.shunt(), number).await.unwrap();
     phone.shunt().wait_service_state(&["online"]).await.unwrap();
-    phone.logged("the account has a new secret", 1).await.unwrap();
+    phone.logged(CHANGED, 1).await.unwrap();
     phone
 }
 
@@ -31,11 +42,11 @@ async fn updated(world: &World, phone: &mut Phone) {
     phone.shunt().wait_service_state(&["online"]).await.unwrap();
 }
 
-/// The SIM is taken out and put back: the number is to be proven anew.
-async fn sim_out_and_in(phone: &mut Phone) {
+/// The SIM is taken out and put back, so often since the start: the number is to be proven anew.
+async fn sim_out_and_in(phone: &mut Phone, times: usize) {
     phone.modem().set_sim_present(false);
     phone.reattach().await.unwrap();
-    phone.logged("the account's SIM is not in this phone", 1).await.unwrap();
+    phone.logged("the account's SIM is not in this phone", times).await.unwrap();
     phone.modem().set_sim_present(true);
     phone.reattach().await.unwrap();
 }
@@ -75,9 +86,10 @@ async fn an_epochs_change_parts_nobody_and_an_account_moves_when_it_is_to_be_pro
     bob.shunt().verify(ALICE, true).await.unwrap();
 
     // Her number is to be proven anew: in the new epoch, with the same key.
-    sim_out_and_in(&mut alice).await;
+    sim_out_and_in(&mut alice, 1).await;
     alice.logged("the account is in the current epoch now", 1).await.unwrap();
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    alice.logged(CHANGED, 1).await.unwrap();
     assert_eq!(accounts(&world), "abb");
     by_im(alice.shunt(), (BOB, bob.shunt()), "moved").await;
     by_im(bob.shunt(), (ALICE, alice.shunt()), "welcome").await;
@@ -109,7 +121,7 @@ async fn who_is_in_the_old_epoch_is_found_from_the_new_one_and_found_again_after
 
     // Both the directory and her phone are killed while the account moves.
     world.smsc.hold(ALICE);
-    sim_out_and_in(&mut alice).await;
+    sim_out_and_in(&mut alice, 1).await;
     world.smsc.until_waiting(ALICE, 1).await.unwrap();
     alice.kill_core().await.unwrap();
     world.directory.crash().await.unwrap();
@@ -119,8 +131,59 @@ async fn who_is_in_the_old_epoch_is_found_from_the_new_one_and_found_again_after
     world.directory.restart().await.unwrap();
     alice.logged("the account is in the current epoch now", 1).await.unwrap();
     alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    alice.logged(CHANGED, 1).await.unwrap();
     assert_eq!(accounts(&world), "bb");
     bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
     by_im(bob.shunt(), (ALICE, alice.shunt()), "found again").await;
     assert_eq!(evaluations(&bob).await, 2, "and never evaluated again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_is_cut_off_while_it_moves_for_longer_than_its_enrolment_lasts_keeps_the_account_that_it_has() {
+    let mut world = enrolling().await;
+    let mut directory = Proxy::start(world.directory.addr()).unwrap();
+    let config = |world: &World| {
+        let (domain, xmpp, ca) = (world.cloud.domain(), world.cloud.xmpp_addr().to_string(), world.cloud.ca_pem());
+        let config = ShuntConfig::new(super::programs()).cloud(domain, &xmpp, &directory.addr().to_string(), ca);
+        config.lines(&world.directory.pinned().unwrap())
+    };
+    let before = config(&world);
+    let mut alice = enrols(blank_with(world.builder(ALICE), before).await, ALICE).await;
+    world.directory.begin_epoch('b').await.unwrap();
+    alice.stop_shunt().await.unwrap();
+    let after = config(&world);
+    alice.start_shunt(after).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    let bob = enrolled(&world, BOB).await;
+
+    // She gets the code and gives it back; the answer does not come before her session is over.
+    world.smsc.hold(ALICE);
+    sim_out_and_in(&mut alice, 1).await;
+    world.smsc.until_waiting(ALICE, 1).await.unwrap();
+    directory.set(Mode::LoseAnswers).await.unwrap();
+    world.smsc.release(ALICE);
+    let log = Log::watch(Path::new(&format!("{}-wal", world.directory.database()))).unwrap();
+    let moved = log.until(|_| (answers(&world) == 3).then_some(()));
+    tokio::time::timeout(Duration::from_secs(60), moved).await.expect("the account is in the new epoch").unwrap();
+    assert_eq!(accounts(&world), "abb");
+    world.directory.sql("UPDATE enrolment SET ends = 1").await.unwrap();
+    directory.set(Mode::Pass).await.unwrap();
+    directory.cut();
+    alice.logged("the enrolment is over: enrolment-expired", 1).await.unwrap();
+
+    // Where she was she is, and proves her number there.
+    sim_out_and_in(&mut alice, 2).await;
+    alice.logged("the number was proven anew", 1).await.unwrap();
+    alice.logged(CHANGED, 1).await.unwrap();
+    assert_eq!(accounts(&world), "abb", "hers of the new epoch waits for her next try");
+    by_im(bob.shunt(), (ALICE, alice.shunt()), "still there").await;
+    by_im(alice.shunt(), (BOB, bob.shunt()), "as before").await;
+}
+
+/// How many right codes got their answer. Under the lock for writing, so that what was written is seen.
+fn answers(world: &World) -> u32 {
+    let mut database = rusqlite::Connection::open(world.directory.database()).unwrap();
+    database.busy_timeout(Duration::from_secs(10)).unwrap();
+    let locked = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+    locked.query_row("SELECT count(*) FROM enrolment WHERE answer <> x''", [], |row| row.get(0)).unwrap()
 }
