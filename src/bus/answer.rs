@@ -127,6 +127,78 @@ impl Standing {
     }
 }
 
+/// A sender who was not believed, as `Peers.Unverified` shows it: nothing that it claimed is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedEntry {
+    /// The address that it wrote from, at the server.
+    pub pseudonym: String,
+    /// Why it was refused last.
+    pub reason: Refusal,
+    /// How often.
+    pub times: u32,
+    /// When last.
+    pub at: Timestamp,
+}
+
+/// Why a sender, or what was published as its keys, is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A first letter that proves no number.
+    NoProof,
+    /// Nothing that can be opened here: damaged, cut short, or said before.
+    Unreadable,
+    /// The letter names another sender.
+    OtherSender,
+    /// It is addressed to somebody else.
+    OtherRecipient,
+    /// The certificate is not the pinned directory's.
+    ForeignCertificate,
+    /// It has ended.
+    ExpiredCertificate,
+    /// It begins in the future.
+    FutureCertificate,
+    /// A newer one was seen.
+    OlderCertificate,
+    /// It is another address's.
+    OtherAddress,
+    /// It is another key's.
+    OtherKey,
+    /// The number was not evaluated by the pinned evaluators.
+    ForeignProof,
+    /// The address is not that number's.
+    OtherNumber,
+    /// The published keys are nobody's, or of no use.
+    ForeignBundle,
+    /// They are over age, or older than those seen last.
+    OldBundle,
+    /// Not looked into: strangers say more than is checked, or this phone's clock is not set.
+    NotChecked,
+}
+
+impl Refusal {
+    /// The D-Bus token.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::NoProof => "no-proof",
+            Self::Unreadable => "unreadable",
+            Self::OtherSender => "other-sender",
+            Self::OtherRecipient => "other-recipient",
+            Self::ForeignCertificate => "foreign-certificate",
+            Self::ExpiredCertificate => "expired-certificate",
+            Self::FutureCertificate => "future-certificate",
+            Self::OlderCertificate => "older-certificate",
+            Self::OtherAddress => "other-address",
+            Self::OtherKey => "other-key",
+            Self::ForeignProof => "foreign-proof",
+            Self::OtherNumber => "other-number",
+            Self::ForeignBundle => "foreign-bundle",
+            Self::OldBundle => "old-bundle",
+            Self::NotChecked => "not-checked",
+        }
+    }
+}
+
 /// One frame that left for the uplink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerRow {

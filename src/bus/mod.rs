@@ -24,7 +24,9 @@ mod sleep;
 
 pub use access::Caller;
 pub use agents::Seat;
-pub use answer::{Diagnosis, DoorOutcome, LedgerRow, PeerEntry, Record, RouteAnswer, Settlement, Standing};
+pub use answer::{
+    Diagnosis, DoorOutcome, LedgerRow, PeerEntry, Record, Refusal, RouteAnswer, Settlement, Standing, UnverifiedEntry,
+};
 pub use argument::{Direction, Filter, RouteOptions, SendOptions};
 pub use error::Error;
 use error::error_name;

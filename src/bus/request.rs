@@ -2,7 +2,7 @@
 
 use super::{
     Caller, Diagnosis, Error, Filter, LedgerRow, PeerEntry, Record, RouteAnswer, RouteOptions, SendOptions, Setting,
-    Settlement,
+    Settlement, UnverifiedEntry,
 };
 use crate::model::{Address, Bearer, Body, Consent, Diverted, PeerPolicy, Text, TextId, Timestamp};
 use crate::modem::{IncomingSms, StatusReport};
@@ -254,6 +254,11 @@ pub enum Request {
     Peers {
         /// They.
         reply: Reply<Vec<PeerEntry>>,
+    },
+    /// Who was refused lately and has not proven a number since.
+    Unverified {
+        /// They, the latest first.
+        reply: Reply<Vec<UnverifiedEntry>>,
     },
     /// The user's policy towards one peer.
     SetPolicy {

@@ -1,6 +1,6 @@
 //! Everything that can happen to the core, as one type.
 
-use crate::bus::Request;
+use crate::bus::{Refusal, Request};
 use crate::model::{PhoneNumber, Text, TextId};
 use crate::modem::ModemEvent;
 use crate::router::SmsOutcome;
@@ -9,7 +9,7 @@ use crate::sys::warden;
 use crate::wall::FromUplink;
 
 use super::account::Import;
-use super::inbox::Stranger;
+use super::strangers::Stranger;
 
 /// What happened.
 pub(super) enum Event {
@@ -36,7 +36,7 @@ pub(super) enum Event {
     /// A number's pseudonym was computed.
     Pseudonym(PhoneNumber, Result<Pseudonym, PseudonymError>),
     /// A first letter's caller proof was checked.
-    Proof(Box<Stranger>, Option<PhoneNumber>),
+    Proof(Box<Stranger>, Result<PhoneNumber, Refusal>),
     /// What the directory answered to an enrolment's code was checked.
     Enrolled(SessionId, Box<AccountFile>, Result<(), AccountError>),
     /// An account file was checked.

@@ -7,7 +7,7 @@ use super::Core;
 use super::ended::Ended;
 use super::enrolment::Enrolment;
 use super::turn::Turn;
-use crate::bus::{Error, ExportPart};
+use crate::bus::{Error, ExportPart, UnverifiedEntry};
 use crate::model::{
     Arrived, Bearer, Consent, Diverted, ImAttempt, Line, PhoneNumber, Settings, SmsAttempt, State, Switched, Text,
     Timestamp,
@@ -73,6 +73,7 @@ impl Core {
             "switches": turn.tx.switches()?.iter().map(switch).collect::<Vec<_>>(),
             "lines": self.lines.values().map(line).collect::<Vec<_>>(),
             "peers": self.peers.all().map(peer).collect::<Vec<_>>(),
+            "unverified": self.unverified.list(turn.now.wall).iter().map(unverified).collect::<Vec<_>>(),
             "contacts": self.contacts.numbers().collect::<Vec<_>>(),
             "totals": self.totals(turn)?.into_iter().collect::<BTreeMap<_, _>>(),
             "counted": turn.tx.counted()?.into_iter().collect::<BTreeMap<_, _>>(),
@@ -149,6 +150,10 @@ fn peer((number, record): (&PhoneNumber, &PeerRecord)) -> Value {
         "wrote-to": wrote_to,
         "last-change": touched.0,
     })
+}
+
+fn unverified(UnverifiedEntry { pseudonym, reason, times, at }: &UnverifiedEntry) -> Value {
+    json!({ "pseudonym": pseudonym, "reason": reason.token(), "times": times, "last": at.0 })
 }
 
 /// A page of rows and what it goes on with, or the list's end.
@@ -328,6 +333,7 @@ mod tests {
         let (columns, about) =
             store.transaction(|tx| Ok((tx.columns()?, core.about(&Turn::new(tx, Now::default()))?))).unwrap();
         let holds = |entry: &str| assert!(about.pointer(&format!("/{entry}")).is_some(), "{entry}: {about}");
+        holds("unverified");
         assert!(columns.len() > 50, "{columns:?}");
         for column in &columns {
             match of_column(column).unwrap_or_else(|| panic!("{column} is new: what does the export tell of it?")) {

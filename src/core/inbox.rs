@@ -1,71 +1,15 @@
 //! Letters that come in: opened, their sender proven, and answered only as far as we owe it.
 
 use super::Core;
-use super::event::Event;
-use super::peers::{Sighting, key_from, vouched};
+use super::peers::{key_from, vouched};
 use super::turn::{Effect, Turn};
-use crate::model::{Address, Arrived, Bearer, Instant, PhoneNumber, Shown, TextId};
-use crate::router::{Allowance, ImFacts, ImVerdict, Input, Late, Link, Probed, judge_im, twin_remembered};
-use crate::seal::{Envelope, Expected, Jid, Letter, OlmKind, OpenError, Payload, Pseudonym, Session, open};
-use crate::store::StoreError;
+use crate::bus::Refusal;
+use crate::model::{Address, Arrived, Bearer, PhoneNumber, Shown, TextId};
+use crate::router::{ImFacts, ImVerdict, Input, Late, Link, Probed, judge_im, twin_remembered};
+use crate::seal::{Expected, Jid, Letter, OpenError, Payload, Pseudonym, open};
+use crate::store::{PeerRecord, StoreError};
 use crate::wall::ToUplink;
-use std::collections::HashMap;
 use std::time::Duration;
-
-/// First letters whose proof (40 ms, 19 MiB) is being checked at one time; more wait.
-const PROOFS_AT_ONCE: usize = 1;
-/// Letters of one stranger that are looked into: each may cost half a millisecond, and 40 ms and 19 MiB where it
-/// carries a certificate. So many at once, and fifteen an hour.
-const OF_ONE: Allowance = Allowance::new(16, Duration::from_secs(240));
-/// Of all strangers together: at most forty at once and sixty an hour, three seconds of work. Whoever is met with
-/// silence here sends an SMS.
-const OF_ALL: Allowance = Allowance::new(40, Duration::from_secs(60));
-/// Strangers whose allowance is remembered.
-const REMEMBERED: usize = 256;
-/// First letters that wait for that, and further letters kept of one stranger meanwhile.
-const STRANGERS: usize = 16;
-const KEPT_OF_ONE: usize = 4;
-
-/// Somebody whose number is not proven yet.
-pub(super) struct Stranger {
-    jid: Jid,
-    letter: Letter,
-    sessions: Vec<Session>,
-}
-
-/// Strangers in line.
-pub(super) struct Strangers {
-    of_all: Allowance,
-    of_one: HashMap<String, Allowance>,
-    waiting: std::collections::VecDeque<Box<Stranger>>,
-    checking: usize,
-    /// Envelopes that came from them meanwhile.
-    kept: HashMap<String, Vec<Vec<u8>>>,
-}
-
-impl Default for Strangers {
-    fn default() -> Self {
-        let (of_one, waiting, kept) = Default::default();
-        Self { of_all: OF_ALL, of_one, waiting, checking: 0, kept }
-    }
-}
-
-impl Strangers {
-    /// Whether one more letter of that stranger is looked into.
-    fn admit(&mut self, now: Instant, name: &str) -> bool {
-        if self.of_one.len() >= REMEMBERED && !self.of_one.contains_key(name) {
-            self.of_one.retain(|_, allowance| !allowance.is_full(now));
-            if self.of_one.len() >= REMEMBERED {
-                return false;
-            }
-        }
-        self.of_one.entry(name.to_owned()).or_insert(OF_ONE).take(now) && self.of_all.take(now)
-    }
-}
-
-fn passed_over() {
-    log::debug!("a stranger's letter is passed over");
-}
 
 impl Core {
     /// A sealed headline came from a JID of our domain.
@@ -76,12 +20,7 @@ impl Core {
         envelope: &[u8],
     ) -> Result<(), StoreError> {
         let Ok(pseudonym) = Pseudonym::from_wire(from) else { return Ok(()) };
-        if let Some(kept) = self.strangers.kept.get_mut(from) {
-            if kept.len() < KEPT_OF_ONE {
-                kept.push(envelope.to_vec());
-            } else {
-                passed_over();
-            }
+        if self.strangers.keep(from, envelope) {
             return Ok(());
         }
         let Some(domain) = self.account.as_ref().map(|account| account.jid.domain().to_owned()) else { return Ok(()) };
@@ -136,90 +75,7 @@ impl Core {
             }
             Err(error) => {
                 log::debug!("a letter could not be opened: {error}");
-                Ok(())
-            }
-        }
-    }
-
-    /// A letter on a session of its own: only its caller proof says who it is from.
-    fn strangers_letter(&mut self, turn: &mut Turn<'_, '_>, jid: Jid, envelope: &[u8]) {
-        // Nobody but a first letter's sender can have a session of its own.
-        let first = Envelope::decode(envelope).is_ok_and(|envelope| envelope.kind == OlmKind::PreKey);
-        let now = turn.now.mono;
-        if !first || self.strangers.kept.len() >= STRANGERS || !self.strangers.admit(now, jid.pseudonym().as_str()) {
-            passed_over();
-            return;
-        }
-        let (Some(account), Some(identity)) = (&self.account, &mut self.identity) else { return };
-        let mut sessions = Vec::new();
-        let expected = Expected { to: &account.jid, from: &jid, pinned: None };
-        match open(identity, &mut sessions, &expected, envelope) {
-            Ok(opened) if opened.letter.proof.is_some() => {
-                self.strangers.kept.insert(jid.pseudonym().as_str().to_owned(), Vec::new());
-                self.strangers.waiting.push_back(Box::new(Stranger { jid, letter: opened.letter, sessions }));
-                self.check_next_stranger(turn);
-            }
-            Ok(_) => log::debug!("a first letter without a caller proof is dropped"),
-            Err(error) => log::debug!("a stranger's letter could not be opened: {error}"),
-        }
-    }
-
-    fn check_next_stranger(&mut self, turn: &mut Turn<'_, '_>) {
-        while self.strangers.checking < PROOFS_AT_ONCE {
-            let Some(stranger) = self.strangers.waiting.pop_front() else { return };
-            let Some(keys) = self.account.as_ref().map(|account| account.keys.clone()) else { return };
-            let now = turn.now.wall;
-            self.strangers.checking += 1;
-            turn.effect(Effect::Compute(Box::new(move || {
-                let proof = stranger.letter.proof.as_ref();
-                let number = proof.and_then(|proof| {
-                    let verdict = proof.verify(&stranger.jid, &stranger.letter.from.identity, &keys, now);
-                    verdict.map_err(|error| log::warn!("a caller proof is refused: {error}")).ok()
-                });
-                Event::Proof(stranger, number)
-            })));
-        }
-    }
-
-    /// A stranger's proof was checked.
-    pub(super) fn stranger_checked(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        stranger: Stranger,
-        number: Option<PhoneNumber>,
-    ) -> Result<(), StoreError> {
-        self.strangers.checking = self.strangers.checking.saturating_sub(1);
-        let name = stranger.jid.pseudonym().as_str().to_owned();
-        let kept = self.strangers.kept.remove(&name).unwrap_or_default();
-        self.check_next_stranger(turn);
-        let Some(peer) = number else { return Ok(()) };
-        // Ourselves; or the account has ended meanwhile, and nothing is noted of anybody any more.
-        if self.account.as_ref().is_none_or(|account| account.number == peer) {
-            return Ok(());
-        }
-        let Some(proof) = &stranger.letter.proof else { return Ok(()) };
-        let sighting = self.certificate_seen(turn, &peer, &proof.certificate)?;
-        if sighting != Sighting::Stale {
-            self.change_peer(turn, &peer, |record| record.found(&name))?;
-        }
-        match sighting {
-            Sighting::Known => {
-                self.load_sessions(turn, &peer)?;
-                let sessions = self.sessions.entry(peer.clone()).or_default();
-                for session in stranger.sessions {
-                    let _dropped = Session::add(sessions, session);
-                }
-                turn.changed_sessions(&peer);
-                self.read(turn, &peer, stranger.letter)?;
-                for envelope in kept {
-                    self.letter_came(turn, &name, &envelope)?;
-                }
-                Ok(())
-            }
-            // Silence: its texts come by SMS until the user has confirmed the new key.
-            Sighting::Changed => Ok(()),
-            Sighting::Stale => {
-                log::warn!("a caller proof carries an older certificate than the one seen last: refused");
+                self.refused(turn, jid.pseudonym().as_str(), error);
                 Ok(())
             }
         }
@@ -239,13 +95,19 @@ impl Core {
             Ok(()) => self.certificate_seen(turn, peer, &proof.certificate).map(drop),
             Err(error) => {
                 log::warn!("a caller proof is refused: {error}");
+                self.refused(turn, jid.pseudonym().as_str(), error);
                 Ok(())
             }
         }
     }
 
     /// A letter of a peer whose number and key are proven.
-    fn read(&mut self, turn: &mut Turn<'_, '_>, peer: &PhoneNumber, letter: Letter) -> Result<(), StoreError> {
+    pub(super) fn read(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: &PhoneNumber,
+        letter: Letter,
+    ) -> Result<(), StoreError> {
         let carried = self.reaching.heard(peer);
         if self.router.peer(peer).blocked {
             return Ok(());
@@ -254,6 +116,11 @@ impl Core {
         let news = matches!(letter.payload, Payload::Probe | Payload::Answer { .. } | Payload::Text { .. });
         if news && !self.peers.get(peer).is_some_and(|record| vouched(record, turn.now.wall)) {
             log::debug!("a letter comes by a key that no valid certificate vouches for any more");
+            // A key that was followed by another one is told by the peer's standing.
+            let record = self.peers.get(peer).filter(|record| record.new_identity.is_none());
+            if let Some(name) = record.and_then(PeerRecord::address).map(str::to_owned) {
+                self.refused(turn, &name, Refusal::ExpiredCertificate);
+            }
             return Ok(());
         }
         if matches!(letter.payload, Payload::Answer { .. }) && carried.is_some() {
@@ -402,25 +269,5 @@ impl Core {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stranger_cannot_use_up_what_others_are_allowed() {
-        let mut strangers = Strangers::default();
-        let now = Instant(3_600_000);
-        let mut admitted = |name: &str, at: Instant| (0..100).filter(|_| strangers.admit(at, name)).count();
-        assert_eq!((admitted("a", now), admitted("b", now)), (16, 16));
-        assert_eq!(admitted("c", now), 8, "forty of all");
-        let later = Instant(now.0 + 3_600_000);
-        assert_eq!(admitted("a", later), 15, "fifteen an hour");
-        for n in 0..10_000_u64 {
-            let _ = admitted(&n.to_string(), Instant(later.0 + n));
-        }
-        assert!(strangers.of_one.len() <= REMEMBERED);
     }
 }

@@ -57,8 +57,10 @@ mod send;
 mod sms;
 mod start;
 mod storage;
+mod strangers;
 mod trust;
 mod turn;
+mod unverified;
 mod watches;
 mod wire;
 mod withdraw;
@@ -110,7 +112,8 @@ pub(crate) struct Core {
     peers: peers::Peers,
     contacts: contacts::Contacts,
     sessions: HashMap<PhoneNumber, Vec<Session>>,
-    strangers: inbox::Strangers,
+    strangers: strangers::Strangers,
+    unverified: unverified::Unverified,
     reaching: reach::Reaching,
     evaluating: evaluate::Evaluating,
     watches: HashMap<PhoneNumber, watches::Watch>,

@@ -290,7 +290,7 @@ impl Core {
         log::warn!("signed out: the number was enrolled on another phone, or the account was ended");
         self.account = None;
         self.own = Own::default();
-        self.strangers = super::inbox::Strangers::default();
+        self.strangers = super::strangers::Strangers::default();
         self.forget_enrolment(turn, Err(crate::bus::Error::NotEnrolled));
         turn.write(|tx| {
             tx.drop_blob(Blob::Account)?;

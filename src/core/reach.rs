@@ -6,6 +6,7 @@
 use super::Core;
 use super::peers::{Sighting, key_from, vouched};
 use super::turn::Turn;
+use crate::bus::Refusal;
 use crate::model::{PhoneNumber, Timestamp};
 use crate::router::Input;
 use crate::seal::{Bundle, DirectoryKeys, Jid, Payload, Pseudonym, PseudonymError, Session};
@@ -182,19 +183,28 @@ impl Core {
             let record = self.peers.get(peer)?;
             let jid = Jid::new(name.clone(), account.jid.domain()).ok()?;
             let pinned = record.pinned_identity.as_ref().and_then(key_from);
-            let verified = Bundle::decode(bytes).and_then(|bundle| {
+            Some(Bundle::decode(bytes).and_then(|bundle| {
                 // A new key's phone has its own clock; the old one's bundles are refused by their certificate.
                 let last_seen = record.bundle_dated.filter(|_| pinned == Some(*bundle.identity()));
                 bundle.verify(&account.keys, &jid, now, last_seen)
-            });
-            verified.map_err(|error| log::warn!("a peer's bundle is refused: {error}")).ok()
+            }))
         })();
-        let Some(bundle) = verified else { return self.route(turn, Input::ProbeFailed(peer.clone())) };
+        let bundle = match verified {
+            Some(Ok(bundle)) => bundle,
+            refused => {
+                if let Some(Err(error)) = refused {
+                    log::warn!("a peer's bundle is refused: {error}");
+                    self.refused(turn, name.as_str(), error);
+                }
+                return self.route(turn, Input::ProbeFailed(peer.clone()));
+            }
+        };
         if finds {
             return self.route(turn, Input::Found(peer.clone()));
         }
         match self.certificate_seen(turn, peer, &bundle.certificate)? {
             Sighting::Known => {
+                self.unverified.proven(name.as_str());
                 self.change_peer(turn, peer, |record| {
                     record.bundle_dated = Some(bundle.date);
                     record.found(name.as_str());
@@ -213,6 +223,7 @@ impl Core {
             }
             Sighting::Stale => {
                 log::warn!("a peer's bundle carries an older certificate than the one seen last: refused");
+                self.refused(turn, name.as_str(), Refusal::OlderCertificate);
                 self.route(turn, Input::ProbeFailed(peer.clone()))
             }
         }

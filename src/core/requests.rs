@@ -139,6 +139,10 @@ impl Core {
                 turn.answer(reply, Ok(peers));
                 Ok(())
             }
+            Request::Unverified { reply } => {
+                turn.answer(reply, Ok(self.unverified.list(turn.now.wall)));
+                Ok(())
+            }
             Request::SetPolicy { peer, policy, reply } => {
                 self.change_named_peer(turn, &peer, reply, |record| record.policy = policy)
             }

@@ -180,7 +180,8 @@ impl Core {
         self.peers = super::peers::Peers::default();
         self.contacts = super::contacts::Contacts::default();
         self.sessions = std::collections::HashMap::new();
-        self.strangers = super::inbox::Strangers::default();
+        self.strangers = super::strangers::Strangers::default();
+        self.unverified = super::unverified::Unverified::default();
         self.granting.close_all();
         self.network = crate::store::NetworkTotals::default();
         self.published_at = None;

@@ -184,6 +184,8 @@ pub(super) struct Send {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Peers {
+    /// Shows who was refused lately, by pseudonym: why, how often, when last.
+    Unverified,
     /// Sets the policy towards a number.
     Policy {
         /// Whom.

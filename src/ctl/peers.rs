@@ -13,6 +13,7 @@ const PAGE: usize = 10_000;
 pub(super) async fn peers(client: &Client, json: bool, action: &Option<Peers>) -> Result<(), Failure> {
     match action {
         None => {}
+        Some(Peers::Unverified) => return show_unverified(client, json).await,
         Some(Peers::Policy { number, policy }) => {
             let () = client.call(PEERS, "SetPolicy", &(number, token(*policy))).await?;
         }
@@ -53,6 +54,21 @@ pub(super) async fn peers(client: &Client, json: bool, action: &Option<Peers>) -
     let rows: Vec<_> =
         peers.iter().map(|(number, policy, known)| [number, policy, known].map(|c| plain(c)).into()).collect();
     output::rows(&rows)
+}
+
+/// Pseudonym, why, how often, when last.
+type Refused = (String, String, u32, u64);
+
+async fn show_unverified(client: &Client, json: bool) -> Result<(), Failure> {
+    let refused: Vec<Refused> = client.call(PEERS, "Unverified", &()).await?;
+    if json {
+        let sender = |(pseudonym, reason, times, at): &Refused| json!({ "pseudonym": pseudonym, "reason": reason, "times": times, "last": at });
+        return document(&refused.iter().map(sender).collect());
+    }
+    let row = |(pseudonym, reason, times, at): &Refused| {
+        vec![plain(pseudonym), plain(reason), times.to_string(), time(i64::try_from(*at).unwrap_or(i64::MAX))]
+    };
+    output::rows(&refused.iter().map(row).collect::<Vec<_>>())
 }
 
 async fn safety(client: &Client, number: &str) -> Result<String, Failure> {

@@ -43,6 +43,10 @@ async fn every_method_reaches_the_core_and_answers() {
     assert_eq!(served.next_asked().await, "resolve sms");
     call(&client, PEERS, "List", &()).await.unwrap();
     assert_eq!(served.next_asked().await, "peers");
+    let reply = call(&client, PEERS, "Unverified", &()).await.unwrap();
+    let refused: Vec<(String, String, u32, u64)> = reply.body().deserialize().unwrap();
+    assert_eq!(refused, [("a".repeat(33), "other-number".into(), 3, 2_000)]);
+    assert_eq!(served.next_asked().await, "unverified");
     call(&client, PEERS, "SetPolicy", &("+4917012345", "im-only")).await.unwrap();
     assert_eq!(served.next_asked().await, "policy im-only");
     call(&client, PEERS, "Block", &("+4917012345", true)).await.unwrap();

@@ -51,6 +51,7 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
         ("Lines", call(client, DOOR, "Lines", &()).await),
         ("Twin", call(client, DOOR, "Twin", &("+49170", "hi")).await),
         ("Peers.List", call(client, PEERS, "List", &()).await),
+        ("Unverified", call(client, PEERS, "Unverified", &()).await),
         ("Read", call(client, LEDGER, "Read", &(0_u64,)).await),
         ("Totals", call(client, LEDGER, "Totals", &()).await),
         ("Diagnose", call(client, SERVICE, "Diagnose", &()).await),
@@ -79,7 +80,7 @@ async fn not_refused(client: &Connection, phone: &Phone) -> Vec<&'static str> {
     calls.chain(settings).filter(|(_, result)| passed(result)).map(|(name, _)| name).collect()
 }
 
-const OF_SEND: [&str; 23] = [
+const OF_SEND: [&str; 24] = [
     "Send",
     "Route",
     "Watch",
@@ -97,6 +98,7 @@ const OF_SEND: [&str; 23] = [
     "Lines",
     "Twin",
     "Peers.List",
+    "Unverified",
     "Read",
     "Totals",
     "Diagnose",
@@ -114,7 +116,7 @@ async fn caller_without_rights_is_refused_everything_by_polkit() {
     assert!(served.asked.try_recv().is_err(), "the core was asked nothing");
     assert_eq!(get(&nobody, SETTINGS, "Enabled").await.unwrap(), false.into(), "reading the switch is free");
     let root = phone.bus().connect_now(None).unwrap();
-    assert_eq!(not_refused(&root, &phone).await.len(), 37, "root may everything");
+    assert_eq!(not_refused(&root, &phone).await.len(), 38, "root may everything");
 }
 
 #[tokio::test]

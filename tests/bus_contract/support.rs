@@ -2,8 +2,8 @@
 
 use shunt::bus::access::Rules;
 use shunt::bus::{
-    Bus, Diagnosis, DoorOutcome, Error, ExportPart, LineEntry, Published, Record, Request, RouteAnswer, Setting,
-    Settlement,
+    Bus, Diagnosis, DoorOutcome, Error, ExportPart, LineEntry, Published, Record, Refusal, Request, RouteAnswer,
+    Setting, Settlement, UnverifiedEntry,
 };
 use shunt::model::{Address, Arrived, Bearer, Body, LineId, PhoneNumber, Reason, SimState, TextId, Timestamp};
 use shunt::store::Inbox;
@@ -180,6 +180,11 @@ async fn core(bus: Arc<Bus>, mut requests: mpsc::Receiver<Request>, tell: mpsc::
             Request::Peers { reply } => {
                 let _ = reply.send(Ok(vec![]));
                 "peers".into()
+            }
+            Request::Unverified { reply } => {
+                let (pseudonym, reason, at) = ("a".repeat(33), Refusal::OtherNumber, Timestamp(2_000));
+                let _ = reply.send(Ok(vec![UnverifiedEntry { pseudonym, reason, times: 3, at }]));
+                "unverified".into()
             }
             Request::SetPolicy { policy, reply, .. } => answer(reply, format!("policy {}", policy.token())),
             Request::Block { blocked, reply, .. } => answer(reply, format!("block {blocked}")),

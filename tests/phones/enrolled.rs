@@ -1,6 +1,7 @@
 //! An enrolled stranger: a second account whose letters this test makes, on an independent XMPP client (slixmpp),
 //! against a live phone. What it can't prove is neither shown nor answered.
 
+use super::shuntctl::run;
 use super::{ALICE, BOB, world};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -182,6 +183,11 @@ impl Stranger {
         self.probe(Some(CallerProof { number: number.clone(), transcripts, ..self.proof() }))
     }
 
+    /// What it is shown by while it proves no number.
+    pub(super) fn pseudonym(&self) -> String {
+        self.account.jid.pseudonym().as_str().to_owned()
+    }
+
     pub(super) fn number(&self) -> String {
         self.account.number.as_e164().to_owned()
     }
@@ -266,22 +272,37 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     let with = |certificate: Certificate| CallerProof { certificate, ..stranger.proof() };
     let issued = |signer: &DirectorySigner, at| with(signer.issue(&mine, &key, at, DAY * 30).unwrap());
     let claims = [
-        ("a first letter without a caller proof is dropped", stranger.probe(None)),
-        ("is not signed by the directory", stranger.probe(Some(issued(&forger, now())))),
-        ("the certificate has expired", stranger.probe(Some(issued(&directory, now().minus(DAY * 31))))),
-        ("is dated in the future", stranger.probe(Some(issued(&directory, now().plus(DAY * 3))))),
-        ("certificate is for another address", stranger.probe(Some(with(bobs_certificate)))),
-        ("is not by the pinned directory key", stranger.claim(&bobs_number, stranger.transcripts().to_vec())),
-        ("is not the pseudonym of that number", stranger.claim(&bobs_number, bobs_transcripts)),
-        ("names another sender", stranger.probe_by(&stranger.identity, &bobs, Some(stranger.proof())).0),
+        ("a first letter without a caller proof is dropped", "no-proof", stranger.probe(None)),
+        ("is not signed by the directory", "foreign-certificate", stranger.probe(Some(issued(&forger, now())))),
+        (
+            "the certificate has expired",
+            "expired-certificate",
+            stranger.probe(Some(issued(&directory, now().minus(DAY * 31)))),
+        ),
+        ("is dated in the future", "future-certificate", stranger.probe(Some(issued(&directory, now().plus(DAY * 3))))),
+        ("certificate is for another address", "other-address", stranger.probe(Some(with(bobs_certificate)))),
+        (
+            "is not by the pinned directory key",
+            "foreign-proof",
+            stranger.claim(&bobs_number, stranger.transcripts().to_vec()),
+        ),
+        ("is not the pseudonym of that number", "other-number", stranger.claim(&bobs_number, bobs_transcripts)),
+        (
+            "names another sender",
+            "other-sender",
+            stranger.probe_by(&stranger.identity, &bobs, Some(stranger.proof())).0,
+        ),
     ];
-    for (refusal, envelope) in &claims {
+    let name = stranger.pseudonym();
+    for ((refusal, reason, envelope), times) in claims.iter().zip(1..) {
         stranger.send(envelope);
         alice.logged(refusal, 1).await.unwrap();
+        alice.shunt().wait_unverified(&[(&name, reason, times)]).await.unwrap();
     }
-    let mut cut = claims[1].1.clone();
+    let mut cut = claims[1].2.clone();
     cut.truncate(cut.len() - 1);
     stranger.send(&cut);
+    alice.shunt().wait_unverified(&[(&name, "unreadable", 9)]).await.unwrap();
     assert_eq!(alice.shunt().peers().await.unwrap(), [], "a claim is no number");
     assert_eq!(stranger.relay.untaken(), 0, "{:?}", stranger.relay.heard);
 
@@ -293,8 +314,10 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     assert_eq!(stranger.relay.until("presence"), "available");
     let standing = alice.shunt().standing(STRANGER).await.unwrap();
     assert_eq!(standing, "pinned");
+    alice.shunt().wait_unverified(&[]).await.unwrap();
     stranger.send(&envelope);
     alice.logged("a letter could not be opened: no session opens", 1).await.unwrap();
+    alice.shunt().wait_unverified(&[(&name, "unreadable", 1)]).await.unwrap();
 
     // Rolled back: a key that the directory vouched for earlier.
     let older = Identity::new(now());
@@ -303,6 +326,7 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
         stranger.probe_by(&older, &mine, Some(CallerProof { certificate: earlier, ..stranger.proof() }));
     stranger.send(&envelope);
     alice.logged("an older certificate than the one seen last", 1).await.unwrap();
+    alice.shunt().wait_unverified(&[(&name, "older-certificate", 2)]).await.unwrap();
     assert_eq!(alice.shunt().standing(STRANGER).await.unwrap(), "pinned");
 
     // Under a lease that was never granted; and about texts that are not the stranger's.
@@ -342,7 +366,13 @@ async fn what_an_enrolled_stranger_cannot_prove_is_neither_shown_nor_answered() 
     let got = alice.shunt().wait_received(|_| true).await.unwrap();
     assert_eq!((got.text.as_str(), got.bearer.as_str()), ("from a friend", "im"));
     assert_eq!(alice.shunt().received().len(), 1, "something of the stranger's was shown");
-    assert_eq!(stranger.relay.untaken(), 0, "{:?}", stranger.relay.heard);
+    let refused = alice.shunt().unverified().await.unwrap();
+    assert!(refused.iter().map(|(refused, ..)| refused).eq([&name]), "Bob has proven his number: {refused:?}");
+    let (code, shown, _) = run(&alice, &["peers", "unverified"]).await;
+    assert!(code == 0 && shown.contains(&name) && !shown.contains("15112345"), "by its pseudonym alone: {shown}");
+    let (_, json, _) = run(&alice, &["--json", "peers", "unverified"]).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert!(json[0]["pseudonym"] == *name && json[0]["times"].as_u64() > Some(2), "{json}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

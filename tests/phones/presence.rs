@@ -111,13 +111,16 @@ async fn a_key_bundle_that_is_over_age_or_replayed_is_refused_and_the_text_goes_
     stranger.publish(DAY * 16);
     write("to a drawer phone").await;
     alice.logged("the bundle is over 15 days old", 1).await.unwrap();
+    alice.shunt().wait_unverified(&[(&stranger.pseudonym(), "old-bundle", 1)]).await.unwrap();
     assert!(!stranger.has_letter(), "nothing went to it");
     stranger.publish(DAY);
     write("to one that is there").await;
     // The bundle holds: a probe came, which nobody answers here.
     stranger.letter_came();
+    alice.shunt().wait_unverified(&[]).await.unwrap();
     stranger.publish(DAY * 3);
     write("to whom a server would like").await;
     alice.logged("the bundle is older than one seen before", 1).await.unwrap();
+    alice.shunt().wait_unverified(&[(&stranger.pseudonym(), "old-bundle", 1)]).await.unwrap();
     assert!(!stranger.has_letter());
 }

@@ -123,6 +123,7 @@ async fn whoever_shows_the_word_of_one_operator_of_another_number_or_of_a_foreig
         let earlier = claims[..nth].iter().filter(|(earlier, ..)| earlier == refusal).count();
         alice.logged(refusal, earlier + 1).await.unwrap();
     }
+    alice.shunt().wait_unverified(&[(&stranger.pseudonym(), "other-number", 11)]).await.unwrap();
     assert_eq!(alice.shunt().peers().await.unwrap(), [], "a claim is no number");
     assert!(stranger.met_silence() && alice.shunt().received().is_empty());
 
@@ -135,4 +136,5 @@ async fn whoever_shows_the_word_of_one_operator_of_another_number_or_of_a_foreig
     let got = alice.shunt().wait_received(|_| true).await.unwrap();
     assert_eq!((got.bearer.as_str(), got.from.as_str()), ("im", own.as_e164()));
     assert_eq!(alice.shunt().received().len(), 1);
+    assert_eq!(alice.shunt().unverified().await.unwrap(), [], "it has proven its number");
 }

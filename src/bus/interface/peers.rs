@@ -1,8 +1,7 @@
 //! `org.shunt.Shunt1.Peers`
 
 use crate::bus::core::Shared;
-use crate::bus::options;
-use crate::bus::{Error, Request};
+use crate::bus::{Error, Request, details, options};
 use crate::model::PeerPolicy;
 use std::sync::Arc;
 use zbus::interface;
@@ -14,6 +13,9 @@ pub(in crate::bus) struct Peers(pub(in crate::bus) Arc<Shared>);
 /// A peer: number, policy, how well it is known.
 type Peer = (String, &'static str, &'static str);
 
+/// A sender who was refused: pseudonym, why, how often, when last.
+type Unverified = (String, &'static str, u32, u64);
+
 #[interface(name = "org.shunt.Shunt1.Peers", introspection_docs = false)]
 impl Peers {
     /// May: send.
@@ -22,6 +24,15 @@ impl Peers {
         self.0.gate.may_send(&call).await?;
         let peers = self.0.ask(|reply| Request::Peers { reply }).await?;
         let shown = peers.iter().map(|p| (p.number.as_e164().to_owned(), p.policy.token(), p.standing.token()));
+        Ok(shown.collect())
+    }
+
+    /// May: send.
+    #[zbus(out_args("senders"))]
+    async fn unverified(&self, #[zbus(header)] call: Header<'_>) -> Result<Vec<Unverified>, Error> {
+        self.0.gate.may_send(&call).await?;
+        let senders = self.0.ask(|reply| Request::Unverified { reply }).await?;
+        let shown = senders.into_iter().map(|it| (it.pseudonym, it.reason.token(), it.times, details::ms(it.at)));
         Ok(shown.collect())
     }
 

@@ -283,6 +283,28 @@ impl Shunt {
         Ok(self.call(PEERS, "List", &()).await?.body().deserialize()?)
     }
 
+    /// Who was refused: pseudonym, why, how often, when last.
+    pub async fn unverified(&self) -> Result<Vec<(String, String, u32, u64)>> {
+        Ok(self.call(PEERS, "Unverified", &()).await?.body().deserialize()?)
+    }
+
+    /// Waits until those who were refused, the latest first, are these. Nothing tells of it: it is asked over and over.
+    pub async fn wait_unverified(&self, wanted: &[(&str, &str, u32)]) -> Result<()> {
+        let asking = async {
+            loop {
+                let now = self.unverified().await?;
+                let seen = now.iter().map(|(name, reason, times, _)| (name.as_str(), reason.as_str(), *times));
+                if seen.eq(wanted.iter().copied()) {
+                    return Ok(());
+                }
+            }
+        };
+        match tokio::time::timeout(background::HANG, asking).await {
+            Ok(seen) => seen,
+            Err(_) => anyhow::bail!("waited in vain for {wanted:?}; it is {:?}", self.unverified().await?),
+        }
+    }
+
     /// Sets a peer's policy.
     pub async fn set_policy(&self, peer: &str, policy: &str) -> Result<()> {
         self.call(PEERS, "SetPolicy", &(peer, policy)).await.map(drop)
