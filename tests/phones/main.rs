@@ -45,11 +45,12 @@ async fn world() -> World {
     World::start(programs()).await.unwrap()
 }
 
-/// Has one phone write to another once, whichever way that goes: then it holds a lease, and no text of the next minutes
-/// depends on how fast a busy machine answers its probe.
+/// Has one phone write to another once, whichever way that goes: then it holds a lease, nothing is under way, and no
+/// text of the next minutes depends on how fast a busy machine answers its probe.
 async fn acquainted(from: &Phone, to: &Phone) {
-    from.shunt().send(to.number(), "acquainted").await.unwrap();
+    let sent = from.shunt().send(to.number(), "acquainted").await.unwrap();
     to.shunt().wait_received(|got| got.text == "acquainted").await.unwrap();
+    from.shunt().wait_state(&sent, &["im-delivered", "sms-sent"]).await.unwrap();
     from.shunt().wait_route(to.number(), "im", "online").await.unwrap();
 }
 
