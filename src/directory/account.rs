@@ -79,7 +79,7 @@ impl Service {
             }
             ejabberd.change_secret(pseudonym, domain, &secret.0).await?;
             let kept = accounts.set_token(token, &keys::token_hash(&bearer_token(&secret.0))).await?;
-            for left in &left {
+            for left in left.iter().filter(|_| kept) {
                 self.directory.end_alone(left).await?;
             }
             Ok(kept)

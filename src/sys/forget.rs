@@ -47,13 +47,14 @@ thread_local! {
 pub fn wipe_stack() {
     let overwritten = overwrite(usize::MAX);
     let Ok(Some(lowest)) = LOWEST.try_with(|lowest| *lowest) else { return };
-    // What is deeper than that is hardly ever written: the kernel takes those pages back, if there are any.
+    // What is deeper than that is hardly ever written: the kernel takes those pages back, if there are any. Of those that
+    // were just overwritten at most one: each costs a fault when it is next.
     let page = rustix::param::page_size();
-    let (from, to) = (lowest.next_multiple_of(page), (overwritten + BLOCK / 2) & !(page - 1));
+    let (from, to) = (lowest.next_multiple_of(page), overwritten.next_multiple_of(page));
     let Some(length) = to.checked_sub(from) else { return };
     let emptied = [libc::MADV_DONTNEED_LOCKED, libc::MADV_DONTNEED].iter().any(|advice| {
-        // SAFETY: whole pages of this thread's own stack, all of them half a block below the frames that are in use:
-        // nobody reads them before they are written again (madvise(2)).
+        // SAFETY: whole pages of this thread's own stack, all of them half a block or more below the frames that are in
+        // use (a page has 64 KiB at most): nobody reads them before they are written again (madvise(2)).
         let told = unsafe { libc::madvise(from as *mut libc::c_void, length, *advice) };
         // Of the main thread's stack not all is mapped: what is was emptied.
         told == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::ENOMEM)
