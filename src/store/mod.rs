@@ -32,7 +32,8 @@
 //! - `sms_seen`: digests of incoming SMS, for those that modem or SMSC deliver again, and which text each became: it goes
 //!   when the modem service tells that the SMS was deleted there. Goes 90 days after it was seen last.
 //! - `peers`: what we know of a number, found by its digest. `said` stands only where the user set a policy, blocked or
-//!   verified: a copy of just that, for the day on which the record is damaged. `touched` stands only for
+//!   verified: a copy of just that, for the day on which the record is damaged. That the user wrote to it is not in it:
+//!   without that the phone asks and grants less, until the next text to it says so again. `touched` stands only for
 //!   strangers, who go after 180 days; whoever the user wrote to, blocked or set a policy for stays until Withdraw.
 //! - `sessions`: up to four pickled sessions a peer, newest first. Go with the peer.
 //! - `switches`: when the switch was turned, by whom, and what the user agreed to. The newest 100. Deleted by
