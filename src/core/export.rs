@@ -62,6 +62,7 @@ impl Core {
             "account": self.account.as_ref().map(account),
             "account-lines": self.account_lines.told(),
             "lines-beside": self.account_lines.told_beside(),
+            "account-slot": self.account_lines.told_slot(),
             "own-line": self.own.told(),
             "new-secret": self.secrets.is_wanted().then_some(HELD),
             "enrolment": self.enrolment.as_ref().map(Enrolment::told),

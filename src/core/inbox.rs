@@ -150,7 +150,7 @@ impl Core {
             && conditions.link == Link::Up
             && conditions.sim
             && allowed
-            && self.may_grant(turn)
+            && self.may_grant(turn)?
             && self.rest.may_grant();
         let mut facts = self.router.peer(peer);
         facts.wrote_to |= self.contacts.has(peer);

@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::turn::Turn;
-use crate::model::{Line, LineId, PhoneNumber, SimState};
+use crate::model::{Line, LineId, PhoneNumber, SimState, SlotId};
 use crate::router::Sim;
 use crate::store::{Blob, StoreError};
 use std::collections::BTreeMap;
@@ -21,12 +21,15 @@ pub(super) struct AccountLines {
     former: Vec<LineId>,
     /// The phone's other SIMs: those that were there together with the account's. Newest first.
     beside: Vec<LineId>,
+    /// Where the account's SIM sits, or sat last.
+    slot: Option<SlotId>,
 }
 
 impl AccountLines {
     fn set(&mut self, line: Option<LineId>) {
         if line.is_none() {
             self.beside.clear();
+            self.slot = None;
         }
         if let Some(was) = std::mem::replace(&mut self.now, line) {
             self.former.insert(0, was);
@@ -37,15 +40,19 @@ impl AccountLines {
         self.beside.retain(|line| Some(line) != now.as_ref());
     }
 
-    /// Remembers what is there beside the account's line; whether that is new.
+    /// Remembers where the account's line is, and what is there beside it; whether that is new.
     fn saw(&mut self, lines: &BTreeMap<LineId, Line>) -> bool {
-        let Some(now) = self.now.as_ref().filter(|now| lines.contains_key(now)) else { return false };
+        let Some((now, line)) = self.now.as_ref().and_then(|now| lines.get_key_value(now)) else { return false };
+        let moved = self.slot.as_ref() != Some(&line.slot);
+        if moved {
+            self.slot = Some(line.slot.clone());
+        }
         let strange = lines.keys().filter(|line| *line != now && !self.beside.contains(line));
         let strange: Vec<LineId> = strange.cloned().collect();
-        let any = !strange.is_empty();
+        let news = moved || !strange.is_empty();
         self.beside.splice(0..0, strange);
         self.beside.truncate(REMEMBERED);
-        any
+        news
     }
 
     /// Which line has that number: the one that says so; else the only one that knows no number and may have it. Where
@@ -67,6 +74,7 @@ impl AccountLines {
         match self.now.as_ref().and_then(|own| lines.get(own)) {
             Some(line) if line.sim == SimState::Absent => Sim::Gone,
             Some(line) => Sim::Here(line.sim),
+            None if lines.values().any(|line| self.sat_in(&line.slot)) => Sim::Gone,
             // A modem that is away says nothing of its SIM, nor do the phone's other SIMs, of which one is often there
             // first; a modem that shows a strange SIM, or none, does.
             None if lines.keys().all(|line| self.beside.contains(line)) => without,
@@ -75,6 +83,28 @@ impl AccountLines {
             None if lines.values().any(|line| line.number.as_ref() == number) => Sim::Unknown,
             None => Sim::Gone,
         }
+    }
+
+    /// Whether the account's SIM sits there, or sat there last.
+    fn sat_in(&self, slot: &SlotId) -> bool {
+        self.slot.as_ref() == Some(slot)
+    }
+
+    /// What counts after a modem there has shown no SIM; `without`: what modems said of having none before.
+    pub(super) fn without(&self, lines: &BTreeMap<LineId, Line>, slot: &SlotId, sure: bool, without: Sim) -> Sim {
+        let known = self.slot.is_some();
+        match without {
+            // It may always have been empty.
+            _ if !self.sat_in(slot) && !lines.is_empty() => without,
+            _ if sure && (self.sat_in(slot) || !known) => Sim::Gone,
+            Sim::Unknown => Sim::Unread,
+            _ => without,
+        }
+    }
+
+    /// Whether that line's coming ends what modems said of having no SIM.
+    pub(super) fn ends_without(&self, line: &Line) -> bool {
+        self.slot.is_none() || self.sat_in(&line.slot) || self.now.as_ref() == Some(&line.id)
     }
 
     /// For the export: the present one first, or none.
@@ -88,21 +118,29 @@ impl AccountLines {
         self.beside.iter().map(|line| &*line.0).collect()
     }
 
-    /// One a line of text, the present one first, the others after an empty line. Names of lines are ours: not empty, and
-    /// without line feed.
+    /// For the export: where the account's SIM sits, or sat last.
+    pub(super) fn told_slot(&self) -> Option<&str> {
+        self.slot.as_ref().map(|slot| &*slot.0)
+    }
+
+    /// One a line of text: the slot, the present one, the former ones, and after an empty line the others. Names are ours:
+    /// not empty, and without line feed.
     fn to_text(&self) -> String {
+        let slot = self.slot.as_ref().map_or("", |slot| &*slot.0);
         let present = self.now.as_ref().map_or("", |line| &*line.0);
         let former = self.former.iter().map(|line| &*line.0);
         let beside = self.beside.iter().map(|line| &*line.0);
-        let names = std::iter::once(present).chain(former).chain(std::iter::once("")).chain(beside);
+        let names = [slot, present].into_iter().chain(former).chain(std::iter::once("")).chain(beside);
         names.collect::<Vec<_>>().join("\n")
     }
 
     fn from_text(text: &str) -> Self {
-        let mut lines = text.split('\n').map(|name| (!name.is_empty()).then(|| LineId(name.into())));
+        let mut names = text.split('\n').map(|name| (!name.is_empty()).then(|| Box::<str>::from(name)));
+        let slot = names.next().flatten().map(SlotId);
+        let mut lines = names.map(|name| name.map(LineId));
         let now = lines.next().flatten();
         let former = lines.by_ref().map_while(|line| line).collect();
-        Self { now, former, beside: lines.flatten().collect() }
+        Self { now, former, beside: lines.flatten().collect(), slot }
     }
 }
 
@@ -117,7 +155,7 @@ impl Core {
 
     pub(super) fn lines_changed(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         self.find_account_line(turn)?;
-        self.look_at_sim(turn);
+        self.look_at_sim(turn)?;
         self.refresh_conditions(turn)
     }
 
@@ -177,111 +215,4 @@ impl Core {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Timestamp;
-    use crate::router::Tenure;
-
-    const OWN: &str = "+4915112345601";
-
-    fn lines(numbers: &[(&str, Option<&str>)]) -> BTreeMap<LineId, Line> {
-        let line = |(id, number): &(&str, Option<&str>)| {
-            let id = LineId((*id).into());
-            let number = number.map(|number| PhoneNumber::from_e164(number).unwrap());
-            (id.clone(), Line { id, number, sim: SimState::Home, home: None, emergency: Vec::new(), modem: None })
-        };
-        numbers.iter().map(line).collect()
-    }
-
-    fn found(numbers: &[(&str, Option<&str>)], was: Option<&str>) -> Option<String> {
-        let known = AccountLines { now: was.map(|was| LineId(was.into())), ..AccountLines::default() };
-        known.find(&PhoneNumber::from_e164(OWN).unwrap(), &lines(numbers)).map(|line| line.0.to_string())
-    }
-
-    #[test]
-    fn the_accounts_line_is_the_one_with_its_number() {
-        const OTHER: Option<&str> = Some("+4915112345602");
-        assert_eq!(found(&[("a", OTHER), ("b", Some(OWN))], Some("a")).as_deref(), Some("b"));
-        assert_eq!(found(&[("a", None)], None).as_deref(), Some("a"), "many SIMs don't know their number");
-        assert_eq!(found(&[("a", OTHER), ("b", None)], None).as_deref(), Some("b"));
-        assert_eq!(found(&[("a", None), ("b", None)], None), None, "nobody knows which");
-        assert_eq!(found(&[("a", None), ("b", None)], Some("b")).as_deref(), Some("b"), "known from before");
-        assert_eq!(found(&[], Some("b")).as_deref(), Some("b"), "its modem is not there yet");
-        assert_eq!(found(&[("a", OTHER)], Some("b")).as_deref(), Some("b"));
-        assert_eq!(found(&[("a", OTHER)], Some("a")), None, "its SIM has another number now");
-    }
-
-    #[test]
-    fn lines_that_had_the_number_are_remembered_once_each_and_the_present_one_is_not_among_them() {
-        let line = |name: &str| LineId(name.into());
-        let mut lines = AccountLines::default();
-        for now in [Some("a"), None, Some("b"), Some("a"), Some("c"), Some("c"), None] {
-            lines.set(now.map(line));
-            assert_eq!(AccountLines::from_text(&lines.to_text()), lines, "after {now:?}");
-        }
-        assert_eq!(lines.former, ["c", "a", "b"].map(line));
-        for n in 0..100 {
-            lines.set(Some(line(&n.to_string())));
-        }
-        assert_eq!(lines.former.len(), REMEMBERED);
-    }
-
-    /// What a start of the phone sees as its lines come, one after the other; and whether the number is in doubt then.
-    fn start(known: &AccountLines, came: &[(&str, Option<&str>)]) -> (AccountLines, Vec<Sim>, bool) {
-        let own = PhoneNumber::from_e164(OWN).unwrap();
-        let (mut known, mut tenure) = (AccountLines::from_text(&known.to_text()), Tenure::default());
-        let mut sims = Vec::new();
-        for count in 1..=came.len() {
-            let there = lines(&came[..count]);
-            let found = known.find(&own, &there);
-            if found != known.now {
-                known.set(found);
-            }
-            known.saw(&there);
-            let sim = known.sim(Some(&own), &there, Sim::Unknown);
-            let _kept = tenure.seen(Timestamp(1), sim);
-            sims.push(sim);
-        }
-        (known, sims, tenure.doubtful)
-    }
-
-    #[test]
-    fn another_sim_of_the_phone_that_is_there_first_says_nothing_of_the_accounts() {
-        const HERE: Sim = Sim::Here(SimState::Home);
-        const OTHER: Option<&str> = Some("+4915112345602");
-        let unset = AccountLines::default();
-        for (own, other) in [(Some(OWN), OTHER), (Some(OWN), None), (None, OTHER)] {
-            let (known, sims, _) = start(&unset, &[("own", own), ("other", other)]);
-            assert_eq!(sims, [HERE; 2]);
-            assert_eq!(start(&known, &[("other", other), ("own", own)]).1, [Sim::Unknown, HERE]);
-            let (known, sims, doubtful) = start(&known, &[("other", other)]);
-            assert_eq!((sims.as_slice(), doubtful), ([Sim::Unknown].as_slice(), false), "its modem is away");
-            assert_eq!(known.now, Some(LineId("own".into())));
-            let (_, sims, doubtful) = start(&known, &[("other", other), ("strange", OTHER)]);
-            assert_eq!((sims.as_slice(), doubtful), ([Sim::Unknown, Sim::Gone].as_slice(), true), "in its place");
-            assert_eq!(start(&known, &[("strange", OTHER)]).1, [Sim::Gone]);
-        }
-        // Nor is it taken for the account's where neither knows its number.
-        let (known, ..) = start(&unset, &[("own", None), ("other", None)]);
-        let (known, sims, _) = start(&known, &[("other", None), ("own", None)]);
-        assert_eq!((sims.as_slice(), known.now), ([Sim::Unknown, HERE].as_slice(), Some(LineId("own".into()))));
-    }
-
-    #[test]
-    fn other_sims_are_remembered_beside_the_accounts_alone() {
-        const OTHER: Option<&str> = Some("+4915112345602");
-        let (mut known, ..) = start(&AccountLines::default(), &[("own", Some(OWN)), ("other", OTHER)]);
-        assert_eq!(known.told_beside(), ["other"]);
-        assert!(!known.saw(&lines(&[("own", None), ("other", None)])), "known already");
-        assert!(!known.saw(&lines(&[("strange", None)])), "the account's is not there");
-        known.set(Some(LineId("other".into())));
-        assert!(known.told_beside().is_empty(), "it has the number now");
-        let many: Vec<String> = (0..100).map(|n| n.to_string()).collect();
-        let many: Vec<(&str, Option<&str>)> =
-            many.iter().map(|name| (&**name, None)).chain([("other", None)]).collect();
-        assert!(known.saw(&lines(&many)));
-        assert_eq!(known.beside.len(), REMEMBERED);
-        known.set(None);
-        assert!(known.told_beside().is_empty(), "nobody knows which is the account's");
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use super::Core;
 use super::ended::Ended;
 use super::enrolment::Aim;
 use super::turn::Turn;
-use crate::model::{Instant, Timestamp};
+use crate::model::{Instant, Line, SlotId, Timestamp};
 use crate::router::{EnrolInput, Phase, Renewal, Sim, SwitchInput, Tenure};
 use crate::seal::{AccountFile, Blinding, Certificate, Renewal as SignedRenewal};
 use crate::store::{Blob, StoreError, Tx};
@@ -97,17 +97,17 @@ impl Core {
         self.account_lines.sim(number, &self.lines, self.own.without)
     }
 
-    /// A modem shows no SIM. Beside a line that says nothing: it may be the phone's other slot.
-    pub(super) fn no_sim(&mut self, turn: &mut Turn<'_, '_>, sure: bool) {
-        if !self.lines.is_empty() {
-            return;
+    /// A modem shows no SIM.
+    pub(super) fn no_sim(&mut self, turn: &mut Turn<'_, '_>, slot: &SlotId, sure: bool) -> Result<(), StoreError> {
+        self.own.without = self.account_lines.without(&self.lines, slot, sure, self.own.without);
+        self.look_at_sim(turn)
+    }
+
+    /// A modem shows one.
+    pub(super) fn sim_shown(&mut self, line: &Line) {
+        if self.account_lines.ends_without(line) {
+            self.forget_no_sim();
         }
-        match self.own.without {
-            _ if sure => self.own.without = Sim::Gone,
-            Sim::Unknown => self.own.without = Sim::Unread,
-            _ => {}
-        }
-        self.look_at_sim(turn);
     }
 
     /// What modems said of having no SIM holds no more.
@@ -115,14 +115,18 @@ impl Core {
         self.own.without = Sim::Unknown;
     }
 
-    /// Takes what the modem shows of the account's SIM.
-    pub(super) fn look_at_sim(&mut self, turn: &mut Turn<'_, '_>) {
+    /// Takes what the modem shows of the account's SIM. Without it nobody is to believe any longer that we have its
+    /// number.
+    pub(super) fn look_at_sim(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         let sim = self.sim();
         if self.own.seen.replace(sim) != Some(sim) {
             // A SIM that is back may have to prove its number, and can now get the code.
             self.own.look_at = turn.now.mono;
             match sim {
-                Sim::Gone if self.account.is_some() => log::info!("the account's SIM is not in this phone"),
+                Sim::Gone if self.account.is_some() => {
+                    log::info!("the account's SIM is not in this phone");
+                    self.end_leases(turn)?;
+                }
                 Sim::Unread if self.account.is_some() => log::info!("the account's SIM has not been read"),
                 _ => {}
             }
@@ -130,12 +134,13 @@ impl Core {
         if self.account.is_some() && self.own.tenure.seen(turn.now.wall, sim) {
             self.own.keep(turn);
         }
+        Ok(())
     }
 
     /// Whether others may believe that this phone has the number.
-    pub(super) fn may_grant(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        self.look_at_sim(turn);
-        self.own.tenure.may_grant(turn.now.wall, self.sim())
+    pub(super) fn may_grant(&mut self, turn: &mut Turn<'_, '_>) -> Result<bool, StoreError> {
+        self.look_at_sim(turn)?;
+        Ok(self.own.tenure.may_grant(turn.now.wall, self.sim()))
     }
 
     /// When renewal is thought of next.
@@ -151,7 +156,7 @@ impl Core {
             return Ok(());
         }
         self.own.look_at = turn.now.mono.plus(LOOK);
-        self.look_at_sim(turn);
+        self.look_at_sim(turn)?;
         let (Some(account), Some(identity)) = (&self.account, &self.identity) else { return Ok(()) };
         let Certificate { issued, expires, .. } = account.certificate;
         let now = turn.now.wall;

@@ -16,13 +16,19 @@ impl Core {
         self.rest_event(turn, if sleeps { RestInput::Sleeps { linked } } else { RestInput::Wakes { linked } })
     }
 
+    /// Takes leave of those who believe that we are online.
+    pub(super) fn end_leases(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        for peer in self.granting.close_all() {
+            self.directed_presence(turn, &peer, false);
+            self.post(turn, &peer, Payload::Bye)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn rest_event(&mut self, turn: &mut Turn<'_, '_>, input: RestInput) -> Result<(), StoreError> {
         match self.rest.handle(turn.now.mono, input) {
             Some(RestStep::Leave) => {
-                for peer in self.granting.close_all() {
-                    self.directed_presence(turn, &peer, false);
-                    self.post(turn, &peer, Payload::Bye)?;
-                }
+                self.end_leases(turn)?;
                 // Its answer says that the server has all that went before.
                 self.rest_ping = self.request(turn, |request| ToUplink::Ping { request });
             }

@@ -29,7 +29,7 @@ impl Core {
     pub(super) fn modem_event(&mut self, turn: &mut Turn<'_, '_>, event: ModemEvent) -> Result<(), StoreError> {
         match event {
             ModemEvent::Line(line) => {
-                self.forget_no_sim();
+                self.sim_shown(&line);
                 self.lines.insert(line.id.clone(), line);
                 self.lines_changed(turn)
             }
@@ -37,10 +37,7 @@ impl Core {
                 self.lines.remove(&id);
                 self.lines_changed(turn)
             }
-            ModemEvent::NoSim { sure } => {
-                self.no_sim(turn, sure);
-                Ok(())
-            }
+            ModemEvent::NoSim { slot, sure } => self.no_sim(turn, &slot, sure),
             ModemEvent::Service { up } => {
                 // When it came, what it knows of SIMs was told before.
                 if !up {

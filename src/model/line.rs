@@ -7,6 +7,11 @@ use super::{Home, PhoneNumber};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LineId(pub Box<str>);
 
+/// Names the place that a SIM sits in: a keyed digest of what the modem service calls the device, the same after a reset
+/// of the modem and a restart of the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotId(pub Box<str>);
+
 /// What a line's modem says of its SIM and network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SimState {
@@ -29,6 +34,8 @@ pub struct Line {
     pub id: LineId,
     /// The modem service's object that it is in, as apps name it; none where it has no such thing.
     pub modem: Option<Box<str>>,
+    /// Where it sits.
+    pub slot: SlotId,
     /// The SIM's own number, where the SIM or the user told it.
     pub number: Option<PhoneNumber>,
     /// SIM and registration.

@@ -14,7 +14,7 @@ mod text;
 mod time;
 
 pub use calendar::Civil;
-pub use line::{Line, LineId, SimState};
+pub use line::{Line, LineId, SimState, SlotId};
 pub use number::{Address, BadNumber, Destination, Home, PhoneNumber, emergency};
 pub use segments::{Encoding, Segments};
 pub use settings::{Consent, FallbackPolicy, PresencePolicy, Settings, Switched};

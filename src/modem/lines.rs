@@ -86,11 +86,11 @@ fn last(seats: &[(Box<str>, Line)], line: &LineId) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::SimState;
+    use crate::model::{SimState, SlotId};
 
     fn line(id: &str, modem: &str, sim: SimState) -> Line {
-        let (id, modem) = (LineId(id.into()), Some(modem.into()));
-        Line { id, modem, number: None, sim, home: None, emergency: Vec::new() }
+        let (id, slot, modem) = (LineId(id.into()), SlotId(modem.into()), Some(modem.into()));
+        Line { id, modem, slot, number: None, sim, home: None, emergency: Vec::new() }
     }
 
     fn home(id: &str, modem: &str) -> Line {

@@ -19,11 +19,16 @@ pub(crate) mod stamp;
 pub use error::{ModemError, Retry};
 pub use services::{Services, Which};
 
-use crate::model::{Address, Body, Line, LineId, Segments, Timestamp};
+use crate::model::{Address, Body, Line, LineId, Segments, SlotId, Timestamp};
 use std::{rc::Rc, time::Duration};
 
 /// Makes a line's name from its SIM's ICCID: a keyed digest, so that it says nothing to a reader.
 pub type NameLine = Rc<dyn Fn(&str) -> LineId>;
+
+/// Makes a slot's name from what the modem service calls the device.
+fn name_slot(device: &str, name: &dyn Fn(&str) -> LineId) -> SlotId {
+    SlotId(name(device).0)
+}
 
 /// How long the sending of one part may take: the network's own timers end within 45 s (TR1M, TS 24.011
 /// §10). ModemManager gives up on a mute modem after 30 s, but after 300 s only when it fell silent
@@ -137,6 +142,8 @@ pub enum ModemEvent {
     /// A modem is there and shows no SIM, told after the `LineGone` of one that was in it. May be told more than once;
     /// a `Line` ends it.
     NoSim {
+        /// Where none is.
+        slot: SlotId,
         /// Whether it has looked: oFono shows none either until it has read the SIM.
         sure: bool,
     },

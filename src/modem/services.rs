@@ -188,11 +188,19 @@ impl Modem for Services {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Line, SimState};
+    use crate::model::{Line, SimState, SlotId};
 
     fn line(id: &str) -> ModemEvent {
         let id = LineId(id.into());
-        ModemEvent::Line(Line { id, modem: None, number: None, sim: SimState::Home, home: None, emergency: Vec::new() })
+        ModemEvent::Line(Line {
+            id,
+            modem: None,
+            slot: SlotId("a".into()),
+            number: None,
+            sim: SimState::Home,
+            home: None,
+            emergency: Vec::new(),
+        })
     }
 
     #[test]

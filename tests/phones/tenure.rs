@@ -149,6 +149,58 @@ async fn another_sim_ends_presence_and_sends_by_sms_until_the_own_one_has_proven
     assert_eq!(alice.shunt().wait_received(|text| text.text == "own SIM again").await.unwrap().bearer, "im");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sim_that_is_pulled_ends_presence_at_once_though_the_phones_other_one_stays() {
+    let world = enrolling().await;
+    let bob = world.phone(BOB).await.unwrap();
+    go_online(bob.shunt()).await.unwrap();
+    let mut alice = blank(&world, ALICE).await;
+    let other = "+4915112345677";
+    alice.plug_beside(other).await.unwrap();
+    line(&alice, other).await;
+    enrol(alice.shunt(), ALICE).await.unwrap();
+    alice.shunt().wait_service_state(&["online"]).await.unwrap();
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
+    bob.shunt().send(ALICE, "two SIMs").await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "two SIMs").await.unwrap().bearer, "im");
+
+    // A modem that only begins anew costs nothing, not even a lease.
+    alice.lose_port().await;
+    alice.reattach().await.unwrap();
+    line(&alice, ALICE).await;
+    let sent = bob.shunt().send(ALICE, "begun anew").await.unwrap();
+    bob.shunt().wait_state(&sent, &["im-delivered"]).await.unwrap();
+    assert_eq!(exported(&alice).await["own-line"]["to-be-proven"], false);
+
+    alice.modem().set_sim_present(false);
+    alice.reattach().await.unwrap();
+    alice.logged("the account's SIM is not in this phone", 1).await.unwrap();
+    // Who held a lease is told, long before it would have run out.
+    let told = async { while bob.shunt().route(ALICE).await.unwrap().bearer == "im" {} };
+    tokio::time::timeout(Duration::from_secs(60), told).await.unwrap();
+    let sent = bob.shunt().send(ALICE, "to the number").await.unwrap();
+    bob.shunt().wait_state(&sent, &["sms-sent"]).await.unwrap();
+    assert!(bob.shunt().states(&sent).iter().all(|state| !state.starts_with("im-")));
+    assert_eq!(exported(&alice).await["own-line"]["to-be-proven"], true);
+    // The other SIM's texts pass, both ways.
+    assert_eq!(alice.shunt().route(BOB).await.unwrap().reason, "other-line");
+    alice.shunt().send(BOB, "by the other SIM").await.unwrap();
+    let got = bob.shunt().wait_received(|text| text.text == "by the other SIM").await.unwrap();
+    assert_eq!((got.bearer.as_str(), got.from.as_str()), ("sms", other));
+    bob.shunt().send(other, "to the other SIM").await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "to the other SIM").await.unwrap().bearer, "sms");
+    assert_eq!(alice.shunt().shown("to the number"), 0, "its SIM is in no phone");
+
+    alice.modem().set_sim_present(true);
+    alice.reattach().await.unwrap();
+    alice.logged("the number was proven anew", 1).await.unwrap();
+    assert_eq!(alice.shunt().wait_received(|text| text.text == "to the number").await.unwrap().bearer, "sms");
+    let gateway = world.gateway().unwrap().number().to_owned();
+    let codes = |number| world.smsc.traffic().between(&gateway, number).len();
+    assert_eq!((codes(ALICE), codes(other)), (2, 0));
+    bob.shunt().wait_route(ALICE, "im", "online").await.unwrap();
+}
+
 /// The stopped daemons' store says that the account's SIM was last seen registered so long ago.
 fn not_registered_for(phone: &Phone, ago: Duration) {
     let (state, witness) = (phone.state_dir(), phone.path("shunt-run"));
@@ -177,14 +229,16 @@ fn not_registered_for(phone: &Phone, ago: Duration) {
 async fn registered(phone: &Phone, registration: Registration, shown: &str) {
     loop {
         phone.modem().set_registration(registration);
-        let seen = async {
-            while !format!("{:?}", phone.shunt().property("org.shunt.Shunt1", "Lines").await.unwrap()).contains(shown) {
-                tokio::task::yield_now().await;
-            }
-        };
-        if tokio::time::timeout(Duration::from_secs(2), seen).await.is_ok() {
+        if tokio::time::timeout(Duration::from_secs(2), line(phone, shown)).await.is_ok() {
             break;
         }
+    }
+}
+
+/// Until the daemons show a line that says so.
+async fn line(phone: &Phone, shown: &str) {
+    while !format!("{:?}", phone.shunt().property("org.shunt.Shunt1", "Lines").await.unwrap()).contains(shown) {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -6,6 +6,7 @@ use crate::bus::details;
 use crate::bus::options::{self, Dict, LineOptions};
 use crate::bus::{Caller, Error, Request, SendOptions};
 use crate::model::{Address, Body, Diverted, Line, PhoneNumber, SimState};
+use crate::modem::agent::Port;
 use crate::modem::{IncomingSms, Kind, SmsObject, StatusReport};
 use std::sync::Arc;
 use zbus::message::Header;
@@ -82,7 +83,10 @@ impl Agents {
         };
         let home = home.or_else(|| number.as_ref().and_then(crate::model::Home::of));
         let id = seat.port.line_id(&written);
-        seat.port.line(&written, Line { id, modem: Some(written.clone()), number, sim, home, emergency });
+        seat.port.line(
+            &written,
+            Line { slot: Port::slot(&id), id, modem: Some(written.clone()), number, sim, home, emergency },
+        );
         Ok(())
     }
 

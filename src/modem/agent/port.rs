@@ -1,7 +1,7 @@
 //! Where an agent comes in: one at a time, the last to register, with its lines.
 
 use super::NameLine;
-use crate::model::{Line, LineId};
+use crate::model::{Line, LineId, SlotId};
 use crate::modem::ModemEvent;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -75,6 +75,12 @@ impl Port {
         (self.name)(written)
     }
 
+    /// Where an agent's SIM sits: it names no modems, so each SIM has a place of its own.
+    #[must_use]
+    pub fn slot(line: &LineId) -> SlotId {
+        SlotId(line.0.clone())
+    }
+
     /// A line of the agent is new or changed.
     pub fn line(&self, written: &str, line: Line) {
         let came = self.agent().as_mut().map(|registered| {
@@ -88,18 +94,15 @@ impl Port {
         }
     }
 
-    /// A line of the agent is gone; whether there was one. Without the last one there is no SIM.
+    /// A line of the agent is gone, and with it its SIM; whether there was one.
     #[must_use]
     pub fn line_gone(&self, id: LineId) -> bool {
-        let left = self.agent().as_mut().and_then(|registered| {
-            registered.lines.remove(&id)?;
-            Some(registered.lines.len())
-        });
-        let Some(left) = left else { return false };
-        self.tell(ModemEvent::LineGone(id));
-        if left == 0 {
-            self.tell(ModemEvent::NoSim { sure: true });
+        let known = self.agent().as_mut().and_then(|registered| registered.lines.remove(&id));
+        if known.is_none() {
+            return false;
         }
+        self.tell(ModemEvent::LineGone(id.clone()));
+        self.tell(ModemEvent::NoSim { slot: Self::slot(&id), sure: true });
         true
     }
 

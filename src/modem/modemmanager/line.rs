@@ -2,10 +2,11 @@
 
 use super::bus::{MODEM_3GPP, SIM};
 use crate::{
-    model::{Home, Line, LineId, SimState},
+    model::{Home, Line, LineId, SimState, SlotId},
     modem::{
         ModemError,
         bus::{Place, Properties},
+        name_slot,
         sim::{home, own_number},
     },
 };
@@ -20,6 +21,12 @@ const SIM_MISSING: u32 = 2;
 /// Whether a modem has failed for want of a SIM; other failures say nothing of one.
 pub(super) fn sim_is_missing(properties: &Properties) -> bool {
     properties.signed("State") == Some(FAILED) && properties.number("StateFailedReason") == Some(SIM_MISSING)
+}
+
+/// Where a modem's SIM sits. The device is the hardware's place or what its udev rule says, and stays when the modem is
+/// probed anew.
+pub(super) fn slot(modem: Place<'_>, properties: &Properties, name: &dyn Fn(&str) -> LineId) -> SlotId {
+    name_slot(properties.text("Device").unwrap_or(modem.path), name)
 }
 
 /// Reads the line of a modem; `None` while it has no SIM whose identity is known, or cannot text.
@@ -48,6 +55,7 @@ pub(super) async fn read(
     Ok(Some(Line {
         id: name(iccid),
         modem: Some(modem.path.into()),
+        slot: slot(modem, properties, name),
         home: sim_home.or_else(|| number.as_ref().and_then(Home::of)),
         number,
         sim: sim_state(state, network.and_then(|network| network.number("RegistrationState"))),

@@ -29,7 +29,7 @@ impl Watch {
         let read = match modem.properties(MODEM).await {
             Ok(properties) => {
                 self.enable(path, &properties);
-                let missing = line::sim_is_missing(&properties);
+                let missing = line::sim_is_missing(&properties).then(|| line::slot(modem, &properties, &*self.name));
                 line::read(modem, &properties, messaging, &*self.name).await.map(|line| (line, missing))
             }
             Err(error) => Err(error),
@@ -37,8 +37,8 @@ impl Watch {
         match read {
             Ok((line, missing)) => {
                 self.lines.is(path, line);
-                if missing {
-                    self.lines.tell(ModemEvent::NoSim { sure: true });
+                if let Some(slot) = missing {
+                    self.lines.tell(ModemEvent::NoSim { slot, sure: true });
                 }
                 self.list(modem).await;
             }

@@ -6,6 +6,7 @@ use crate::{
     modem::{
         ModemError, NameLine,
         bus::{Place, Properties},
+        name_slot,
         sim::{home, own_number},
     },
 };
@@ -39,6 +40,7 @@ pub(super) async fn read(modem: Place<'_>, interfaces: &[String], name: &NameLin
     Ok(Found::Line(Line {
         id: name(iccid),
         modem: Some(modem.path.into()),
+        slot: name_slot(modem.path, &**name),
         home: sim_home.or_else(|| number.as_ref().and_then(Home::of)),
         number,
         sim: sim_state(sim.text("PinRequired"), network.as_ref().and_then(|network| network.text("Status"))),

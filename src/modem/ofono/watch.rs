@@ -12,7 +12,7 @@ use crate::{
         bus::{Place, Properties},
         follow::{Follower, follow},
         lines::Lines,
-        stamp,
+        name_slot, stamp,
     },
 };
 use std::{
@@ -139,7 +139,7 @@ impl Watch {
                 let sure = self.lines.at(path).is_some();
                 self.reads(path, !sure);
                 self.line_is(path, None);
-                self.lines.tell(ModemEvent::NoSim { sure });
+                self.lines.tell(ModemEvent::NoSim { slot: name_slot(path, &*self.name), sure });
             }
             // What took it away is, or will be, in the queue.
             Err(ModemError::Gone | ModemError::Lost) => {}
@@ -153,7 +153,8 @@ impl Watch {
         let Some(known) = service.modems.get_mut(path) else { return };
         known.reading = known.reading.take().filter(|_| reads);
         if reads {
-            known.reading.get_or_insert_with(|| Reading::start(self.lines.events(), READING));
+            let slot = || name_slot(path, &*self.name);
+            known.reading.get_or_insert_with(|| Reading::start(self.lines.events(), slot(), READING));
         }
     }
 

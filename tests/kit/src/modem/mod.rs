@@ -87,6 +87,11 @@ impl Modem {
         Self { shared, port: Mutex::new(None), tcp: Mutex::new(None) }
     }
 
+    /// Where it sends.
+    pub(crate) fn smsc(&self) -> &Smsc {
+        &self.shared.smsc
+    }
+
     /// What the modem and its SIM say of themselves.
     pub fn identity(&self) -> &Identity {
         &self.shared.identity

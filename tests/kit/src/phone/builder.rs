@@ -125,6 +125,7 @@ impl PhoneBuilder {
             connection,
             bus,
             modem,
+            beside: None,
             netns,
             accounts,
             dir,

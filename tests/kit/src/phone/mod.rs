@@ -22,7 +22,7 @@ pub use sms::Sms;
 use crate::accounts::Accounts;
 use crate::bus::Bus;
 use crate::door::Door;
-use crate::modem::Modem;
+use crate::modem::{Identity, Modem};
 use crate::netns::Netns;
 use crate::ofono::Ofono;
 use crate::polkit::Polkit;
@@ -43,6 +43,7 @@ pub struct Phone {
     connection: Connection,
     bus: Bus,
     modem: Modem,
+    beside: Option<Modem>,
     netns: Option<Netns>,
     accounts: Accounts,
     dir: TempDir,
@@ -203,6 +204,17 @@ impl Phone {
             self.modem_manager = Some(ModemManager::start(dir, &self.bus, &self.connection, netns).await?);
         }
         self.reattach().await
+    }
+
+    /// Plugs in a modem beside the first one, with a SIM of that number. Panics without ModemManager.
+    pub async fn plug_beside(&mut self, number: &str) -> Result<()> {
+        let modem = Modem::new(self.modem.smsc(), Identity::of(number));
+        let name = builder::socket_name();
+        modem.plug_abstract(&name, self.netns.as_ref())?;
+        let manager = self.modem_manager.as_mut().expect("a phone with ModemManager");
+        manager.bring_up_beside(&self.connection, &name).await?;
+        self.beside = Some(modem);
+        Ok(())
     }
 
     /// Ends the modem service (with SIGKILL) and starts it again.

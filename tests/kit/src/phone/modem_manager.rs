@@ -61,10 +61,29 @@ impl ModemManager {
     /// Points ModemManager at the modem's socket and waits until the modem is usable: enabled and
     /// registered, or found to have no SIM where it has none.
     pub(super) async fn bring_up(&mut self, connection: &Connection, socket: &str, has_sim: bool) -> Result<()> {
-        let mut signals = signals(connection).await?;
         let before = self.modem.take();
+        self.modem = Some(self.bring_up_as("prof0", before, connection, socket, has_sim).await?);
+        Ok(())
+    }
+
+    /// The same with another modem beside it, not there before.
+    pub(super) async fn bring_up_beside(&mut self, connection: &Connection, socket: &str) -> Result<()> {
+        self.bring_up_as("prof1", None, connection, socket, true).await.map(drop)
+    }
+
+    /// The modem that is the profile's, and another than `before`.
+    async fn bring_up_as(
+        &mut self,
+        name: &str,
+        before: Option<OwnedObjectPath>,
+        connection: &Connection,
+        socket: &str,
+        has_sim: bool,
+    ) -> Result<OwnedObjectPath> {
+        let mut signals = signals(connection).await?;
         let ports = vec![format!("abstract:{socket}")];
-        let profile = ("prof0", "generic", ports);
+        let profile = (name, "generic", ports);
+        let device = format!("/virtual/{name}");
         let test = Some("org.freedesktop.ModemManager1.Test");
         let ready = async {
             let set = connection.call_method(Some(SERVICE), ROOT, test, "SetProfile", &profile).await;
@@ -73,7 +92,10 @@ impl ModemManager {
                 let usable = |interfaces: &Interfaces| {
                     if has_sim { interfaces.contains_key(MESSAGING) } else { state(interfaces) == Some(FAILED) }
                 };
-                let new = objects.iter().find(|(path, i)| Some(*path) != before.as_ref() && usable(i));
+                let its = |(path, i): &(&OwnedObjectPath, &Interfaces)| {
+                    Some(*path) != before.as_ref() && of(i) == Some(&*device) && usable(i)
+                };
+                let new = objects.iter().find(its);
                 new.map(|(path, _)| path.clone())
             })
             .await?;
@@ -85,9 +107,13 @@ impl ModemManager {
             }
             Ok(modem)
         };
-        self.modem = Some(self.process.until("a usable modem", ready).await?);
-        Ok(())
+        self.process.until("a usable modem", ready).await
     }
+}
+
+/// The device that a modem is.
+fn of(interfaces: &Interfaces) -> Option<&str> {
+    interfaces.get(MODEM)?.get("Device")?.downcast_ref().ok()
 }
 
 fn state(interfaces: &Interfaces) -> Option<i32> {
