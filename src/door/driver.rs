@@ -11,13 +11,14 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    pin::pin,
     rc::Rc,
     time::Duration,
 };
 use tokio::{
     io::Interest,
     net::{UnixListener, UnixStream},
-    task::spawn_local,
+    task::JoinSet,
 };
 
 /// Bytes read at once, into one buffer for all connections.
@@ -42,14 +43,22 @@ pub struct Host {
     pub seed: [u8; 16],
 }
 
-/// Serves apps until the process ends. Run it on a current-thread runtime, inside a `LocalSet`.
-pub async fn serve(listener: UnixListener, bus: Addresses, host: Host) {
+/// Serves apps until none can come any more, by `closing`, and each that came has gone. Run it on a current-thread
+/// runtime, inside a `LocalSet`.
+pub async fn serve(listener: UnixListener, bus: Addresses, host: Host, closing: impl Future<Output = ()>) {
     let seed: String = host.seed.iter().map(|byte| format!("{byte:02x}")).collect();
     let (mut count, mut refused) = (0u64, false);
     let own = rustix::process::geteuid().as_raw();
     let chunk: Chunk = Rc::new(RefCell::new(vec![0; CHUNK].into_boxed_slice()));
+    let mut connections = JoinSet::new();
+    let mut closing = pin!(closing);
     loop {
-        let app = match listener.accept().await {
+        let came = tokio::select! {
+            came = listener.accept() => came,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            () = &mut closing => break,
+        };
+        let app = match came {
             Ok((app, _)) => app,
             Err(error) => {
                 log::warn!("an app's connection can't be taken: {error}");
@@ -68,10 +77,12 @@ pub async fn serve(listener: UnixListener, bus: Addresses, host: Host) {
         count = count.wrapping_add(1);
         let relay = Relay::new(format!("{seed}-{count}"));
         match bus.connect().and_then(UnixStream::from_std) {
-            Ok(bus) => drop(spawn_local(connection(app, bus, relay, host, Rc::clone(&chunk)))),
+            Ok(bus) => drop(connections.spawn_local(connection(app, bus, relay, host, Rc::clone(&chunk)))),
             Err(error) => log::warn!("the bus can't be reached: {error}"),
         }
     }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
 }
 
 type Chunk = Rc<RefCell<Box<[u8]>>>;

@@ -8,6 +8,7 @@
 mod address;
 mod desk;
 mod driver;
+mod gone;
 mod header;
 mod inbound;
 mod listen;
@@ -18,6 +19,7 @@ mod wire;
 
 pub use address::{AddressError, Addresses, SYSTEM_BUS};
 pub use driver::{Host, serve};
+pub use gone::gone;
 pub use header::Malformed;
 pub use inbound::Side;
 pub use listen::{ListenError, listen};

@@ -74,7 +74,12 @@ fn installed(place: &Path) {
 
 /// Runs a shell script there.
 fn session(place: &Path, script: &str) -> Output {
-    let mut command = contained(&[], script);
+    session_with(&[], place, script)
+}
+
+/// The same with more of its own.
+fn session_with(own: &[&str], place: &Path, script: &str) -> Output {
+    let mut command = contained(own, script);
     command.current_dir(place).env("XDG_RUNTIME_DIR", place.join("run")).env("HOME", place);
     command.env_remove("DBUS_SESSION_BUS_ADDRESS").env_remove("XDG_CONFIG_HOME");
     run(command.env("XDG_CONFIG_DIRS", place.join("xdg")))
@@ -123,7 +128,7 @@ fn a_session_without_systemd_gets_one_door_from_whatever_comes_first() {
          test \"$(doors)\" = 1
          # One that was killed left its socket.
          pkill -9 -f '^[^ ]*/shunt-door --background'
-         while doors >/dev/null; do :; done
+         while listening 2>/dev/null; do :; done
          test -S run/shunt-door
          ./through-door true
          listening
@@ -131,6 +136,76 @@ fn a_session_without_systemd_gets_one_door_from_whatever_comes_first() {
          echo whole",
     );
     assert_eq!(said(&output), "whole\n");
+}
+
+#[test]
+fn an_app_that_the_sessions_bus_starts_goes_through_the_door() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    installed(place);
+    // As later versions of Chatty ship it, and with a systemd unit's name besides, which would be preferred.
+    let service = format!(
+        "[D-BUS Service]\nName=sm.puri.Chatty\nExec={}/chatty --gapplication-service\nSystemdService=x.service\n",
+        place.display()
+    );
+    fs::create_dir_all(place.join("data/dbus-1/services")).unwrap();
+    fs::write(place.join("data/dbus-1/services/sm.puri.Chatty.service"), service).unwrap();
+    program(&place.join("chatty"), "#!/bin/sh\n{ printenv DBUS_SYSTEM_BUS_ADDRESS; echo \"$@\"; } >told\n");
+    let output = session(
+        place,
+        "export XDG_DATA_DIRS=\"$PWD/data:/usr/share\"
+         . ./profile.sh
+         # It takes no name, and so the call fails.
+         dbus-run-session -- busctl --user call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus \\
+           StartServiceByName su sm.puri.Chatty 0 || :",
+    );
+    let told = fs::read_to_string(place.join("told")).unwrap_or_default();
+    let door = place.join("run/shunt-door");
+    let expected =
+        format!("unix:path={};unix:path=/run/dbus/system_bus_socket\n--gapplication-service\n", door.display());
+    assert_eq!(told, expected, "{}", said(&output));
+}
+
+#[test]
+fn a_door_in_the_background_tells_the_systems_log_and_ends_with_its_session_and_the_last_app() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    installed(place);
+    let output = session_with(
+        &["--mount"],
+        place,
+        "cp -a /dev/null /dev/urandom . && mount -t tmpfs none /dev && cp -a null urandom /dev/
+         mount -t tmpfs none /run
+         python3 -c 'if True:
+           import socket
+           log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+           log.bind(\"/dev/log\")
+           while True: print(log.recv(4096).decode(), flush=True)' >told &
+         until [ -S /dev/log ]; do :; done
+         ./through-door true
+         # There is no bus yet.
+         python3 -c 'import socket; app = socket.socket(socket.AF_UNIX); app.connect(\"run/shunt-door\"); app.recv(1)'
+         mkdir /run/dbus
+         dbus-daemon --session --nofork --address=unix:path=/run/dbus/system_bus_socket &
+         until [ -S /run/dbus/system_bus_socket ]; do :; done
+         python3 -c 'if True:
+           import shutil, socket
+           app = socket.socket(socket.AF_UNIX)
+           app.connect(\"run/shunt-door\")
+           app.sendall(b\"\\0AUTH\\r\\n\")
+           assert app.recv(99).startswith(b\"REJECTED\")
+           shutil.rmtree(\"run\")
+           while \"session\" not in open(\"told\").read(): pass
+           app.sendall(b\"AUTH\\r\\n\")
+           assert app.recv(99).startswith(b\"REJECTED\")'
+         while pgrep -f '^[^ ]*/shunt-door --background' >&2; do :; done
+         cat told",
+    );
+    assert!(output.status.success(), "{}", said(&output));
+    let told = String::from_utf8(output.stdout).unwrap();
+    let [first, second] = told.lines().collect::<Vec<_>>()[..] else { panic!("{told}") };
+    assert!(first.starts_with("<12>shunt-door[") && first.contains("]: the bus can't be reached: "), "{told}");
+    assert!(second.starts_with("<14>shunt-door[") && second.contains("]: the session is over"), "{told}");
 }
 
 #[test]
