@@ -92,6 +92,7 @@ impl Store {
 
         // From here on the store is ours: it may be written.
         configure(&db)?;
+        private_directory(generation)?;
         let word = witness.draw()?;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(opening)?;
         schema::upgrade(&tx, version, schema::newest()).map_err(opening)?;

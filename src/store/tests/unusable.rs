@@ -161,6 +161,16 @@ fn a_copy_on_another_system_is_refused_untouched() {
 }
 
 #[test]
+fn a_store_begins_where_neither_its_directory_nor_the_generations_is() {
+    let home = Home::new();
+    let (state, generation) = (home.state(), home.state().join("no-backup"));
+    let key = StoreKey::new([7; 32]);
+    drop(Store::open(&state, &generation, &key).unwrap());
+    assert_eq!(fs::metadata(&generation).unwrap().permissions().mode() & 0o777, 0o700);
+    drop(Store::open(&state, &generation, &key).unwrap());
+}
+
+#[test]
 fn a_vanished_store_is_not_begun_anew() {
     let home = used();
     fs::remove_file(home.database()).unwrap();
