@@ -53,7 +53,8 @@ pub(super) async fn look(cli: &Cli) -> Sight {
     let bus = client.connection();
     sight.modemmanager = owned(bus, "org.freedesktop.ModemManager1").await;
     sight.ofono = owned(bus, "org.ofono").await;
-    if owned(bus, POLKIT).await {
+    // It comes when it is asked, as it does for the core.
+    if owned(bus, POLKIT).await || started(bus, POLKIT).await {
         sight.polkit = Some(polkit::look(bus).await);
     }
     // Asked only where it runs: a question starts nothing.
@@ -69,6 +70,12 @@ async fn owned(bus: &Connection, name: &str) -> bool {
     let dbus = Some("org.freedesktop.DBus");
     let answer = bus.call_method(dbus, "/org/freedesktop/DBus", dbus, "NameHasOwner", &name).await;
     answer.is_ok_and(|answer| answer.body().deserialize().unwrap_or(false))
+}
+
+/// Whether it could be started.
+async fn started(bus: &Connection, name: &str) -> bool {
+    let dbus = Some("org.freedesktop.DBus");
+    bus.call_method(dbus, "/org/freedesktop/DBus", dbus, "StartServiceByName", &(name, 0_u32)).await.is_ok()
 }
 
 /// Whom the name's owner runs as.
