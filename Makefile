@@ -23,7 +23,7 @@ build figures: export LIBSQLITE3_FLAGS = -USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FT
   -USQLITE_ENABLE_RTREE -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_STAT4 -USQLITE_SOUNDEX -USQLITE_ENABLE_API_ARMOR \
   -USQLITE_ENABLE_MEMORY_MANAGEMENT -USQLITE_ENABLE_LOAD_EXTENSION -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_JSON
 
-.PHONY: help build demo desk test lint check-targets privacy apps fuzz figures directory-bench install install-openrc install-directory clean
+.PHONY: help build demo desk test lint check-targets privacy apps boot fuzz figures directory-bench install install-openrc install-directory clean
 
 help:
 	@echo 'make demo              two phones and a cloud show the main job (root); ARGS=--json for a line a step'
@@ -31,6 +31,7 @@ help:
 	@echo 'make test              everything that CI runs (root)'
 	@echo 'make privacy           what leaves a phone, byte by byte, and what of its user is in it (root)'
 	@echo 'make apps              unmodified apps through the door and beside it: what they did (root)'
+	@echo 'make boot              the units under a systemd of their own: what held (root)'
 	@echo 'make build             the device build, optimised: three daemons and shuntctl'
 	@echo 'make install           install that build; DESTDIR=, PREFIX='
 	@echo 'make install-openrc    the same for the scripts of OpenRC, where that runs the system'
@@ -80,6 +81,10 @@ apps:
 	  >target/apps.log 2>&1 || status=$$?; \
 	tests/apps/table target/apps.log || status=1; \
 	[ $$status = 0 ] || cat target/apps.log >&2; exit $$status
+
+boot:
+	@tests/packages test >&2
+	@$(CARGO) test --locked --quiet --features directory --test firmware boot:: -- --nocapture
 
 # Rust alone: nothing is linked, so no C compiler for them is needed.
 check-targets:

@@ -5,6 +5,8 @@
 #![allow(missing_docs)]
 
 mod android;
+#[cfg(feature = "directory")]
+mod boot;
 mod door;
 mod install;
 mod openrc;
