@@ -44,8 +44,8 @@
 //! A store that could not be used is set aside in a directory `aside-N`, which nothing reads any more: it is removed
 //! after 30 days, or by Withdraw.
 //!
-//! Withdraw keeps texts that no app has taken or that are under way, and `shown`, `im_seen` and `sms_seen`: keyed
-//! digests by which nothing is shown twice; they go by their age.
+//! Withdraw keeps texts that no app has taken or that are under way, and `released`, `shown`, `im_seen` and `sms_seen`:
+//! keyed digests by which nothing is sent or shown twice; they go by their age.
 //!
 //! Every statement finds its rows by an index, whatever the store's size: a test reads SQLite's query plans.
 

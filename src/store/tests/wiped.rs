@@ -2,14 +2,24 @@
 
 use super::*;
 
+fn tables(store: &Store) -> Vec<String> {
+    let mut names = store.db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    names.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// Those with anything in them, by name.
+fn filled(store: &Store) -> Vec<String> {
+    let any = |table: &String| {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+        store.db.query_row(&sql, [], |row| row.get::<_, bool>(0)).unwrap()
+    };
+    tables(store).into_iter().filter(any).collect()
+}
+
 /// Every cell of every table that is long enough to be told from chance.
 fn cells(store: &Store) -> Vec<Vec<u8>> {
-    let tables: Vec<String> = {
-        let mut names = store.db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
-        names.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
-    };
     let mut cells = Vec::new();
-    for table in tables.iter().filter(|table| *table != "meta") {
+    for table in tables(store).iter().filter(|table| *table != "meta") {
         let mut statement = store.db.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = statement.column_count();
         let mut rows = statement.query([]).unwrap();
@@ -87,6 +97,9 @@ fn no_byte_of_what_a_withdrawal_forgets_is_left_on_the_disk() {
     std::fs::create_dir(home.state().join("aside-1")).unwrap();
     std::fs::write(home.state().join("aside-1/store.db"), b"an older store's bytes").unwrap();
 
+    for table in ["blobs", "envelopes", "ledger", "ledger_totals", "ordinals", "peers", "sessions", "switches"] {
+        assert!(filled(&store).iter().any(|filled| filled == table), "{table} has nothing to be wiped");
+    }
     let before = cells(&store);
     assert!(before.len() > 500, "{}", before.len());
     let found = bytes(home.root.path());
@@ -97,6 +110,7 @@ fn no_byte_of_what_a_withdrawal_forgets_is_left_on_the_disk() {
     let expected = (1..100).flat_map(|n| [id(n), id(1000 + n)]).collect();
     assert_eq!(gone, expected, "and neither what no app has taken nor what is under way");
     store.compact().unwrap();
+    assert_eq!(filled(&store), ["arrived", "im_seen", "meta", "sqlite_sequence", "texts"], "nothing else is kept");
     let kept = cells(&store);
     let texts = |table| store.db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
     assert_eq!((texts("texts").unwrap(), texts("arrived").unwrap()), (1, 1));
