@@ -36,10 +36,12 @@ async fn what_is_typed_in_one_chatty_arrives_in_the_other_by_im_and_by_sms_when_
 
     go_off(bob.shunt()).await.unwrap();
     alice.shunt().wait_route(BOB, "sms", "registered-offline").await.unwrap();
+    // In the order of its way, so that a failure says how far it came.
     on_alices.write("stay there").unwrap();
-    on_bobs.until(|got| got.incoming && got.body == "stay there").unwrap();
-    assert_eq!(world.smsc.traffic().between(ALICE, BOB), ["stay there"]);
     on_alices.until(|sent| sent.body == "stay there" && sent.status >= 3).unwrap();
+    assert_eq!(world.smsc.traffic().between(ALICE, BOB), ["stay there"]);
+    assert_eq!(bob.shunt().wait_received(|got| got.text == "stay there").await.unwrap().bearer, "sms");
+    on_bobs.until(|got| got.incoming && got.body == "stay there").unwrap();
 
     for (chatty, name) in [(&on_alices, "alice.png"), (&on_bobs, "bob.png")] {
         chatty.shoot(&shots().join(name)).unwrap();
