@@ -62,7 +62,7 @@ async fn what_mmcli_sends_goes_by_im_and_is_the_same_after_restarts_of_everythin
     let app = bob.sms_through(&bobs).await.unwrap();
     let sent = send(&alices, BOB, "by whichever way").await;
     let im = app.wait_received(|shown| shown.text == "by whichever way").await.unwrap();
-    let way = came(&world, &bob, "by whichever way").await;
+    let way = came(&world, &bob, "by whichever way");
     assert_eq!((im.number.as_str(), im.class), (ALICE, -1));
     assert!(listed(&bobs).await.contains(im.path.as_str()));
     let shown = show(&bobs, &im.path).await;
@@ -154,8 +154,8 @@ async fn a_marked_fallback_is_shown_once_by_the_recipients_app() {
     let mut shown = texts(&app).await;
     shown.sort();
     assert_eq!(shown, ["both ways", "hello", "into the hole"]);
-    row("mmcli", "send; the receipt is lost: twin SMS hidden", came(&world, &bob, "both ways").await);
-    row("mmcli", "send into a black hole: marked SMS shown once", came(&world, &bob, "into the hole").await);
+    row("mmcli", "send; the receipt is lost: twin SMS hidden", came(&world, &bob, "both ways"));
+    row("mmcli", "send into a black hole: marked SMS shown once", came(&world, &bob, "into the hole"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +190,7 @@ async fn a_core_that_hangs_with_a_text_costs_mmcli_its_wait_and_the_text_is_show
     assert!(tells(&show(&alices, &path).await, "sms.properties.state", "sent"), "the app sees it in the end");
     assert_eq!(texts(&app).await, ["before", "held up", "afterwards"]);
     assert_eq!(world.smsc.submitted_total(), 0);
-    row("mmcli", "send; the core hangs with the text", came(&world, &bob, "held up").await);
+    row("mmcli", "send; the core hangs with the text", came(&world, &bob, "held up"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,7 +67,8 @@ async fn ofonos_own_scripts_send_and_show_what_goes_by_im_and_by_sms_when_the_ot
         (heard.join(" "), world.smsc.submitted_total()),
         (r"b'by IM \xf0\x9f\x91\x8b' b'by IM too'".to_owned(), 0)
     );
-    let by_im = came(&world, &bob, "by IM too").await;
+    bob.shunt().wait_received(|text| text.text == "by IM too").await.unwrap();
+    let by_im = came(&world, &bob, "by IM too");
     assert_eq!(by_im, "shown by im; 0 SMS at the SMSC");
 
     go_off(bob.shunt()).await.unwrap();
@@ -76,9 +77,10 @@ async fn ofonos_own_scripts_send_and_show_what_goes_by_im_and_by_sms_when_the_ot
     heard.push(next(&receiving));
     assert_eq!(receiving.until("Sender").unwrap(), sender, "an SMS looks the same");
     assert_eq!((heard[2].as_str(), world.smsc.traffic().between(ALICE, BOB)), ("b'by SMS'", vec!["by SMS"]));
+    bob.shunt().wait_received(|text| text.text == "by SMS").await.unwrap();
     row("oFono's scripts", "list-modems", modems.concat());
     row("oFono's scripts", "send-sms, both online", by_im);
-    row("oFono's scripts", "send-sms while the other is offline", came(&world, &bob, "by SMS").await);
+    row("oFono's scripts", "send-sms while the other is offline", came(&world, &bob, "by SMS"));
     row("oFono's scripts", "receive-sms", heard.join(" "));
 }
 
@@ -116,6 +118,7 @@ async fn receive_sms_shows_a_fallback_once_and_without_its_mark() {
     heard.push(next(&receiving));
     assert_eq!(heard, ["b'both ways'", "b'into the hole'", "b'the end'"]);
     assert_eq!(world.smsc.submitted_total(), 3);
-    row("oFono's scripts", "receive-sms; the receipt was lost: twin SMS hidden", came(&world, &bob, "both ways").await);
-    row("oFono's scripts", "receive-sms; a marked SMS shown once", came(&world, &bob, "into the hole").await);
+    bob.shunt().wait_received(|text| text.text == "into the hole").await.unwrap();
+    row("oFono's scripts", "receive-sms; the receipt was lost: twin SMS hidden", came(&world, &bob, "both ways"));
+    row("oFono's scripts", "receive-sms; a marked SMS shown once", came(&world, &bob, "into the hole"));
 }
