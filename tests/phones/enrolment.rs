@@ -112,6 +112,22 @@ async fn a_second_phone_with_the_number_signs_the_first_out_and_tells_it_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_another_phone_waits_for_is_an_sms_like_any_other() {
+    let world = enrolling().await;
+    let (alice, bob) = (blank(&world, ALICE).await, blank(&world, BOB).await);
+    // Each enrols the other's number, so that both wait for a code, and each gets the other's.
+    enrol(alice.shunt(), BOB).await.unwrap();
+    let alices = bob.shunt().wait_received(|text| text.text.starts_with("Shunt code ")).await.unwrap();
+    enrol(bob.shunt(), ALICE).await.unwrap();
+    let bobs = alice.shunt().wait_received(|text| text.text.starts_with("Shunt code ")).await.unwrap();
+    assert_eq!(confirm(alice.shunt(), &code(&alices.text)).await, Ok(()));
+    assert_eq!(confirm(bob.shunt(), &code(&bobs.text)).await, Ok(()));
+    for phone in [&alice, &bob] {
+        phone.shunt().wait_service_state(&["online"]).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_way_to_fail_has_its_name() {
     let world = enrolling().await;
     let alice = blank(&world, ALICE).await;
