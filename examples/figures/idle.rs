@@ -1,5 +1,6 @@
 //! What the daemons cost while nothing happens: size, memory, wake-ups, sockets.
 
+use crate::BOB;
 use crate::report::row;
 use anyhow::{Context, Result};
 use shunt_kit::phone::{Phone, measure};
@@ -39,6 +40,8 @@ pub(crate) async fn off(phone: &Phone) -> Result<()> {
 /// Connected, after whatever was measured before and a few look-ups.
 pub(crate) async fn on(phone: &Phone) -> Result<()> {
     go_online(phone.shunt()).await?;
+    // Nobody looks at anybody's icon any more: an offline peer is asked twice a minute for that.
+    phone.shunt().unwatch(BOB).await?;
     for stranger in 0..STRANGERS {
         let number = format!("+49151200000{stranger:02}");
         phone.shunt().wait_route(&number, "sms", "not-enrolled").await?;
