@@ -4,7 +4,6 @@ use super::{Address, Destination, Home, PhoneNumber, Segments, SimState, emergen
 
 /// Judges `text` as an address at every kind of home, and as a text; panics where the judgements
 /// contradict each other. For `tests/fuzz` alone.
-#[doc(hidden)]
 pub fn judge(text: &str) {
     let address = Address(text.into());
     for home in [None, Some(Home(49)), Some(Home(1)), Some(Home(7)), Some(Home(39)), Some(Home(370)), Some(Home(999))] {

@@ -4,7 +4,7 @@
 //! is to leave the process must be spelled out by hand, in `seal` or in `store`. `Debug` redacts.
 
 mod calendar;
-#[doc(hidden)]
+#[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod line;
 mod number;

@@ -33,6 +33,7 @@ pub use bundle::{Bundle, BundleError, NODE, VerifiedBundle};
 pub use certificate::{Certificate, CertificateError, DirectorySigner};
 pub use codec::{CodecError, encode_wiped};
 pub use column::{ColumnCipher, ColumnError};
+#[cfg(any(test, fuzzing))]
 pub use enrolment::fuzz;
 pub use enrolment::{
     Answer, AnswerKey, Code, CodeSms, Confirm, EnrolmentError, EnrolmentKey, Header, Kind, NewAccount, NewSecret,

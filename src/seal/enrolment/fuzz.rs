@@ -5,7 +5,6 @@ use super::{Answer, AnswerKey, Confirm, EnrolmentKey, Kind, NewSecret, SessionId
 
 /// Reads `inside`, filled up with zeros, as the content of each request and of an answer; panics where something that
 /// was read is written in another form.
-#[doc(hidden)]
 pub fn judge(inside: &[u8]) {
     one_form::<Start>(inside);
     one_form::<Confirm>(inside);
@@ -24,14 +23,12 @@ fn one_form<T: Filled>(inside: &[u8]) {
 }
 
 /// What is inside a request, for seeds.
-#[doc(hidden)]
 #[must_use]
 pub fn inside(key: &EnrolmentKey, kind: Kind, request: &[u8]) -> Option<Vec<u8>> {
     key.open(kind, request).ok().map(|(_, filled, _)| filled.to_vec())
 }
 
 /// What is inside an answer.
-#[doc(hidden)]
 #[must_use]
 pub fn inside_answer(session: &SessionId, key: &AnswerKey, answer: &[u8]) -> Option<Vec<u8>> {
     key.open(session, answer).ok().map(|filled| filled.to_vec())

@@ -24,6 +24,7 @@
 mod code;
 mod exchange;
 mod filling;
+#[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod message;
 mod renewal;

@@ -1,5 +1,5 @@
 //! Writes the seeds of the seal's targets, and the keys they were made under, anew:
-//! `cargo run --manifest-path tests/fuzz/Cargo.toml --example write_seeds`.
+//! `RUSTFLAGS=--cfg=fuzzing cargo run --manifest-path tests/fuzz/Cargo.toml --example write_seeds`.
 //! Needed only when a format changes: new keys make all seeds new.
 
 use rand_core::OsRng;
